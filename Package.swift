@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The dependency lists below are the architecture: a module imports lower layers only, never a sibling.
+// Layers, from the bottom: values, decisions (pure), resources, roles, program.
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+
+let package = Package(
+    name: "hauberk",
+    products: [.executable(name: "hauberk", targets: ["hauberk"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // values
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+        module("Mail"),
+        module("Digests", ["CCrypto"]),
+        // decisions
+        module("SASL", ["Mail", "Digests"]),
+        module("SMTP", ["Mail", "SASL"]),
+        module("POP3", ["Mail", "SASL"]),
+        module("Cluster", ["Mail"]),
+        // resources
+        module("Certificates", ["CCrypto"]),
+        module("Telemetry", [coreMetrics, logging]),
+        module("Maildirs", ["Mail", "Digests"]),
+        module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
+        module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
+        module("Wire", ["Mail", "SMTP", "POP3", nioCore, nioPosix, nioSSL, nioHTTP1, logging]),
+        // roles
+        module(
+            "Frontend",
+            [
+                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", collections, logging,
+                metrics, lifecycle,
+            ]),
+        module(
+            "Storage", ["Mail", "SMTP", "POP3", "Maildirs", "Membership", "Wire", logging, metrics, lifecycle]),
+        // program
+        .executableTarget(
+            name: "hauberk",
+            dependencies: [
+                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
+                "Membership", "Wire", "Frontend", "Storage", argumentParser, logging, metrics, coreMetrics, lifecycle,
+            ],
+            swiftSettings: settings),
+        // tests
+        tests("MailTests", ["Mail"]),
+        tests("DigestsTests", ["Digests"]),
+        tests("SASLTests", ["SASL", "Digests", "Mail"]),
+        tests("SMTPTests", ["SMTP", "SASL", "Mail"]),
+        tests("POP3Tests", ["POP3", "SASL", "Mail"]),
+        tests("ClusterTests", ["Cluster", "Mail"]),
+        tests("CertificatesTests", ["Certificates", nioSSL]),
+        tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),
+        tests("MaildirsTests", ["Maildirs", "Mail"]),
+        tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
+        tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
+        tests("WireTests", ["Wire", nioCore]),
+        tests(
+            "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],
+            resources: [.copy("SMTP"), .copy("POP3")]),
+        tests("SystemTests", ["Mail"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,68 @@
+/// A mailbox address in the sense of RFC 5321 §4.1.2, split at its last "@", with the local part unquoted.
+///
+/// The domain is kept in lower case (RFC 5321 §2.4: domains do not depend on case); the local part is kept as it
+/// came, because only the final system may interpret it.
+package struct EmailAddress: Hashable, Sendable {
+    package let local: String
+    package let domain: String
+
+    package init(local: String, domain: String) {
+        self.local = local
+        self.domain = domain.lowercased()
+    }
+
+    /// Takes an address as an operator types it (`alice@example.test`). Nil without a local part or a domain.
+    ///
+    /// This is not the parser for SMTP paths: quoted local parts and source routes are the protocol's business.
+    package init?(_ text: String) {
+        guard let at = text.lastIndex(of: "@") else { return nil }
+        let local = text[..<at]
+        let domain = text[text.index(after: at)...]
+        guard !local.isEmpty, !domain.isEmpty, !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+            return nil
+        }
+        self.init(local: String(local), domain: String(domain))
+    }
+}
+
+extension EmailAddress: CustomStringConvertible {
+    /// The address as it stands in a path or a header: the local part is quoted where RFC 5321 §4.1.2 asks for it.
+    package var description: String {
+        "\(Self.needsQuotes(local) ? Self.quoted(local) : local)@\(domain)"
+    }
+
+    private static func needsQuotes(_ local: String) -> Bool {
+        var afterDot = true
+        for byte in local.utf8 {
+            if byte == UInt8(ascii: ".") {
+                if afterDot { return true }
+                afterDot = true
+            } else if isAtomByte(byte) {
+                afterDot = false
+            } else {
+                return true
+            }
+        }
+        return afterDot
+    }
+
+    private static func quoted(_ local: String) -> String {
+        var text = "\""
+        for character in local.unicodeScalars {
+            if character == "\"" || character == "\\" { text += "\\" }
+            text.unicodeScalars.append(character)
+        }
+        return text + "\""
+    }
+
+    /// `atext` of RFC 5322 §3.2.3, with every byte of a non-ASCII character (RFC 6531 §3.3).
+    package static func isAtomByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...0xFF:
+            true
+        default:
+            "!#$%&'*+-/=?^_`{|}~".utf8.contains(byte)
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/// Who sends a message, as MAIL FROM says it: an address, or nobody (the null reverse-path of RFC 5321 §4.5.5).
+package enum ReversePath: Hashable, Sendable {
+    case null
+    case address(EmailAddress)
+}
+
+extension ReversePath: CustomStringConvertible {
+    /// As it stands in `MAIL FROM:` and `Return-Path:`, with the angle brackets.
+    package var description: String {
+        switch self {
+        case .null: "<>"
+        case .address(let address): "<\(address)>"
+        }
+    }
+}
+
+/// One mailbox that a message goes to, and the address to name in `Delivered-To:`.
+package struct Destination: Hashable, Sendable {
+    package let mailbox: MailboxName
+    package let address: EmailAddress
+
+    package init(mailbox: MailboxName, address: EmailAddress) {
+        self.mailbox = mailbox
+        self.address = address
+    }
+}

@@ -1,0 +1,86 @@
+/// The name of one mailbox for ever: it is never used again for somebody else, whatever becomes of the address.
+///
+/// The directory makes it from the account's address (`alice@example.test`, then `alice~2@example.test` for the next
+/// account at that address). It decides the partition, the folder on a storage node, and nothing else.
+package struct MailboxName: Hashable, Sendable, Comparable {
+    package let local: String
+    package let domain: String
+
+    /// The longest file name that common file systems take, in bytes.
+    private static let pathComponentBytesMax = 255
+
+    /// Nil if a part is empty or holds a control character, or if its folder's name would pass 255 bytes.
+    package init?(local: String, domain: String) {
+        let domain = domain.lowercased()
+        for part in [local, domain] {
+            guard !part.isEmpty, !part.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else { return nil }
+            guard Self.escaped(part).utf8.count <= Self.pathComponentBytesMax else { return nil }
+        }
+        self.local = local
+        self.domain = domain
+    }
+
+    /// Takes `local@domain`, split at the last "@".
+    package init?(_ text: some StringProtocol) {
+        guard let at = text.lastIndex(of: "@") else { return nil }
+        self.init(local: String(text[..<at]), domain: String(text[text.index(after: at)...]))
+    }
+
+    /// The two folders below the partition's, domain first. Neither can be ".", "..", hidden, or hold a "/".
+    package var pathComponents: (domain: String, mailbox: String) {
+        (Self.escaped(domain), Self.escaped(local))
+    }
+
+    /// Takes the two folder names back apart. Nil for a folder that no mailbox name makes.
+    package init?(domainComponent: String, mailboxComponent: String) {
+        guard let domain = Self.unescaped(domainComponent), let local = Self.unescaped(mailboxComponent),
+            let name = MailboxName(local: local, domain: domain),
+            name.pathComponents == (domainComponent, mailboxComponent)
+        else { return nil }
+        self = name
+    }
+
+    package static func < (left: MailboxName, right: MailboxName) -> Bool {
+        (left.domain, left.local) < (right.domain, right.local)
+    }
+
+    /// Lower-case letters, digits and `._+~-` stay; everything else, and a leading dot, becomes `=XX`. Upper-case
+    /// letters are escaped too, so that a file system that folds case cannot make one mailbox of two.
+    private static func escaped(_ part: String) -> String {
+        var text = ""
+        for (index, byte) in part.utf8.enumerated() {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"),
+                UInt8(ascii: "+"), UInt8(ascii: "~"), UInt8(ascii: "-"):
+                text.unicodeScalars.append(Unicode.Scalar(byte))
+            case UInt8(ascii: ".") where index > 0:
+                text += "."
+            default:
+                let digits = String(byte, radix: 16, uppercase: true)
+                text += digits.utf8.count == 1 ? "=0\(digits)" : "=\(digits)"
+            }
+        }
+        return text
+    }
+
+    private static func unescaped(_ component: String) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Substring(component).utf8
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "=") else {
+                bytes.append(byte)
+                continue
+            }
+            guard rest.count >= 2, let digits = String(rest.prefix(2)), let value = UInt8(digits, radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}
+
+extension MailboxName: CustomStringConvertible {
+    package var description: String { "\(local)@\(domain)" }
+}

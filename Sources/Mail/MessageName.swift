@@ -1,0 +1,96 @@
+/// What a message is called in the whole world: the part of its file name before the first comma or colon.
+///
+/// Two copies of one message have the same identity, two messages never do. It is also the message's UIDL, so it is
+/// 1 to 70 printable characters (RFC 1939 §7).
+package struct MessageIdentity: Hashable, Sendable, Comparable {
+    package let text: String
+
+    package static let lengthMax = 70
+
+    /// Nil unless `text` is 1 to 70 characters of 0x21 to 0x7E without `,`, `:` and `/`, and does not start with a dot.
+    package init?(_ text: some StringProtocol) {
+        let bytes = text.utf8
+        guard (1...Self.lengthMax).contains(bytes.count), bytes.first != UInt8(ascii: "."),
+            bytes.allSatisfy({ (0x21...0x7E).contains($0) && !Self.separators.contains($0) })
+        else { return nil }
+        self.text = String(text)
+    }
+
+    /// Mints a name: `<seconds>.M<micros>P<process>Q<counter>R<random>.<origin>`.
+    ///
+    /// - Parameters:
+    ///   - seconds, micros: the time of arrival, since 1970 in UTC; what follows keeps names apart when clocks agree.
+    ///   - process: the frontend's process number.
+    ///   - counter: different for each message of that process.
+    ///   - random: 32 random bits, drawn once per message.
+    ///   - origin: the frontend's name; bytes that a name cannot hold become "_", and what is too long is cut.
+    package init(
+        seconds: Int64, micros: Int32, process: Int32, counter: UInt64, random: UInt32, origin: String
+    ) {
+        var text = "\(seconds).M\(micros)P\(process)Q\(counter)R\(String(random, radix: 16))."
+        for byte in origin.utf8.prefix(max(1, Self.lengthMax - text.utf8.count)) {
+            let fits = (0x21...0x7E).contains(byte) && !Self.separators.contains(byte)
+            text.unicodeScalars.append(Unicode.Scalar(fits ? byte : UInt8(ascii: "_")))
+        }
+        self.text = String(text.prefix(Self.lengthMax))
+    }
+
+    package static func < (left: MessageIdentity, right: MessageIdentity) -> Bool { left.text < right.text }
+
+    private static let separators: [UInt8] = [UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "/")]
+}
+
+extension MessageIdentity: CustomStringConvertible {
+    package var description: String { text }
+}
+
+/// The name of a message's file in a Maildir, taken apart: `<identity>[,S=<n>][,W=<n>][:2,<flags>]`.
+///
+/// Names that other tools made are taken too: `stem` is whatever stands before the first comma or colon.
+package struct MessageFileName: Hashable, Sendable {
+    /// What stands before the first comma or colon. The same for all names that one message ever has.
+    package let stem: String
+    /// Octets on disk, with LF line ends, if the name says so.
+    package let diskOctets: Int?
+    /// Octets with CRLF line ends, as POP3 sends them before dot-stuffing, if the name says so.
+    package let wireOctets: Int?
+    /// What stands behind the first colon (`2,S`), without the colon; empty if there is none.
+    package let info: String
+
+    package init(identity: MessageIdentity, diskOctets: Int, wireOctets: Int) {
+        stem = identity.text
+        self.diskOctets = diskOctets
+        self.wireOctets = wireOctets
+        info = ""
+    }
+
+    /// Nil for names that are no message: empty, hidden (leading dot), or without anything before the first comma.
+    package init?(fileName: String) {
+        guard fileName.utf8.first != UInt8(ascii: ".") else { return nil }
+        let halves = fileName.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let fields = halves[0].split(separator: ",", omittingEmptySubsequences: false)
+        guard let first = fields.first, !first.isEmpty else { return nil }
+        stem = String(first)
+        diskOctets = Self.size("S=", in: fields.dropFirst())
+        wireOctets = Self.size("W=", in: fields.dropFirst())
+        info = halves.count == 2 ? String(halves[1]) : ""
+    }
+
+    /// The identity, if the stem can be one; a foreign tool's stem may be too long or hold odd bytes.
+    package var identity: MessageIdentity? { MessageIdentity(stem) }
+
+    /// The file name in `new/`: without flags.
+    package var text: String {
+        let sizes = [("S", diskOctets), ("W", wireOctets)].compactMap { key, size in size.map { ",\(key)=\($0)" } }
+        return stem + sizes.joined()
+    }
+
+    private static func size(_ key: String, in fields: ArraySlice<Substring>) -> Int? {
+        for field in fields where field.hasPrefix(key) {
+            let digits = field.dropFirst(key.count)
+            guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            return Int(digits)
+        }
+        return nil
+    }
+}

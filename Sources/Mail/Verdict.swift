@@ -1,0 +1,34 @@
+/// What became of a message, for one recipient: qmail's K, Z and D. Nothing else crosses a fan-out or a spool.
+package enum Verdict: Hashable, Sendable {
+    /// Kept for good: the one who said it answers for the message now.
+    case accepted
+    /// Not now: whoever holds the message keeps it and tries again.
+    case deferred(Reason)
+    /// Never: whoever holds the message tells its sender.
+    case refused(Reason)
+
+    package var isAccepted: Bool { self == .accepted }
+}
+
+/// Why a message was deferred or refused, in the terms of SMTP.
+package struct Reason: Hashable, Sendable {
+    /// The reply code (RFC 5321 §4.2.1): 400 to 499 or 500 to 599.
+    package let code: Int
+    /// The enhanced status code (RFC 3463), such as "4.3.0".
+    package let status: String
+    /// One line for people; what the peer may see.
+    package let text: String
+
+    package init(_ code: Int, _ status: String, _ text: String) {
+        self.code = code
+        self.status = status
+        self.text = text
+    }
+
+    /// A surprise never loses mail: anything unforeseen is this (RFC 3463 §3.4, X.3.0).
+    package static let unexpected = Reason(451, "4.3.0", "temporary failure, try again later")
+}
+
+extension Reason: CustomStringConvertible {
+    package var description: String { "\(code) \(status) \(text)" }
+}

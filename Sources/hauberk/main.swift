@@ -1,0 +1,5 @@
+import GRDB
+import Yams
+import ServiceLifecycle
+import NIOSSL
+import NIOHTTP1
