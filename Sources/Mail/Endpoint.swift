@@ -1,0 +1,42 @@
+/// Where a process listens or connects: a TCP address or a Unix socket.
+package enum Endpoint: Hashable, Sendable {
+    case tcp(host: String, port: Int)
+    case unix(path: String)
+
+    /// Takes `127.0.0.1:25`, `[::1]:25`, `host.example:25` or `unix:/path`. Nil for anything else; port 0 is taken, and
+    /// means that the system chooses.
+    package init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            let path = text.dropFirst("unix:".count)
+            guard path.hasPrefix("/") else { return nil }
+            self = .unix(path: String(path))
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty, !host.contains(where: \.isWhitespace) else { return nil }
+        self = .tcp(host: String(host), port: Int(port))
+    }
+
+    /// Whether only processes of this machine can reach it.
+    package var isLocal: Bool {
+        switch self {
+        case .unix: true
+        case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        }
+    }
+}
+
+extension Endpoint: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
