@@ -21,6 +21,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -62,7 +63,7 @@ let package = Package(
         module("Maildirs", ["Mail", "Digests"]),
         module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
-        module("Wire", ["Mail", "SMTP", "POP3", nioCore, nioPosix, nioSSL, nioHTTP1, logging]),
+        module("Wire", ["Mail", nioCore, nioPosix, nioSSL, nioTLS, nioHTTP1]),
         // roles
         module(
             "Frontend",

@@ -1,0 +1,200 @@
+package import NIOCore
+import NIOSSL
+
+/// One established connection on its event loop: unread bytes, output, TLS and the two clocks.
+///
+/// Not Sendable on purpose: everything here is called on `eventLoop`. Work elsewhere comes back through
+/// `completion(_:)` or `perform(_:then:)`.
+package final class Connection {
+    package let eventLoop: any EventLoop
+    let channel: any Channel
+
+    /// Bytes that the conversation has not taken yet. At most one read's worth is added while `wantsBytes` is true.
+    package var unread = ByteBuffer()
+    /// While false nothing is read from the peer.
+    package var wantsBytes = true {
+        didSet { if wantsBytes, !oldValue { requestRead() } }
+    }
+    /// The peer will send no more (it closed its half); it may still read our answers.
+    package internal(set) var inputEnded = false
+    package internal(set) var isOpen = true
+    package internal(set) var peer: Peer
+    /// The TLS version (`TLSv1.3`) once TLS is up.
+    package internal(set) var tlsVersion: String?
+    package var isTLS: Bool { tlsVersion != nil }
+    package var isWritable: Bool { channel.isWritable }
+
+    var conversation: (any Conversation)?
+    var endReason: ConnectionEnd = .closed
+    private var timer = ConnectionTimer()
+    private var readPending = false
+    private var closing = false
+    private var outputEnded = false
+
+    init(channel: any Channel, peer: Peer) {
+        self.channel = channel
+        self.eventLoop = channel.eventLoop
+        self.peer = peer
+    }
+
+    /// Hands the connection to another driver: what comes from now on is the new conversation's.
+    package func handOver(to next: any Conversation) {
+        conversation = next
+    }
+
+    // MARK: output
+
+    package func write(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        write(channel.allocator.buffer(bytes: bytes))
+    }
+
+    package func write(_ buffer: ByteBuffer) {
+        guard isOpen, !closing else { return }
+        channel.write(buffer, promise: nil)
+    }
+
+    package func flush() {
+        channel.flush()
+    }
+
+    /// An empty buffer from the channel's allocator.
+    package func buffer(capacity: Int) -> ByteBuffer {
+        channel.allocator.buffer(capacity: capacity)
+    }
+
+    /// Sends what is written, then closes.
+    package func close() {
+        guard isOpen, !closing else { return }
+        closing = true
+        wantsBytes = false
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        // A peer that never reads our last words must not keep the connection.
+        let force = eventLoop.scheduleTask(in: .seconds(10)) { bound.value.abort() }
+        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in
+            force.cancel()
+            bound.value.abort()
+        }
+    }
+
+    /// Says that no more output comes; the peer may still send.
+    func closeOutput() {
+        guard isOpen, !closing, !outputEnded else { return }
+        outputEnded = true
+        channel.close(mode: .output, promise: nil)
+    }
+
+    /// Closes at once; unsent output is lost.
+    package func abort() {
+        closing = true
+        channel.close(promise: nil)
+    }
+
+    // MARK: input
+
+    /// Asks for one read, unless one is on its way or nobody wants bytes.
+    func requestRead() {
+        guard isOpen, wantsBytes, !readPending, !inputEnded else { return }
+        readPending = true
+        channel.read()
+    }
+
+    func readFinished() {
+        readPending = false
+    }
+
+    /// The conversation took `count` bytes of `unread`. An emptied buffer is let go, so that an idle connection holds
+    /// none.
+    package func consume(_ count: Int) {
+        unread.moveReaderIndex(forwardBy: count)
+        if unread.readableBytes == 0 { unread = ByteBuffer() }
+    }
+
+    // MARK: time
+
+    /// Starts both clocks, or sets them anew.
+    package func setTimes(_ times: ConnectionTimes) {
+        timer.set(times, connection: self)
+    }
+
+    /// A command or a piece of a message came through: the idle clock starts again. Single bytes do not count, or a
+    /// peer could hold a connection open with one byte a minute.
+    package func madeProgress() {
+        timer.lastProgress = .now()
+    }
+
+    func timerFired() {
+        guard isOpen, let timeout = timer.fired(self) else { return }
+        if closing { abort() } else { conversation?.timedOut(self, timeout) }
+    }
+
+    func ended() {
+        isOpen = false
+        timer.cancel()
+        let last = conversation
+        conversation = nil
+        last?.closed(endReason)
+    }
+
+    // MARK: TLS
+
+    /// Wraps the connection in TLS from the next byte on. The reply that announces it must be written before.
+    package func startTLS(_ tls: ServerTLS) {
+        flush()
+        do {
+            try addServerTLS(tls)
+        } catch {
+            endReason = .failed("TLS: \(error)")
+            abort()
+        }
+    }
+
+    func addServerTLS(_ tls: ServerTLS) throws {
+        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context), position: .first)
+    }
+
+    /// - Parameter name: the name that the peer's certificate must bear; nil to take any that the CA signed.
+    func addClientTLS(_ tls: ClientTLS, name: String?) throws {
+        try channel.pipeline.syncOperations.addHandler(
+            NIOSSLClientHandler(context: tls.context, serverHostname: name), position: .first)
+    }
+
+    // MARK: elsewhere and back
+
+    /// A callback that may be called once from any thread and runs `body` on the connection's loop.
+    package func completion<Value: Sendable>(_ body: @escaping (Value) -> Void) -> @Sendable (Value) -> Void {
+        let bound = NIOLoopBound(body, eventLoop: eventLoop)
+        return { value in bound.eventLoop.execute { bound.value(value) } }
+    }
+
+    /// Runs async work off the loop and comes back with its value.
+    package func perform<Value: Sendable>(
+        _ work: @escaping @Sendable () async -> Value, then body: @escaping (Value) -> Void
+    ) {
+        let back = completion(body)
+        Task { back(await work()) }
+    }
+
+    /// Runs `body` on the loop after `delay`.
+    package func after(_ delay: Duration, _ body: @escaping () -> Void) {
+        let bound = NIOLoopBound(body, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: TimeAmount(delay)) { bound.value() }
+    }
+}
+
+/// Who is at the other end, as far as the transport knows; behind a balancer, as its PROXY header says.
+package struct Peer: Sendable, Hashable {
+    /// The address without port, as text: `192.0.2.1`, `2001:db8::1`, or `unix`.
+    package let address: String
+    package let port: Int?
+
+    package init(address: String, port: Int?) {
+        self.address = address
+        self.port = port
+    }
+
+    init(_ socket: SocketAddress?) {
+        address = socket?.ipAddress ?? "unix"
+        port = socket?.port
+    }
+}

@@ -1,0 +1,161 @@
+package import Mail
+package import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Why a connection is turned away before its conversation begins.
+package enum ConnectionRefusal: Sendable {
+    case tooManyConnections
+    case tooManyFromAddress
+}
+
+/// What one listening socket does with its connections.
+package struct ListenerSettings: Sendable {
+    package var endpoint: Endpoint
+    /// TLS from the first byte (RFC 8314 §3.3).
+    package var implicitTLS: ServerTLS?
+    /// Whether a peer at this address is a balancer, which must begin with a PROXY header.
+    package var isBalancer: @Sendable (_ address: String) -> Bool
+    package var limits: ConnectionLimits
+    /// Before the conversation begins: how long TLS and a PROXY header may take, and then what the conversation says.
+    package var handshakeTimes: ConnectionTimes
+
+    package init(
+        endpoint: Endpoint, implicitTLS: ServerTLS? = nil, limits: ConnectionLimits,
+        handshakeTimes: ConnectionTimes = ConnectionTimes(idle: .seconds(30), total: .seconds(30)),
+        isBalancer: @escaping @Sendable (String) -> Bool = { _ in false }
+    ) {
+        self.endpoint = endpoint
+        self.implicitTLS = implicitTLS
+        self.limits = limits
+        self.handshakeTimes = handshakeTimes
+        self.isBalancer = isBalancer
+    }
+}
+
+/// An address that cannot be listened on or connected to, and why.
+package struct EndpointError: Error, CustomStringConvertible {
+    package let description: String
+}
+
+/// One listening socket: accepts, counts, reads PROXY headers, agrees on TLS, and hands over to conversations.
+package final class Listener: Sendable {
+    package typealias MakeConversation = @Sendable (Connection) -> any Conversation
+
+    /// The address that was bound, with the port that the system chose if 0 was asked for.
+    package let endpoint: Endpoint
+    private let channel: any Channel
+    private let shared: SharedSettings
+    private let connections: ConnectionCensus
+
+    private init(channel: any Channel, endpoint: Endpoint, shared: SharedSettings, census: ConnectionCensus) {
+        self.channel = channel
+        self.endpoint = endpoint
+        self.shared = shared
+        self.connections = census
+    }
+
+    /// Listens.
+    /// - Parameters:
+    ///   - refusal: the line to say to a peer over the limits; sent as it is, before TLS.
+    ///   - makeConversation: called on the connection's event loop.
+    /// - Throws: `EndpointError` if the address cannot be bound.
+    package static func bind(
+        _ settings: ListenerSettings, group: any EventLoopGroup,
+        refusal: @escaping @Sendable (ConnectionRefusal) -> String,
+        makeConversation: @escaping MakeConversation
+    ) async throws(EndpointError) -> Listener {
+        let census = ConnectionCensus(limits: settings.limits)
+        let current = SharedSettings(settings)
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try accept(
+                        channel, settings: current.value, census: census, refusal: refusal, makeConversation: makeConversation)
+                }
+            }
+        do {
+            let channel: any Channel
+            switch settings.endpoint {
+            case .tcp(let host, let port):
+                channel = try await bootstrap.childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .bind(host: host, port: port).get()
+            case .unix(let path):
+                channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            }
+            var bound = settings.endpoint
+            if case .tcp(let host, _) = bound, let port = channel.localAddress?.port { bound = .tcp(host: host, port: port) }
+            return Listener(channel: channel, endpoint: bound, shared: current, census: census)
+        } catch {
+            throw EndpointError(description: "cannot listen on \(settings.endpoint): \(error)")
+        }
+    }
+
+    private static func accept(
+        _ channel: any Channel, settings: ListenerSettings, census: ConnectionCensus,
+        refusal: @escaping @Sendable (ConnectionRefusal) -> String, makeConversation: @escaping MakeConversation
+    ) throws {
+        let connection = Connection(channel: channel, peer: Peer(channel.remoteAddress))
+        connection.setTimes(settings.handshakeTimes)
+        let phase: ConnectionHandler.Phase
+        if settings.isBalancer(connection.peer.address) {
+            phase = .proxyHeader(then: settings.implicitTLS)
+        } else if settings.implicitTLS != nil {
+            phase = .handshake
+        } else {
+            phase = .open
+        }
+        let handler = ConnectionHandler(connection: connection, phase: phase) { connection in
+            if let reason = census.enter(channel, address: connection.peer.address) {
+                connection.write(Array(refusal(reason).utf8))
+                return nil
+            }
+            return makeConversation(connection)
+        }
+        channel.closeFuture.whenComplete { _ in census.leave(channel) }
+        if case .handshake = phase, let tls = settings.implicitTLS { try connection.addServerTLS(tls) }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    /// New limits and certificates, from the next connection on.
+    package func update(limits: ConnectionLimits, implicitTLS: ServerTLS?) {
+        shared.update {
+            $0.limits = limits
+            $0.implicitTLS = implicitTLS
+        }
+        connections.setLimits(limits)
+    }
+
+    /// Open connections now.
+    package var connectionCount: Int { connections.count }
+
+    /// Accepts no more, and tells every conversation to finish.
+    package func drain() async {
+        try? await channel.close()
+        connections.forEach { $0.pipeline.fireUserInboundEventTriggered(DrainEvent()) }
+    }
+
+    /// Ends what is left.
+    package func abort() {
+        connections.forEach { $0.close(promise: nil) }
+    }
+}
+
+/// A listener's settings, which a reload may change while connections come in.
+private final class SharedSettings: Sendable {
+    private let settings: Mutex<ListenerSettings>
+
+    init(_ settings: ListenerSettings) { self.settings = Mutex(settings) }
+
+    var value: ListenerSettings { settings.withLock { $0 } }
+
+    func update(_ change: (inout sending ListenerSettings) -> Void) { settings.withLock { change(&$0) } }
+}
+
+/// Sent through a pipeline when the process wants to stop.
+struct DrainEvent: Sendable {}

@@ -1,0 +1,72 @@
+import NIOCore
+import NIOSSL
+
+/// A certificate, key or CA that cannot be used: which file, and why.
+package struct TLSFileError: Error, CustomStringConvertible {
+    package let description: String
+}
+
+/// What a listener needs to speak TLS.
+package struct ServerTLS: Sendable {
+    let context: NIOSSLContext
+
+    /// For clients from anywhere (RFC 8314): TLS 1.2 and later, no client certificates.
+    package init(certificate: String, key: String) throws(TLSFileError) {
+        context = try makeContext(certificate) {
+            var configuration = try TLSConfiguration.makeServerConfiguration(
+                certificateChain: NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
+                privateKey: .privateKey(NIOSSLPrivateKey(file: key, format: .pem)))
+            configuration.minimumTLSVersion = .tlsv12
+            return configuration
+        }
+    }
+
+    /// For the cluster's own hops: the peer must show a certificate of the cluster's CA.
+    package init(clusterCA: String, certificate: String, key: String) throws(TLSFileError) {
+        context = try makeContext(certificate) {
+            var configuration = try TLSConfiguration.makeServerConfiguration(
+                certificateChain: NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
+                privateKey: .privateKey(NIOSSLPrivateKey(file: key, format: .pem)))
+            configuration.minimumTLSVersion = .tlsv13
+            configuration.certificateVerification = .noHostnameVerification
+            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(clusterCA))
+            return configuration
+        }
+    }
+}
+
+/// What a connection to a node of the cluster, or a load generator's to a server, needs to speak TLS.
+package struct ClientTLS: Sendable {
+    let context: NIOSSLContext
+
+    /// For the cluster's own hops: both sides show a certificate of the cluster's CA.
+    package init(clusterCA: String, certificate: String, key: String) throws(TLSFileError) {
+        context = try makeContext(certificate) {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.minimumTLSVersion = .tlsv13
+            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
+            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
+            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(clusterCA))
+            return configuration
+        }
+    }
+
+    /// Takes any certificate: for measuring servers with self-signed ones, never for mail.
+    package init(unverified: Void) throws(TLSFileError) {
+        context = try makeContext("client") {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.certificateVerification = .none
+            return configuration
+        }
+    }
+}
+
+private func makeContext(
+    _ certificate: String, _ configuration: () throws -> TLSConfiguration
+) throws(TLSFileError) -> NIOSSLContext {
+    do {
+        return try NIOSSLContext(configuration: configuration())
+    } catch {
+        throw TLSFileError(description: "cannot use \(certificate) with its key and CA for TLS: \(error)")
+    }
+}
