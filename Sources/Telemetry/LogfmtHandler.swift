@@ -1,0 +1,56 @@
+import Glibc
+package import Logging
+
+/// swift-log's backend: one event, one line, and no bytes of a client's can make a second one.
+package struct LogfmtHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var metadataProvider: Logger.MetadataProvider?
+
+    private let label: String
+    private let sink: LogSink
+    private var ownLevel: Logger.Level?
+
+    package init(label: String, sink: LogSink) {
+        self.label = label
+        self.sink = sink
+    }
+
+    /// The sink's level, until this logger is given one of its own.
+    package var logLevel: Logger.Level {
+        get { ownLevel ?? sink.level }
+        set { ownLevel = newValue }
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        sink.write(line(event, seconds: Int64(now.tv_sec), micros: Int(now.tv_nsec / 1000)))
+    }
+
+    /// The whole line with its line end, at most `LogSink.lineBytesMax` bytes.
+    func line(_ event: LogEvent, seconds: Int64, micros: Int) -> [UInt8] {
+        var line = LogLine(format: sink.format)
+        line.add("ts", UTCTime(seconds: seconds, micros: micros).text)
+        line.add("level", event.level.rawValue)
+        line.add("logger", label)
+        line.add("msg", event.message.description)
+        if let error = event.error { line.add("error", "\(error)") }
+        for (key, value) in merged(event.metadata).sorted(by: { $0.key < $1.key }) {
+            line.add(LogLine.reserved.contains(key) ? "\(key)_" : key, value.description)
+        }
+        return line.finished()
+    }
+
+    /// What is nearer to the event wins.
+    private func merged(_ own: Logger.Metadata?) -> Logger.Metadata {
+        var all = metadataProvider?.get() ?? [:]
+        all.merge(metadata) { _, later in later }
+        if let own { all.merge(own) { _, later in later } }
+        return all
+    }
+}

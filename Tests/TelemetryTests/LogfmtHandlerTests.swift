@@ -1,0 +1,110 @@
+import Glibc
+import Logging
+import Testing
+
+@testable import Telemetry
+
+@Suite("Log lines")
+struct LogfmtHandlerTests {
+    private func line(
+        _ message: Logger.Message, _ metadata: Logger.Metadata = [:], format: LogFormat = .logfmt
+    ) -> String {
+        var handler = LogfmtHandler(label: "smtp", sink: LogSink(format: format, descriptor: -1))
+        handler[metadataKey: "conn"] = "c1"
+        let event = LogEvent(
+            level: .info, message: message, metadata: metadata, source: nil, file: #fileID, function: #function,
+            line: #line)
+        return String(decoding: handler.line(event, seconds: 1_709_164_799, micros: 42), as: UTF8.self)
+    }
+
+    @Test("A line has time, level, logger, message and the sorted metadata")
+    func plain() {
+        #expect(
+            line("message taken", ["id": "1.M2", "size": "12"])
+                == "ts=2024-02-28T23:59:59.000042Z level=info logger=smtp msg=\"message taken\" conn=c1 id=1.M2 size=12\n"
+        )
+    }
+
+    @Test("The event's metadata goes before the logger's")
+    func nearerWins() {
+        #expect(line("m", ["conn": "c2"]).hasSuffix(" conn=c2\n"))
+    }
+
+    @Test("No bytes of a client's make a second line or another field")
+    func forging() {
+        let cases = [
+            ("a\nts=forged", #""a\nts=forged""#), ("a\r\nb", #""a\r\nb""#), ("\" level=error", #""\" level=error""#),
+            ("back\\slash", #""back\\slash""#), ("\u{0}\u{1B}[2J\u{7F}", #""\u0000\u001b[2J\u007f""#),
+            ("\u{85}\u{2028}\u{202E}", #""\u0085\u2028\u202e""#), ("", "\"\""), ("k=v", "\"k=v\""), ("ä", "\"ä\""),
+        ]
+        for (value, shown) in cases {
+            let text = line("m", ["from": "\(value)"])
+            #expect(text.hasSuffix(" from=\(shown)\n"))
+            #expect(text.utf8.count { $0 == 0x0A || $0 == 0x0D } == 1)
+        }
+    }
+
+    @Test("Metadata cannot take the handler's own keys, and keys are made fit")
+    func keys() {
+        #expect(line("m", ["level": "fatal", "a b": "1"]).hasSuffix(" a_b=1 conn=c1 level_=fatal\n"))
+    }
+
+    @Test("JSON lines are one object, escaped by RFC 8259 §7")
+    func json() {
+        #expect(
+            line("a \"b\"\n", ["id": "x"], format: .json)
+                == #"{"ts":"2024-02-28T23:59:59.000042Z","level":"info","logger":"smtp","msg":"a \"b\"\n","conn":"c1","id":"x"}"#
+                + "\n")
+    }
+
+    @Test("A line never passes PIPE_BUF, and says that it was cut", arguments: LogFormat.allCases)
+    func bounded(format: LogFormat) {
+        let long = String(repeating: "\u{1}ä", count: 3000)
+        let metadata = Logger.Metadata(
+            uniqueKeysWithValues: (0..<10).map { ("key\($0)", .string(long)) })
+        let text = line("\(long)", metadata, format: format)
+        #expect(text.utf8.count <= LogSink.lineBytesMax)
+        #expect(text.hasSuffix(format == .json ? ",\"cut\":true}\n" : " cut=true\n"))
+        #expect(text.contains("conn"))
+    }
+
+    @Test("The level changes for every logger at once, unless one has its own")
+    func level() {
+        let sink = LogSink(level: .info, descriptor: -1)
+        let first = Logger(label: "a") { sink.handler(label: $0) }
+        var second = Logger(label: "b") { sink.handler(label: $0) }
+        second.logLevel = .error
+        sink.level = .debug
+        #expect(first.logLevel == .debug)
+        #expect(second.logLevel == .error)
+    }
+
+    @Test("Each event is one write to the descriptor")
+    func writes() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0, &ends) == 0)
+        defer { ends.forEach { close($0) } }
+        let sink = LogSink(level: .info, descriptor: ends[0])
+        let logger = Logger(label: "a") { sink.handler(label: $0) }
+        logger.info("one")
+        logger.debug("not written")
+        logger.info("two")
+        let lines = (0..<2).map { _ in
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            return String(decoding: bytes[..<max(0, recv(ends[1], &bytes, bytes.count, 0))], as: UTF8.self)
+        }
+        #expect(lines[0].hasSuffix("msg=one\n"))
+        #expect(lines[1].hasSuffix("msg=two\n"))
+    }
+
+    @Test(
+        "RFC 3339: days, leap years and centuries",
+        arguments: [
+            (Int64(0), "1970-01-01T00:00:00.000000Z"), (951_782_400, "2000-02-29T00:00:00.000000Z"),
+            (-1, "1969-12-31T23:59:59.000000Z"), (4_107_542_399, "2100-02-28T23:59:59.000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000Z"), (1_798_761_599, "2026-12-31T23:59:59.000000Z"),
+        ])
+    func time(seconds: Int64, text: String) {
+        #expect(UTCTime(seconds: seconds, micros: 0).text == text)
+    }
+}
