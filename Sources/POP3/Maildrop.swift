@@ -1,0 +1,69 @@
+/// One message of a maildrop, as LIST and UIDL tell of it (RFC 1939 §5, §7).
+package struct MaildropEntry: Sendable, Hashable {
+    /// The unique id: 1 to 70 characters of 0x21 to 0x7E (RFC 1939 §7).
+    package let uidl: String
+    /// The message's size as it is sent, with CRLF line ends, before dot-stuffing.
+    package let octets: Int
+
+    package init(uidl: String, octets: Int) {
+        self.uidl = uidl
+        self.octets = octets
+    }
+}
+
+/// The steady view that one session has of a mailbox: its messages by number, and which are marked as deleted.
+///
+/// The entries are shared with whoever made the listing; a session owns only its marks.
+struct Maildrop: Sendable {
+    let entries: [MaildropEntry]
+    /// One bit per message; empty while nothing is marked.
+    private var marks: [UInt64] = []
+    private(set) var count: Int
+    private(set) var octets: Int
+    /// The highest message number retrieved or marked (RFC 1460 §5, LAST).
+    private(set) var lastAccessed = 0
+
+    init(_ entries: [MaildropEntry]) {
+        self.entries = entries
+        count = entries.count
+        octets = Self.sum(entries)
+    }
+
+    /// The position of message `number`, 1 to n. Nil outside that; any number may be asked for.
+    func position(_ number: Int) -> Int? {
+        number >= 1 && number <= entries.count ? number - 1 : nil
+    }
+
+    func isDeleted(_ position: Int) -> Bool {
+        !marks.isEmpty && marks[position >> 6] & (1 << UInt64(position & 63)) != 0
+    }
+
+    mutating func delete(_ position: Int) {
+        guard !isDeleted(position) else { return }
+        if marks.isEmpty { marks = [UInt64](repeating: 0, count: (entries.count + 63) >> 6) }
+        marks[position >> 6] |= 1 << UInt64(position & 63)
+        count -= 1
+        octets &-= entries[position].octets
+        access(position)
+    }
+
+    mutating func access(_ position: Int) {
+        lastAccessed = max(lastAccessed, position + 1)
+    }
+
+    mutating func reset() {
+        marks = []
+        count = entries.count
+        octets = Self.sum(entries)
+        lastAccessed = 0
+    }
+
+    /// The positions of all messages marked as deleted, ascending.
+    var deleted: [Int] {
+        marks.isEmpty ? [] : entries.indices.filter(isDeleted)
+    }
+
+    private static func sum(_ entries: [MaildropEntry]) -> Int {
+        entries.reduce(0) { $0 &+ $1.octets }
+    }
+}

@@ -1,0 +1,138 @@
+import SASL
+
+/// The AUTHORIZATION state (RFC 1939 §4): who the client is, and under which conditions.
+extension POP3ServerSession {
+    mutating func handleInAuthorization(_ command: POP3Command, isLast: Bool) -> Action {
+        switch command {
+        case .quit: return quit()
+        case .capa: return capabilities(inTransaction: false)
+        case .lang(let range): return chooseLanguage(range)
+        case .malformed(let syntax): return refuse("syntax: \(syntax)")
+        case .unknown: return refuse("unknown command")
+        case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last: return refuse("log in first")
+        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen: break
+        }
+        return settings.service == .node ? handleOnNode(command) : handleLogin(command, isLast: isLast)
+    }
+
+    private mutating func handleOnNode(_ command: POP3Command) -> Action {
+        guard case .xopen(let request) = command else { return refuse("a storage node takes XOPEN only") }
+        return open(request)
+    }
+
+    private mutating func handleLogin(_ command: POP3Command, isLast: Bool) -> Action {
+        switch command {
+        case .user(let name): takeUser(name)
+        case .pass(let password): takePassword(password)
+        case .apop(let name, let digest): takeDigest(name, digest)
+        case .auth(let mechanism?, let response): authenticate(mechanism, initialResponse: response)
+        case .auth(nil, _): listMechanisms()
+        case .stls: startTLS(isLast: isLast)
+        case .utf8: enableUTF8()
+        default: refuse("unknown command")
+        }
+    }
+
+    var takesPlaintext: Bool { isTLS || !settings.requiresTLSForPlaintext }
+
+    private mutating func takeUser(_ name: String) -> Action {
+        guard takesPlaintext else { return refusePlaintext() }
+        user = name
+        output.ok("send PASS")
+        return .proceed
+    }
+
+    private mutating func takePassword(_ password: String) -> Action {
+        guard takesPlaintext else { return refusePlaintext() }
+        guard let name = user else { return refuse("send USER first") }
+        user = nil
+        awaited = .password
+        return .authenticate(.password(user: name, password: password))
+    }
+
+    mutating func refusePlaintext() -> Action {
+        refuse("a password is taken only under TLS")
+    }
+
+    private mutating func takeDigest(_ name: String, _ digest: [UInt8]) -> Action {
+        guard settings.offersAPOP else { return refuse("APOP is not offered") }
+        awaited = .password
+        return .authenticate(.apop(user: name, challenge: timestamp, digest: digest))
+    }
+
+    /// RFC 6856 §2: from now on UTF-8 may stand in headers. A message leaves as it came in either mode, which §2.1
+    /// allows: what it holds was accepted under RFC 6531, and no copy of it is ever changed.
+    private mutating func enableUTF8() -> Action {
+        utf8 = true
+        output.ok("UTF8 enabled")
+        return .proceed
+    }
+
+    /// RFC 2595 §4. What stands behind STLS was not sent under TLS: the connection ends, lest it be taken for that.
+    private mutating func startTLS(isLast: Bool) -> Action {
+        guard settings.offersStartTLS else { return refuse("STLS is not offered") }
+        guard !isTLS else { return refuse("TLS is on already") }
+        guard !utf8 else { return refuse("STLS may not follow UTF8 (RFC 6856 section 2.1)") }
+        guard isLast else {
+            output.error("nothing may follow STLS before TLS", code: nil)
+            phase = .closed
+            return .close
+        }
+        output.ok("begin TLS")
+        awaited = .tls
+        return .startTLS
+    }
+
+    /// The connection is under TLS: what was learned before is forgotten (RFC 2595 §4).
+    package mutating func tlsStarted() {
+        guard answered(.tls) else { return }
+        isTLS = true
+        user = nil
+        language = nil
+    }
+
+    private mutating func quit() -> Action {
+        output.ok("\(settings.hostname) signing off")
+        phase = .closed
+        return .close
+    }
+
+    mutating func open(_ request: POP3OpenRequest) -> Action {
+        awaited = .maildrop
+        return .openMaildrop(request)
+    }
+
+    /// On a frontend: the node's side stands. The client gets its +OK, and the node has the rest of the conversation.
+    package mutating func maildropOpened(text: String = "maildrop ready") {
+        guard answered(.maildrop) else { return }
+        phase = .handedOver
+        output.ok(text)
+    }
+
+    /// On a node: these are the messages, numbered from 1 in this order, for the whole session.
+    package mutating func maildropOpened(_ entries: [MaildropEntry]) {
+        guard answered(.maildrop) else { return }
+        phase = .transaction
+        maildrop = Maildrop(entries)
+        output.ok("\(maildrop.count) messages (\(maildrop.octets) octets)")
+    }
+
+    /// The maildrop cannot be opened now. The client may log in again.
+    package mutating func maildropFailed(_ code: POP3ResponseCode, _ text: String) {
+        guard answered(.maildrop) else { return }
+        phase = .authorization
+        if refuse(text, code: code) == .close { pending = .close }
+    }
+
+    package mutating func maildropFailed(temporary: Bool, _ text: String) {
+        maildropFailed(temporary ? .systemTemporary : .systemPermanent, text)
+    }
+
+    /// Whether the answer still matters: after a time-out none does.
+    mutating func answered(_ question: Awaited) -> Bool {
+        if isTimedOut { return false }
+        precondition(awaited == question, "answer to \(question), while \(String(describing: awaited)) is awaited")
+        awaited = nil
+        return true
+    }
+}

@@ -1,0 +1,236 @@
+package import SASL
+
+/// One POP3 conversation as the server sees it (RFC 1939 §3): bytes in, actions and reply bytes out.
+///
+/// The driver keeps the unread bytes. It calls `receive(_:)` with all of them, drops those consumed, writes what
+/// `takeOutput()` gives, does what the action says, tells the result by the method that the action names, and calls
+/// `receive(_:)` again. While it owes such an answer it does not call `receive(_:)`, so what a client pipelines behind
+/// a slow command stays unread (RFC 2449 §6.6).
+package struct POP3ServerSession: Sendable {
+    package enum Action: Sendable, Equatable {
+        /// Nothing more to do until more bytes come.
+        case needBytes
+        /// One command is done: call again with the rest.
+        case proceed
+        /// Output has grown to its limit: write it, wait until the peer takes more, call again.
+        case flushOutput
+        /// Ask the directory: `authenticationAnswered(_:)`.
+        case authenticate(AuthenticationRequest)
+        /// On a frontend: open it at its node, `maildropOpened()`, then the driver copies bytes and this session is
+        /// over. On a node: list the mailbox, `maildropOpened(_:)`. Or else `maildropFailed(_:_:)`.
+        case openMaildrop(POP3OpenRequest)
+        /// Write the output, then wrap the connection: `tlsStarted()`.
+        case startTLS
+        /// Find the message at `index` of the entries: `messageFound(octets:)`, then write the output, the message
+        /// through a `POP3MessageEncoder(topLines:)`, and call `messageSent()`. Or `messageGone()`, `messageFailed()`.
+        case sendMessage(index: Int, uidl: String, topLines: Int?)
+        /// Delete the messages at these positions of the entries, for good: `deleted(failures:)`.
+        case deleteAndClose([Int])
+        /// Write the output, then close.
+        case close
+    }
+
+    package struct Step: Sendable, Equatable {
+        /// How many of the unread bytes are done with.
+        package let consumed: Int
+        package let action: Action
+
+        package init(consumed: Int, action: Action) {
+            self.consumed = consumed
+            self.action = action
+        }
+    }
+
+    enum Phase: Sendable {
+        case authorization
+        case sasl(SASLServerExchange)
+        case transaction
+        /// A frontend's session after login: the node answers the client now.
+        case handedOver
+        case closed
+    }
+
+    /// What the driver owes, so that each answer meets the question it belongs to.
+    enum Awaited: Sendable, Equatable {
+        case password
+        case scram
+        case tls
+        case maildrop
+        case message(Int, topLines: Int?)
+        case messageEnd
+        case deletion
+    }
+
+    let settings: POP3ServerSettings
+    let nonce: String
+    /// The timestamp of the greeting, which APOP digests cover.
+    let timestamp: String
+
+    var phase = Phase.authorization
+    var awaited: Awaited?
+    /// What the next `receive(_:)` returns before it reads anything.
+    var pending: Action?
+    var output = POP3Output()
+    var isTLS: Bool
+    var user: String?
+    var utf8 = false
+    var language: String?
+    /// Who a SCRAM exchange is about, as the directory told it.
+    var candidate: AuthenticatedUser?
+    var maildrop = Maildrop([])
+    var listing: POP3Listing?
+    private(set) var authenticationAttempts = 0
+    private var errors = 0
+    private var loginFailures = 0
+    /// Bytes of the unread ones that are known to hold no line end.
+    private var searched = 0
+    /// The rest of an overlong line is being dropped.
+    private var isSkipping = false
+    private(set) var isTimedOut = false
+
+    /// - Parameters:
+    ///   - nonce: at least 18 random printable characters without `,`, `<`, `>` and `@`, new for each connection.
+    ///   - seconds: the time, since 1970, for APOP's timestamp.
+    package init(settings: POP3ServerSettings, nonce: String, seconds: Int64) {
+        self.settings = settings
+        self.nonce = nonce
+        timestamp = "<\(nonce).\(seconds)@\(settings.hostname)>"
+        isTLS = settings.startsWithTLS
+    }
+
+    /// The connection stands (for POP3S: under TLS). The greeting is in the output.
+    package mutating func opened() {
+        let stamp = settings.offersAPOP && settings.service == .frontend ? " \(timestamp)" : ""
+        output.ok("\(settings.hostname) POP3 server ready\(stamp)")
+    }
+
+    /// The reply bytes to write now; they leave the session.
+    package mutating func takeOutput() -> [UInt8] { output.take() }
+
+    /// Whether the client has logged in, or on a node: whether a maildrop is open. Longer idle times apply then.
+    package var isInTransaction: Bool {
+        switch phase {
+        case .transaction, .handedOver: true
+        case .authorization, .sasl, .closed: false
+        }
+    }
+
+    /// Nothing was heard for too long: the connection is closed without a word, and nothing is deleted (RFC 1939 §3).
+    /// An answer that is still owed may come; it changes nothing.
+    package mutating func timedOut() {
+        phase = .closed
+        awaited = nil
+        pending = nil
+        listing = nil
+        _ = output.take()
+        isTimedOut = true
+    }
+
+    /// Handles at most one command of the unread bytes.
+    package mutating func receive(_ unread: UnsafeRawBufferPointer) -> Step {
+        precondition(awaited == nil, "receive called while the session waits for \(String(describing: awaited))")
+        if output.count >= settings.limits.outputBytesMax { return Step(consumed: 0, action: .flushOutput) }
+        if listing != nil { return Step(consumed: 0, action: continueListing()) }
+        if let action = pending {
+            pending = nil
+            return Step(consumed: 0, action: action)
+        }
+        switch phase {
+        case .closed, .handedOver: return Step(consumed: 0, action: .close)
+        case .authorization, .sasl, .transaction: return readLine(unread)
+        }
+    }
+
+    private mutating func readLine(_ unread: UnsafeRawBufferPointer) -> Step {
+        let start = min(searched, unread.count)
+        guard let end = unread.firstIndex(of: lineFeed, from: start) else {
+            searched = unread.count
+            return unfinishedLine(unread)
+        }
+        searched = 0
+        let consumed = end + 1
+        if isSkipping {
+            isSkipping = false
+            return Step(consumed: consumed, action: .proceed)
+        }
+        guard consumed <= lineBytesMax(unread) else {
+            return Step(consumed: consumed, action: refuse("line too long"))
+        }
+        guard end > 0, unread[end - 1] == carriageReturn else {
+            return Step(consumed: consumed, action: refuse("a line ends with CRLF (RFC 1939 section 3)"))
+        }
+        let line = UnsafeRawBufferPointer(rebasing: unread[..<(end - 1)])
+        guard line.firstIndex(of: carriageReturn, from: 0) == nil, line.firstIndex(of: 0, from: 0) == nil else {
+            return Step(consumed: consumed, action: refuse("a line holds neither CR nor NUL"))
+        }
+        return handle(line, consumed: consumed, isLast: consumed == unread.count, unreadCount: unread.count)
+    }
+
+    private mutating func handle(
+        _ line: UnsafeRawBufferPointer, consumed: Int, isLast: Bool, unreadCount: Int
+    ) -> Step {
+        switch phase {
+        case .sasl(var exchange):
+            let action = receiveResponse(line, &exchange)
+            return Step(consumed: consumed, action: action)
+        case .transaction:
+            return Step(consumed: consumed, action: handleInTransaction(POP3Command(line)))
+        case .authorization, .handedOver, .closed:
+            let action = handleInAuthorization(POP3Command(line), isLast: isLast)
+            return Step(consumed: action == .close ? unreadCount : consumed, action: action)
+        }
+    }
+
+    /// No line end yet: waits, unless the line is too long already; then it is dropped as it comes.
+    private mutating func unfinishedLine(_ unread: UnsafeRawBufferPointer) -> Step {
+        if isSkipping {
+            searched = 0
+            return Step(consumed: unread.count, action: .needBytes)
+        }
+        guard unread.count >= lineBytesMax(unread) else { return Step(consumed: 0, action: .needBytes) }
+        searched = 0
+        isSkipping = true
+        return Step(consumed: unread.count, action: refuse("line too long"))
+    }
+
+    private func lineBytesMax(_ unread: UnsafeRawBufferPointer) -> Int {
+        let limits = settings.limits
+        switch phase {
+        case .sasl: return limits.authLineBytesMax
+        case .authorization where settings.service == .node: return limits.openLineBytesMax
+        case .authorization where unread.startsWithKeyword("AUTH"): return limits.authLineBytesMax
+        default: return limits.commandLineBytesMax
+        }
+    }
+
+    /// Answers -ERR and counts it. A client that makes too many mistakes is sent away.
+    mutating func refuse(_ text: String, code: POP3ResponseCode? = nil) -> Action {
+        errors += 1
+        guard errors <= settings.limits.errorsMax else {
+            output.error("too many errors", code: nil)
+            phase = .closed
+            return .close
+        }
+        output.error(text, code: code)
+        return .proceed
+    }
+
+    /// A wrong user name or password (RFC 3206 §4).
+    mutating func refuseLogin(_ text: String = "wrong user name or password") {
+        loginFailures += 1
+        candidate = nil
+        user = nil
+        phase = .authorization
+        output.error(text, code: .authentication)
+        if loginFailures >= settings.limits.loginFailuresMax {
+            phase = .closed
+            pending = .close
+        }
+    }
+
+    /// A nonce for the next SASL exchange: never the same twice, so no proof can be repeated.
+    mutating func nextNonce() -> String {
+        authenticationAttempts += 1
+        return "\(nonce).\(authenticationAttempts)"
+    }
+}
