@@ -1,15 +1,15 @@
 /// Brings every node to its target by moving as few copies as possible.
 extension RingBuilder {
     mutating func level() {
-        takeFromOverfull(movedOnly: true)
-        takeFromOverfull(movedOnly: false)
+        takeFromOverfull(newOnly: true)
+        takeFromOverfull(newOnly: false)
         var rounds = 0
         while rounds < table.count, shiftAlongPath() { rounds += 1 }
     }
 
     /// Lets each node that lacks copies take them straight from nodes that have too many. It walks the partitions in an
     /// order of its own, so that what it takes comes from everywhere.
-    private mutating func takeFromOverfull(movedOnly: Bool) {
+    private mutating func takeFromOverfull(newOnly: Bool) {
         var surplus = members.indices.reduce(0) { $0 + max(0, loads[$1] - targets[$1]) }
         let takers = members.indices.filter { loads[$0] < targets[$0] }
             .sorted { (targets[$1] - loads[$1], seeds[$1]) < (targets[$0] - loads[$0], seeds[$0]) }
@@ -19,7 +19,8 @@ extension RingBuilder {
             for _ in 0..<partitions where loads[node] < targets[node] {
                 for copy in partition * replicas..<(partition + 1) * replicas {
                     let owner = Int(table[copy])
-                    guard loads[owner] > targets[owner], isMoved[copy] || !movedOnly, fits(node, copy) else { continue }
+                    guard loads[owner] > targets[owner], fits(node, copy) else { continue }
+                    if newOnly, ownedBefore(owner, copy) { continue }
                     move(copy, to: node)
                     surplus -= 1
                     break
@@ -44,8 +45,9 @@ extension RingBuilder {
 
     /// One node has too many and no node that lacks may take from it: then a third one passes on what it holds.
     ///
-    /// Shortest path from any overfull to any lacking node, where a copy that is moving anyway costs nothing. It exists
-    /// while a node is not at its target, because the targets are rounded from shares that fit exactly.
+    /// It is the cheapest path from any overfull to any lacking node, where a copy costs nothing that is moving anyway, or
+    /// that goes to a node which owned the partition before. There is one while a node is not at its target, because the
+    /// targets are rounded from shares that fit exactly.
     private mutating func shiftAlongPath() -> Bool {
         guard let path = cheapestPath() else { return false }
         for step in path {
@@ -75,8 +77,10 @@ extension RingBuilder {
                 guard costs[node] == cost else { continue }
                 if loads[node] < targets[node] { return steps(to: node, arrivedBy) }
                 for copy in copiesOf[node] {
-                    let through = cost + (isMoved[copy] ? 0 : 1)
-                    for other in members.indices where costs[other] > through && fits(other, copy) {
+                    let leaves = ownedBefore(node, copy) ? 1 : 0
+                    for other in members.indices where costs[other] > cost && fits(other, copy) {
+                        let through = cost + (leaves == 1 && !ownedBefore(other, copy) ? 1 : 0)
+                        guard costs[other] > through else { continue }
                         costs[other] = through
                         arrivedBy[other] = copy
                         if through == cost { layer.append(other) } else { next.append(other) }

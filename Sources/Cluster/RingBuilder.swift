@@ -1,7 +1,7 @@
 /// Makes the table of one epoch: fills what is empty, then levels what is uneven.
 ///
-/// A copy is one place of the table: partition × R + position. A copy that stays where it was costs nothing; every
-/// other copy is mail that has to be carried from node to node.
+/// A copy is one place of the table: partition × R + position. A copy on a node that owned the partition in the epoch
+/// before costs nothing; every other copy is mail that has to be carried from node to node.
 struct RingBuilder {
     static let hole = Ring.NodeIndex.max
 
@@ -14,8 +14,9 @@ struct RingBuilder {
     private(set) var table: [Ring.NodeIndex]
     private(set) var loads: [Int]
     private(set) var targets: [Int] = []
-    /// Which copies are not where the epoch before had them; moving these again costs nothing.
-    private(set) var isMoved: [Bool]
+    /// The owners of each partition in the epoch before, by their places in `members`; `hole` for a node that left.
+    private var former: [Ring.NodeIndex] = []
+    private var formerReplicas = 0
 
     init(members: [RingMember], partitions: Int, replicas: Int) {
         precondition((1...Ring.membersMax).contains(members.count), "ring of \(members.count) members")
@@ -34,7 +35,6 @@ struct RingBuilder {
         shares = RingShares(members: sorted, partitions: partitions, replicas: replicas)
         seeds = sorted.map { StableHash.xxh64($0.name) }
         table = [Ring.NodeIndex](repeating: Self.hole, count: partitions * replicas)
-        isMoved = [Bool](repeating: true, count: partitions * replicas)
         loads = [Int](repeating: 0, count: sorted.count)
     }
 
@@ -49,16 +49,14 @@ struct RingBuilder {
     /// A later epoch: what its members held they keep, as far as zones allow it.
     mutating func adopt(_ previous: Ring) {
         let places = Dictionary(uniqueKeysWithValues: members.indices.map { (members[$0].name, Ring.NodeIndex($0)) })
-        let indexes = previous.members.map { places[$0.name] ?? Self.hole }
-        let kept = min(replicas, previous.replicas)
+        let moved = previous.members.map { places[$0.name] ?? Self.hole }
+        former = previous.table.map { moved[Int($0)] }
+        formerReplicas = previous.replicas
         for partition in 0..<partitions {
-            for position in 0..<kept {
-                let node = indexes[Int(previous.table[partition * previous.replicas + position])]
+            for position in 0..<min(replicas, formerReplicas) {
+                let node = former[partition * formerReplicas + position]
                 let copy = partition * replicas + position
-                guard node != Self.hole, fits(Int(node), copy) else { continue }
-                table[copy] = node
-                isMoved[copy] = false
-                loads[Int(node)] += 1
+                if node != Self.hole, fits(Int(node), copy) { move(copy, to: Int(node)) }
             }
         }
         targets = shares.targets(loads: loads, order: seeds)
@@ -84,7 +82,13 @@ struct RingBuilder {
         if table[copy] != Self.hole { loads[Int(table[copy])] -= 1 }
         table[copy] = Ring.NodeIndex(node)
         loads[node] += 1
-        isMoved[copy] = true
+    }
+
+    /// Whether the node has the mail of that copy's partition already.
+    func ownedBefore(_ node: Int, _ copy: Int) -> Bool {
+        let first = copy / replicas * formerReplicas
+        for place in first..<first + formerReplicas where former[place] == node { return true }
+        return false
     }
 
     /// Gives each empty copy to the node that is furthest behind its target, in proportion to what it is to be given;
@@ -92,31 +96,70 @@ struct RingBuilder {
     private mutating func fillHoles() {
         let gaps = members.indices.map { max(0, targets[$0] - loads[$0]) }
         var takers = members.indices.filter { gaps[$0] > 0 }
-        for copy in table.indices where table[copy] == Self.hole {
-            if let node = mostBehind(takers, gaps, copy) {
-                move(copy, to: node)
-                if loads[node] == targets[node] { takers.removeAll { $0 == node } }
-            } else if let node = members.indices.filter({ fits($0, copy) })
-                .min(by: { loads[$0] - targets[$0] < loads[$1] - targets[$1] })
-            {
-                move(copy, to: node)
+        let everywhere = zonesNeededEverywhere()
+        for partition in 0..<partitions {
+            let copies = partition * replicas..<(partition + 1) * replicas
+            for zone in everywhere {
+                while let copy = copyToGive(to: zone, copies) { fill(copy, &takers, gaps, zone) }
             }
+            for copy in copies where table[copy] == Self.hole { fill(copy, &takers, gaps, nil) }
         }
     }
 
-    private func mostBehind(_ takers: [Int], _ gaps: [Int], _ copy: Int) -> Int? {
-        var best: (node: Int, lack: Int, gap: Int, affinity: UInt64)?
-        for node in takers {
-            let lack = targets[node] - loads[node]
-            let gap = gaps[node]
-            if let best, lack * best.gap < best.lack * gap { continue }
+    private mutating func fill(_ copy: Int, _ takers: inout [Int], _ gaps: [Int], _ zone: Int?) {
+        if let node = mostBehind(takers, gaps, copy, zone) {
+            move(copy, to: node)
+            if loads[node] == targets[node] { takers.removeAll { $0 == node } }
+        } else if let node = members.indices
+            .filter({ (zone == nil || shares.zoneOf[$0] == zone) && fits($0, copy) })
+            .min(by: { loads[$0] - targets[$0] < loads[$1] - targets[$1] })
+        {
+            move(copy, to: node)
+        }
+    }
+
+    /// Zones whose share is so great that they need as many copies of every partition as they may have.
+    private func zonesNeededEverywhere() -> [Int] {
+        var sums = [Int](repeating: 0, count: shares.zoneCount)
+        for (node, target) in targets.enumerated() { sums[shares.zoneOf[node]] += target }
+        return sums.indices.filter { sums[$0] == shares.copiesInZoneMax[$0] * partitions }
+    }
+
+    /// The copy that a zone which is needed everywhere has to get in this partition: an empty one, or the one of the node
+    /// that can spare it best. Nil when the zone has all it needs.
+    private func copyToGive(to zone: Int, _ copies: Range<Int>) -> Int? {
+        var needed = shares.copiesInZoneMax[zone]
+        var best: (copy: Int, surplus: Int)?
+        for copy in copies {
+            guard table[copy] != Self.hole else {
+                best = (copy, .max)
+                continue
+            }
+            let node = Int(table[copy])
+            if shares.zoneOf[node] == zone {
+                needed -= 1
+            } else if best.map({ $0.surplus < loads[node] - targets[node] }) ?? true {
+                best = (copy, loads[node] - targets[node])
+            }
+        }
+        return needed > 0 ? best?.copy : nil
+    }
+
+    private func mostBehind(_ takers: [Int], _ gaps: [Int], _ copy: Int, _ zone: Int?) -> Int? {
+        var best: (node: Int, lack: Int, affinity: UInt64)?
+        for node in takers where zone == nil || shares.zoneOf[node] == zone {
+            // In coarse steps: exact comparison would repeat a pattern, and some nodes would never meet.
+            let lack = ((targets[node] - loads[node]) * Self.paceSteps + gaps[node] - 1) / gaps[node]
+            if let best, lack < best.lack { continue }
             guard fits(node, copy) else { continue }
             let affinity = StableHash.affinity(node: seeds[node], partition: copy / replicas)
-            if let best, lack * best.gap == best.lack * gap, affinity < best.affinity { continue }
-            best = (node, lack, gap, affinity)
+            if let best, lack == best.lack, affinity < best.affinity { continue }
+            best = (node, lack, affinity)
         }
         return best?.node
     }
+
+    private static let paceSteps = 32
 
     /// The preferred owner opens mailboxes and answers first, so that too is shared out evenly at the start.
     private mutating func balanceFirstOwners() {

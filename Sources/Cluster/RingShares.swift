@@ -16,6 +16,9 @@ struct RingShares {
     /// The fair share itself, for people.
     private(set) var fair: [Double]
 
+    /// How many copies of one partition each zone can take: `copiesPerZoneMax`, or its number of nodes.
+    let copiesInZoneMax: [Int]
+
     private let partitions: Int
     private var zoneRoom: [Int]
     private var groups: [(members: [Int], copies: Int)] = []
@@ -42,7 +45,8 @@ struct RingShares {
         zoneCount = zoneSizes.count
         copiesPerZoneMax = perZone
         self.partitions = partitions
-        zoneRoom = zoneSizes.map { min(perZone, $0) * partitions }
+        copiesInZoneMax = zoneSizes.map { min(perZone, $0) }
+        zoneRoom = copiesInZoneMax.map { $0 * partitions }
         floors = [Int](repeating: 0, count: members.count)
         fair = [Double](repeating: 0, count: members.count)
         isFractional = [Bool](repeating: false, count: members.count)
