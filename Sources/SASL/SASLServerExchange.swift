@@ -1,0 +1,104 @@
+/// One log-in as the server sees it (RFC 4422 §3): the client's messages in, challenges and questions out.
+package struct SASLServerExchange: Sendable {
+    package enum Step: Sendable, Equatable {
+        /// Send it to the client, in Base64, and give its answer to `receive(_:)`.
+        case challenge([UInt8])
+        /// The exchange is over, and the answer to this decides.
+        case checkPassword(user: String, password: String)
+        /// Answered by `credentialsFound(_:)`.
+        case findSCRAMCredentials(user: String)
+        case succeeded(user: String)
+        case failed(SASLFailure)
+    }
+
+    enum State: Sendable {
+        case plain
+        case loginUser
+        case loginPassword(user: String)
+        case scramFirst
+        case scramLookUp(SCRAMClientFirst)
+        case scramFinal(SCRAMServerFirst)
+        case scramVerified(user: String)
+        case reportedError(SASLFailure)
+        case over
+    }
+
+    package let mechanism: SASLMechanism
+    var state: State
+    let nonce: String
+    let secret: [UInt8]
+    let reportsErrors: Bool
+
+    /// - Parameters:
+    ///   - nonce: at least 18 random printable characters without a comma (RFC 5802 §5.1), new for every exchange.
+    ///   - secret: what invents credentials when `credentialsFound(_:)` gets nil. The same on all servers. A directory
+    ///     that invents them itself makes it unnecessary.
+    ///   - reportsErrors: whether SCRAM sends `e=...` as a last challenge before it fails (RFC 5802 §7). Off, it fails
+    ///     at once, as §5.1 allows: SMTP and POP3 clients take an error inside a challenge for a success that is to
+    ///     come, and cancel, so that their user is told of a protocol error instead of a wrong password.
+    package init(mechanism: SASLMechanism, nonce: String, secret: [UInt8] = [], reportsErrors: Bool = false) {
+        precondition(nonce.utf8.count >= 18 && SCRAMText.isNonce(nonce), "not a nonce of 18 characters: \(nonce)")
+        self.mechanism = mechanism
+        self.nonce = nonce
+        self.secret = secret
+        self.reportsErrors = reportsErrors
+        state =
+            switch mechanism {
+            case .plain: .plain
+            case .login: .loginUser
+            case .scramSHA256: .scramFirst
+            }
+    }
+
+    /// - Parameter initialResponse: nil if the client sent none; empty if it sent "=" (RFC 4954 §4).
+    package mutating func start(initialResponse: [UInt8]?) -> Step {
+        if let initialResponse { return receive(initialResponse) }
+        return .challenge(mechanism == .login ? Array("Username:".utf8) : [])
+    }
+
+    package mutating func receive(_ response: [UInt8]) -> Step {
+        guard response.count <= SASLLimits.messageOctetsMax else { return fail(.malformed("too long")) }
+        switch state {
+        case .plain:
+            return receivePlain(response)
+        case .loginUser:
+            guard let user = SASLText.user(response[...]) else { return fail(.malformed("not a user name")) }
+            state = .loginPassword(user: user)
+            return .challenge(Array("Password:".utf8))
+        case .loginPassword(let user):
+            guard let password = SASLText.password(response[...]) else { return fail(.malformed("not a password")) }
+            state = .over
+            return .checkPassword(user: user, password: password)
+        case .scramFirst:
+            return receiveSCRAMFirst(response)
+        case .scramFinal(let first):
+            return receiveSCRAMFinal(response, after: first)
+        case .scramVerified(let user):
+            guard response.isEmpty else { return fail(.malformed("nothing was left to say")) }
+            state = .over
+            return .succeeded(user: user)
+        case .reportedError(let failure):
+            return fail(failure)
+        case .scramLookUp, .over:
+            return fail(.malformed("not now"))
+        }
+    }
+
+    /// RFC 4616 §2: `authzid NUL authcid NUL passwd`.
+    private mutating func receivePlain(_ response: [UInt8]) -> Step {
+        let fields = response.split(separator: 0, omittingEmptySubsequences: false)
+        guard fields.count == 3, let user = SASLText.user(fields[1]), let password = SASLText.password(fields[2]) else {
+            return fail(.malformed("not a PLAIN message"))
+        }
+        guard fields[0].isEmpty || fields[0].elementsEqual(fields[1]) else {
+            return fail(.unsupported(SASLText.otherIdentity))
+        }
+        state = .over
+        return .checkPassword(user: user, password: password)
+    }
+
+    mutating func fail(_ failure: SASLFailure) -> Step {
+        state = .over
+        return .failed(failure)
+    }
+}
