@@ -29,6 +29,12 @@ final class ConnectionHandler: ChannelInboundHandler {
         start()
     }
 
+    /// Names who hears of the end of a connection that may end before it is open.
+    func adopt(_ conversation: any Conversation) {
+        if case .open = phase { return }
+        connection.conversation = conversation
+    }
+
     private func start() {
         switch phase {
         case .open: open()
@@ -41,7 +47,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard let conversation = makeConversation(connection) else { return connection.close() }
         connection.conversation = conversation
         conversation.opened(connection)
-        if connection.unread.readableBytes > 0 { conversation.received(connection) }
+        deliver()
         connection.requestRead()
     }
 

@@ -53,7 +53,7 @@ package enum Dialer {
         guard channel.isActive,
             let handler = try? channel.pipeline.syncOperations.handler(type: ConnectionHandler.self)
         else { return conversation.closed(.failed("the connection broke at once")) }
-        handler.connection.conversation = conversation
+        handler.adopt(conversation)
     }
 
     private static func setUp(_ channel: any Channel, target: DialTarget, conversation: any Conversation) throws {

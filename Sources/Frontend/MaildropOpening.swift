@@ -1,0 +1,79 @@
+import POP3
+import Wire
+
+/// Opens a mailbox at its storage node: one POP3 conversation up to the answer to XOPEN, whose connection then carries
+/// the client's session.
+final class MaildropOpening: Conversation {
+    enum Failure: Error {
+        /// The node is down, hangs, or does not speak to us.
+        case unreachable(String)
+        /// The node says that it cannot open the mailbox now.
+        case refused(String)
+    }
+
+    enum Outcome {
+        case opened(Connection)
+        case failed(Failure)
+    }
+
+    private let request: POP3OpenRequest
+    private var session = POP3ClientSession()
+    private var finished: ((Outcome) -> Void)?
+
+    /// - Parameter finished: called once; after `.opened` the connection waits to be handed over.
+    init(request: POP3OpenRequest, finished: @escaping (Outcome) -> Void) {
+        self.request = request
+        self.finished = finished
+        session.send(.xopen(request.mailbox, utf8: request.utf8, language: request.language))
+    }
+
+    func opened(_ connection: Connection) {
+        // The greeting need not be waited for: a node takes the command with it.
+        connection.write(session.takeOutput())
+        connection.flush()
+    }
+
+    func received(_ connection: Connection) {
+        while finished != nil {
+            let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+            connection.consume(step.consumed)
+            switch step.event {
+            case .needBytes:
+                if connection.inputEnded { fail(.unreachable("the node closed the connection"), connection) }
+                return
+            case .greeting(let reply) where reply.isOK:
+                continue
+            case .reply(.xopen, let reply) where reply.isOK:
+                return finish(.opened(connection))
+            case .greeting(let reply), .reply(_, let reply):
+                return fail(.refused(reply.text), connection)
+            case .violation(let why):
+                return fail(.unreachable("the node broke the protocol: \(why)"), connection)
+            case .line, .body, .end:
+                return fail(.unreachable("the node answered what was not asked"), connection)
+            }
+        }
+    }
+
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func draining(_ connection: Connection) {}
+
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        fail(.unreachable("the node does not answer"), connection)
+    }
+
+    func closed(_ reason: ConnectionEnd) {
+        finish(.failed(.unreachable("\(reason)")))
+    }
+
+    private func fail(_ failure: Failure, _ connection: Connection) {
+        connection.abort()
+        finish(.failed(failure))
+    }
+
+    private func finish(_ outcome: Outcome) {
+        finished?(outcome)
+        finished = nil
+    }
+}

@@ -1,0 +1,67 @@
+import Maildirs
+import NIOCore
+import POP3
+import Wire
+
+/// Sends one message to a POP3 client, a piece at a time and never more than the client takes.
+final class MessageSending {
+    private let connection: Connection
+    private let reader: MessageReader
+    private var encoder: POP3MessageEncoder
+    private let finished: (_ whole: Bool) -> Void
+    private var reading = false
+    private var stopped = false
+
+    init(
+        reader: MessageReader, topLines: Int?, connection: Connection, finished: @escaping (_ whole: Bool) -> Void
+    ) {
+        self.reader = reader
+        self.connection = connection
+        self.finished = finished
+        encoder = POP3MessageEncoder(topLines: topLines)
+    }
+
+    /// Reads the next piece, unless one is on its way or the client must take more first.
+    func goOn() {
+        guard !reading, !stopped, connection.isOpen, connection.isWritable else { return }
+        reading = true
+        reader.read(then: connection.completion { [self] result in
+            reading = false
+            guard !stopped else { return }
+            switch result {
+            case .success(let piece): send(piece)
+            case .failure: finish(whole: false)
+            }
+        })
+    }
+
+    func stop() {
+        stopped = true
+        reader.close()
+    }
+
+    private func send(_ piece: [UInt8]) {
+        guard !piece.isEmpty else {
+            var end = connection.buffer(capacity: POP3MessageEncoder.finishBytesMax)
+            end.writeWithUnsafeMutableBytes(minimumWritableBytes: POP3MessageEncoder.finishBytesMax) {
+                encoder.finish(into: $0)
+            }
+            connection.write(end)
+            return finish(whole: true)
+        }
+        let room = POP3MessageEncoder.maximumOutputBytes(forInput: piece.count)
+        var output = connection.buffer(capacity: room)
+        piece.withUnsafeBytes { input in
+            _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { encoder.encode(input, into: $0) }
+        }
+        connection.write(output)
+        connection.flush()
+        connection.madeProgress()
+        if encoder.isSatisfied { send([]) } else { goOn() }
+    }
+
+    private func finish(whole: Bool) {
+        stop()
+        finished(whole)
+    }
+}

@@ -1,0 +1,27 @@
+package import NIOCore
+
+/// One value per event loop, made on its loop when it is first asked for: a way to share without locks what belongs to
+/// a loop, such as the connections to the storage nodes.
+package final class PerLoop<Value>: Sendable {
+    private let boxes: [ObjectIdentifier: NIOLoopBoundBox<Value?>]
+    private let make: @Sendable (any EventLoop) -> Value
+
+    package init(_ group: any EventLoopGroup, make: @escaping @Sendable (any EventLoop) -> Value) {
+        self.make = make
+        boxes = Dictionary(
+            uniqueKeysWithValues: group.makeIterator().map { loop in
+                (ObjectIdentifier(loop), NIOLoopBoundBox.makeEmptyBox(valueType: Value.self, eventLoop: loop))
+            })
+    }
+
+    /// The value of `loop`, which must be the current one and belong to the group.
+    package subscript(loop: any EventLoop) -> Value {
+        guard let box = boxes[ObjectIdentifier(loop)] else {
+            preconditionFailure("event loop \(loop) is not of this group")
+        }
+        if let value = box.value { return value }
+        let value = make(loop)
+        box.value = value
+        return value
+    }
+}

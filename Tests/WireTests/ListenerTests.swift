@@ -1,0 +1,125 @@
+import Mail
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import Wire
+
+@Suite("Listeners, on real sockets")
+struct ListenerTests {
+    let group = MultiThreadedEventLoopGroup.singleton
+
+    func listen(
+        limits: ConnectionLimits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0),
+        balancers: Bool = false, times: ConnectionTimes? = nil, record: EchoConversation.Record
+    ) async throws -> (Listener, Int) {
+        let settings = ListenerSettings(
+            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits, isBalancer: { _ in balancers })
+        let listener = try await Listener.bind(settings, group: group, refusal: { "no: \($0)\r\n" }) { connection in
+            if let times { connection.setTimes(times) }
+            return EchoConversation(record: record)
+        }
+        guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
+        return (listener, port)
+    }
+
+    @Test("a conversation hears of the connection, its bytes and its end")
+    func echo() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(record: record)
+        let client = try SocketClient(port: port)
+        #expect(try await client.read(until: "\n") == "hello\r\n")
+        try await client.send("one\r\ntwo\r\n")
+        #expect(try await client.read(until: "two\r\n") == "one\r\ntwo\r\n")
+        try await client.send("QUIT\r\n")
+        #expect(try await client.read() == "")
+        try await record.waits(for: "closed")
+        await listener.drain()
+    }
+
+    @Test("a client that has closed its half still gets its answers")
+    func halfClose() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(record: record)
+        let client = try SocketClient(port: port)
+        try await client.send("one\r\n")
+        client.endInput()
+        #expect(try await client.read() == "hello\r\none\r\n")
+        try await record.waits(for: "closed")
+        await listener.drain()
+    }
+
+    @Test("a connection over the address's limit is told so and closed, and its place is free when another has left")
+    func addressLimit() async throws {
+        let record = EchoConversation.Record()
+        let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 1)
+        let (listener, port) = try await listen(limits: limits, record: record)
+        let first = try SocketClient(port: port)
+        #expect(try await first.read(until: "\n") == "hello\r\n")
+        #expect(try await SocketClient(port: port).read() == "no: tooManyFromAddress\r\n")
+        try await first.send("QUIT\r\n")
+        #expect(try await first.read() == "")
+        try await record.waits(for: "closed")
+        #expect(try await SocketClient(port: port).read(until: "\n") == "hello\r\n")
+        await listener.drain()
+    }
+
+    @Test("the idle clock ends a connection that makes no progress, byte by byte or not")
+    func idle() async throws {
+        let record = EchoConversation.Record()
+        let times = ConnectionTimes(idle: .milliseconds(200), total: .zero)
+        let (listener, port) = try await listen(times: times, record: record)
+        let client = try SocketClient(port: port)
+        for _ in 0..<4 {
+            try await client.send("x")
+            try await Task.sleep(for: .milliseconds(30))
+        }
+        #expect(try await client.read() == "hello\r\nbye\r\n")
+        try await record.waits(for: "timedOut idle")
+        await listener.drain()
+    }
+
+    @Test("the total clock ends a connection however busy it is")
+    func total() async throws {
+        let record = EchoConversation.Record()
+        let times = ConnectionTimes(idle: .seconds(60), total: .milliseconds(200))
+        let (listener, port) = try await listen(times: times, record: record)
+        let client = try SocketClient(port: port)
+        try await client.send("busy\r\n")
+        #expect(try await client.read() == "hello\r\nbusy\r\nbye\r\n")
+        try await record.waits(for: "timedOut total")
+        await listener.drain()
+    }
+
+    @Test("drain stops accepting and asks every conversation to finish")
+    func drain() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(record: record)
+        let client = try SocketClient(port: port)
+        #expect(try await client.read(until: "\n") == "hello\r\n")
+        await listener.drain()
+        #expect(try await client.read() == "")
+        try await record.waits(for: "draining")
+        #expect(throws: SocketClient.SocketError.self) { try SocketClient(port: port) }
+    }
+
+    @Test("PROXY protocol v1: the conversation sees the client's address, and the bytes behind the header")
+    func proxyHeader() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(balancers: true, record: record)
+        let client = try SocketClient(port: port)
+        try await client.send("PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\nearly\r\n")
+        #expect(try await client.read(until: "early\r\n") == "hello\r\nearly\r\n")
+        try await record.waits(for: "opened 192.0.2.7 tls=false")
+        await listener.drain()
+    }
+
+    @Test("a balancer that sends no PROXY header is cut off")
+    func noProxyHeader() async throws {
+        let (listener, port) = try await listen(balancers: true, record: EchoConversation.Record())
+        let client = try SocketClient(port: port)
+        try await client.send("EHLO there\r\n")
+        #expect(try await client.read() == "")
+        await listener.drain()
+    }
+}
