@@ -1,0 +1,78 @@
+package import Mail
+package import SASL
+
+/// One transaction on one connection.
+package struct SMTPTransactionID: Hashable, Sendable, Comparable {
+    package let number: UInt64
+
+    package init(_ number: UInt64) { self.number = number }
+
+    package static func < (left: Self, right: Self) -> Bool { left.number < right.number }
+}
+
+/// A recipient that a transaction names.
+package struct SMTPRecipient: Hashable, Sendable {
+    package var address: EmailAddress
+    /// The mailbox, where the client names it (the cluster's own service).
+    package var mailbox: MailboxName?
+
+    package init(address: EmailAddress, mailbox: MailboxName? = nil) {
+        self.address = address
+        self.mailbox = mailbox
+    }
+}
+
+/// What a driver is asked at RCPT: may mail go there?
+package struct SMTPRecipientQuery: Equatable, Sendable {
+    package var address: EmailAddress
+    package var sender: ReversePath
+    /// Who the client is, if it has authenticated: others may send to our own addresses only.
+    package var user: AuthenticatedUser?
+
+    package init(address: EmailAddress, sender: ReversePath, user: AuthenticatedUser?) {
+        self.address = address
+        self.sender = sender
+        self.user = user
+    }
+}
+
+/// A message's envelope (RFC 5321 §2.3.1), and all that its `Received:` field tells of how it came.
+package struct SMTPEnvelope: Equatable, Sendable {
+    package var id: SMTPTransactionID
+    package var sender: ReversePath
+    /// The accepted ones, in their order.
+    package var recipients: [SMTPRecipient] = []
+    /// What MAIL said with SIZE.
+    package var declaredBytes: Int?
+    package var body: SMTPBodyKind?
+    /// Whether MAIL said SMTPUTF8 (RFC 6531).
+    package var utf8 = false
+    /// The message's name, where the client gives it (the cluster's own service).
+    package var name: MessageIdentity?
+    /// Whether this name may have been delivered before, so that the node looks before it stores.
+    package var isRepeat = false
+    package var user: AuthenticatedUser?
+    package var trace: SMTPTrace
+
+    package init(id: SMTPTransactionID, sender: ReversePath, trace: SMTPTrace) {
+        self.id = id
+        self.sender = sender
+        self.trace = trace
+    }
+}
+
+/// What is known of a whole message that has been read.
+package struct SMTPMessageSummary: Equatable, Sendable {
+    /// Octets that `body` actions gave, without the CRLF that is to be added.
+    package var byteCount: Int
+    /// Whether the message's last line lacks its CRLF (possible by BDAT): the driver adds it, because POP3 could not
+    /// carry the message otherwise.
+    package var appendLineEnd: Bool
+    package var header: HeaderScanner.Findings
+
+    package init(byteCount: Int, appendLineEnd: Bool, header: HeaderScanner.Findings) {
+        self.byteCount = byteCount
+        self.appendLineEnd = appendLineEnd
+        self.header = header
+    }
+}

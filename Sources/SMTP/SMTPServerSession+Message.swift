@@ -1,0 +1,172 @@
+package import Mail
+
+/// DATA and BDAT (RFC 5321 §4.1.1.4, RFC 3030 §2), and what becomes of a message.
+extension SMTPServerSession {
+    mutating func data(hasMore: Bool) -> Action? {
+        // Text that came before its 354 would be read as commands if DATA were refused.
+        if hasMore { return end(with: .badPipelining) }
+        guard let envelope else { return refuse(hello == nil ? .helloFirst : .mailFirst) }
+        if hasChunks { return refuse(.chunksBegun) }
+        if envelope.recipients.isEmpty { return refuse(.recipientFirst) }
+        message = IncomingMessage(framing: .dots, limits: limits)
+        phase = .awaitingStart
+        return .startMessage(envelope)
+    }
+
+    /// Answers `startMessage`. Anything but `.accepted` ends the transaction.
+    package mutating func messageStarted(_ verdict: Verdict) {
+        precondition(phase == .awaitingStart, "message in phase \(phase)")
+        message.isOpen = verdict.isAccepted
+        if hasChunks {
+            phase = .chunk
+            if !verdict.isAccepted { message.fault = verdict.reason }
+            return
+        }
+        dataAnswerIsUnread = true
+        if verdict.isAccepted {
+            phase = .data
+            replies.append(SMTPReply.sendMessage)
+        } else {
+            phase = .command
+            replies.append(SMTPReply(verdict, accepted: .ok))
+            envelope = nil
+        }
+    }
+
+    mutating func readData(_ unread: UnsafeRawBufferPointer, _ at: inout Int) -> Action? {
+        guard at < unread.count else { return .needBytes }
+        if dataAnswerIsUnread { return end(with: .badPipelining) }
+        let start = at
+        let found = message.take(unread.slice(start..<unread.count))
+        at += found.consumed
+        if let action = abandonIfRefused() { return action }
+        if found.ended { return endMessage() }
+        if message.discardedCount > limits.discardedBytesMax { return end(with: .tooMuchRefused) }
+        if found.text.isEmpty { return nil }
+        return .body((start + found.text.lowerBound)..<(start + found.text.upperBound))
+    }
+
+    /// `BDAT size [LAST]`. The octets that follow are read even if they are refused, or they would be read as commands.
+    mutating func chunk(_ arguments: UnsafeRawBufferPointer) -> Action? {
+        guard let size = chunkSize(arguments) else {
+            // Nobody knows where the next command begins.
+            return end(with: .badChunk)
+        }
+        chunk.remaining = size
+        chunk.refusal = envelope == nil ? .noMailFirst : nil
+        if let envelope, envelope.recipients.isEmpty { chunk.refusal = .noRecipientFirst }
+        phase = .chunk
+        if chunk.refusal != nil {
+            return size > limits.discardedBytesMax ? end(with: .tooMuchRefused) : nil
+        }
+        let isFirst = !hasChunks
+        if isFirst {
+            hasChunks = true
+            message = IncomingMessage(framing: .chunks, limits: limits)
+        }
+        if size > limits.messageBytesMax - min(message.byteCount, limits.messageBytesMax) {
+            message.fault = .messageTooBig
+            if size > limits.discardedBytesMax { return end(with: SMTPReply(.messageTooBig)) }
+            return abandonIfRefused()
+        }
+        guard isFirst, let envelope else { return nil }
+        phase = .awaitingStart
+        return .startMessage(envelope)
+    }
+
+    /// Reads `chunk-size [SP "LAST"]`; nil if it is malformed. Sets whether it is the last.
+    private mutating func chunkSize(_ arguments: UnsafeRawBufferPointer) -> Int? {
+        let digits = arguments.position(of: ASCII.space, from: 0, to: arguments.count) ?? arguments.count
+        guard let size = arguments.slice(0..<digits).decimal else { return nil }
+        var at = digits
+        while at < arguments.count, arguments[at] == ASCII.space { at += 1 }
+        chunk.isLast = at < arguments.count
+        return !chunk.isLast || arguments.slice(at..<arguments.count).equals("LAST") ? size : nil
+    }
+
+    mutating func readChunk(_ unread: UnsafeRawBufferPointer, _ at: inout Int) -> Action? {
+        if chunk.remaining == 0 { return endChunk() }
+        let available = min(chunk.remaining, unread.count - at)
+        guard available > 0 else { return .needBytes }
+        if chunk.refusal != nil {
+            chunk.remaining -= available
+            at += available
+            return nil
+        }
+        let start = at
+        let found = message.take(unread.slice(start..<(start + available)))
+        at += found.consumed
+        chunk.remaining -= found.consumed
+        if let action = abandonIfRefused() { return action }
+        if found.text.isEmpty { return nil }
+        return .body((start + found.text.lowerBound)..<(start + found.text.upperBound))
+    }
+
+    private mutating func endChunk() -> Action? {
+        if let refusal = chunk.refusal {
+            phase = .command
+            // A last chunk ends the transaction whatever becomes of it, so that the next MAIL is in its place.
+            if chunk.isLast { envelope = nil }
+            return refuse(SMTPReply(refusal))
+        }
+        if chunk.isLast {
+            message.endOfChunks()
+            return abandonIfRefused() ?? endMessage()
+        }
+        phase = .command
+        guard let fault = message.fault else { return reply(.chunkOK) }
+        replies.append(SMTPReply(fault))
+        return forgetTransaction()
+    }
+
+    /// Tells the driver, once, that the message it is writing will be refused.
+    private mutating func abandonIfRefused() -> Action? {
+        guard message.fault != nil, message.isOpen else { return nil }
+        message.isOpen = false
+        return .abandonMessage
+    }
+
+    private mutating func endMessage() -> Action? {
+        phase = .command
+        hasChunks = false
+        guard let envelope else { return nil }
+        self.envelope = nil
+        let count = settings.service.isLMTP ? envelope.recipients.count : 1
+        if let fault = message.fault {
+            // RFC 2033 §4.2: one reply per recipient.
+            for _ in 0..<count { replies.append(SMTPReply(fault)) }
+            return nil
+        }
+        message.isOpen = false
+        replies.await(envelope.id, verdictCount: count)
+        return .endMessage(envelope.id, message.summary)
+    }
+
+    /// Answers `endMessage`: one verdict, or in LMTP one per recipient of the envelope, in its order.
+    ///
+    /// - Parameter note: what to add to the reply of acceptance, such as the message's name.
+    package mutating func messageStored(_ id: SMTPTransactionID, _ verdicts: [Verdict], note: String = "") {
+        precondition(
+            replies.verdictCount(of: id) == verdicts.count, "\(verdicts.count) verdicts for message \(id.number)")
+        let accepted = note.isEmpty ? SMTPReply.accepted : SMTPReply(250, "2.0.0", "accepted as \(note)")
+        var outcome: [UInt8] = []
+        for verdict in verdicts { outcome.append(contentsOf: SMTPReply(verdict, accepted: accepted).bytes) }
+        if verdicts.contains(.accepted) {
+            counts.errors = 0
+            counts.idleCommands = 0
+            counts.refusedRecipients = 0
+        }
+        replies.settle(id, outcome)
+    }
+}
+
+extension Verdict {
+    /// Why it is no acceptance.
+    var reason: Reason? {
+        switch self {
+        case .accepted: nil
+        case .deferred(let reason): reason.code / 100 == 4 ? reason : Reason(451, "4.3.0", reason.text)
+        case .refused(let reason): reason.code / 100 == 5 ? reason : Reason(550, "5.0.0", reason.text)
+        }
+    }
+}
