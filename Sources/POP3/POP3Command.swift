@@ -76,7 +76,7 @@ enum POP3Command: Equatable {
         guard let word = arguments.word() else { return .auth(mechanism: nil, initialResponse: nil) }
         let response = arguments.word()
         guard arguments.isEmpty, let mechanism = POP3Arguments.string(word) else { return nil }
-        return .auth(mechanism: mechanism.uppercased(), initialResponse: response.map(Array.init))
+        return .auth(mechanism: mechanism, initialResponse: response.map(Array.init))
     }
 
     private static func lang(_ arguments: inout POP3Arguments) -> POP3Command? {

@@ -12,11 +12,11 @@ extension POP3ServerSession {
     }
 
     var offeredMechanisms: [SASLMechanism] {
-        settings.mechanisms.filter { takesPlaintext || $0 == .scramSHA256 }
+        settings.mechanisms.filter { takesPlaintext || !$0.sendsPassword }
     }
 
     mutating func authenticate(_ name: String, initialResponse: [UInt8]?) -> Action {
-        guard let mechanism = SASLMechanism(rawValue: name), settings.mechanisms.contains(mechanism) else {
+        guard let mechanism = SASLMechanism(name: name), settings.mechanisms.contains(mechanism) else {
             return refuse("unknown mechanism")
         }
         guard offeredMechanisms.contains(mechanism) else { return refusePlaintext() }
@@ -71,9 +71,13 @@ extension POP3ServerSession {
 
     private mutating func fail(_ failure: SASLFailure) -> Action {
         candidate = nil
-        if case .malformed(let text) = failure { return refuse(text) }
-        refuseLogin()
-        return .proceed
+        switch failure {
+        case .malformed(let text): return refuse(text)
+        case .unsupported(let text): return refuse(text, code: .authentication)
+        case .wrongCredentials:
+            refuseLogin()
+            return .proceed
+        }
     }
 
     private mutating func loggedIn(_ user: AuthenticatedUser?) -> Action {

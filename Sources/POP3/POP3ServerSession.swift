@@ -128,13 +128,13 @@ package struct POP3ServerSession: Sendable {
 
     /// Handles at most one command of the unread bytes.
     package mutating func receive(_ unread: UnsafeRawBufferPointer) -> Step {
-        precondition(awaited == nil, "receive called while the session waits for \(String(describing: awaited))")
-        if output.count >= settings.limits.outputBytesMax { return Step(consumed: 0, action: .flushOutput) }
-        if listing != nil { return Step(consumed: 0, action: continueListing()) }
         if let action = pending {
             pending = nil
             return Step(consumed: 0, action: action)
         }
+        precondition(awaited == nil, "receive called while the session waits for \(String(describing: awaited))")
+        if output.count >= settings.limits.outputBytesMax { return Step(consumed: 0, action: .flushOutput) }
+        if listing != nil { return Step(consumed: 0, action: continueListing()) }
         switch phase {
         case .closed, .handedOver: return Step(consumed: 0, action: .close)
         case .authorization, .sasl, .transaction: return readLine(unread)
