@@ -1,0 +1,131 @@
+import Mail
+import POP3
+import SASL
+import Testing
+
+@Suite struct POP3ServerSessionTests {
+    @Test("RFC 2449 §6.6: what is pipelined behind a command that waits stays unread")
+    func pipelined() throws {
+        var session = POP3ServerSession(
+            settings: POP3ServerSettings(hostname: "h", service: .frontend), nonce: "0123456789abcdefghij", seconds: 1)
+        session.opened()
+        var unread = Array("USER alice\r\nPASS secret\r\nSTAT\r\n".utf8)
+        for action in [
+            POP3ServerSession.Action.proceed, .authenticate(.password(user: "alice", password: "secret")),
+        ] {
+            let step = unread.withUnsafeBytes { session.receive($0) }
+            #expect(step.action == action)
+            unread.removeFirst(step.consumed)
+        }
+        #expect(unread == Array("STAT\r\n".utf8))
+        session.authenticationAnswered(.user(try alice()))
+        let step = unread.withUnsafeBytes { session.receive($0) }
+        let request = POP3OpenRequest(mailbox: try alice().mailbox, address: try alice().address)
+        #expect(step == .init(consumed: 0, action: .openMaildrop(request)))
+        session.maildropOpened()
+        #expect(String(decoding: session.takeOutput(), as: UTF8.self).hasSuffix("+OK maildrop ready\r\n"))
+    }
+
+    @Test("LIST and UIDL of 100,000 messages are made in pieces of at most about 64 KiB")
+    func largeListing() {
+        var server = POP3TestServer.opened(entries(100_000))
+        for command in ["LIST", "UIDL"] {
+            let listing = server.send("\(command)\r\n")
+            #expect(listing.split(separator: "\r\n").count == 100_002)
+            #expect(listing.hasSuffix("\r\n.\r\n"))
+        }
+        #expect(server.largestOutput < 66_000)
+        #expect(server.actions.count { $0 == .flushOutput } > 20)
+    }
+
+    @Test("short commands by the thousand are flushed in pieces too")
+    func floodOfCommands() {
+        var server = POP3TestServer.opened(entries(3)) { $0.limits.outputBytesMax = 1000 }
+        let replies = server.send(String(repeating: "STAT\r\n", count: 5000))
+        #expect(replies == String(repeating: "+OK 3 600\r\n", count: 5000))
+        #expect(server.largestOutput < 1100)
+    }
+
+    @Test("a command line of 255 octets is taken, one of 256 is refused, and the next one is read (RFC 2449 §4)")
+    func lineLimit() {
+        for pieces in [1, 7, 1000] {
+            var server = POP3TestServer.opened([])
+            let longest = "NOOP" + String(repeating: " ", count: 249) + "\r\n"
+            #expect(server.send(inPiecesOf: pieces, longest) == "+OK \r\n")
+            #expect(server.send(inPiecesOf: pieces, " " + longest) == "-ERR line too long\r\n")
+            let endless = String(repeating: "x", count: 100_000) + "\r\nSTAT\r\n"
+            #expect(server.send(inPiecesOf: pieces, endless) == "-ERR line too long\r\n+OK 0 0\r\n")
+            #expect(server.unread.isEmpty)
+        }
+    }
+
+    @Test("only CRLF ends a line, and no line holds a bare CR or a NUL")
+    func lineEnds() {
+        var server = POP3TestServer.opened([])
+        #expect(server.send("STAT\n").hasPrefix("-ERR a line ends with CRLF"))
+        #expect(server.send("STAT\r\r\n").hasPrefix("-ERR a line holds neither"))
+        #expect(server.send("ST\0AT\r\n").hasPrefix("-ERR a line holds neither"))
+        #expect(server.send("STAT\r\n") == "+OK 0 0\r\n")
+    }
+
+    @Test("a client that makes too many mistakes is sent away")
+    func errorsMax() {
+        var server = POP3TestServer.opened([]) { $0.limits.errorsMax = 3 }
+        let replies = server.send(String(repeating: "XYZZY\r\n", count: 10))
+        #expect(replies.split(separator: "\r\n").count == 4)
+        #expect(replies.hasSuffix("-ERR too many errors\r\n"))
+        #expect(server.isClosed)
+    }
+
+    @Test("a client that guesses passwords is sent away")
+    func loginFailuresMax() {
+        var server = POP3TestServer(.frontend) { $0.limits.loginFailuresMax = 2 }
+        let replies = server.send(String(repeating: "USER a\r\nPASS b\r\n", count: 5))
+        #expect(replies.split(separator: "\r\n").count { $0.hasPrefix("-ERR [AUTH]") } == 2)
+        #expect(server.isClosed)
+    }
+
+    @Test("RFC 1939 §3: a session that timed out closes without a word and deletes nothing, whatever is still owed")
+    func timedOut() {
+        var server = POP3TestServer.opened(entries(2))
+        _ = server.send("DELE 1\r\n")
+        server.session.timedOut()
+        #expect(server.send("QUIT\r\n").isEmpty)
+        #expect(server.actions == [.close])
+
+        var session = POP3ServerSession(
+            settings: POP3ServerSettings(hostname: "h", service: .frontend), nonce: "0123456789abcdefghij", seconds: 1)
+        var unread = Array("USER a\r\nPASS b\r\n".utf8)
+        for _ in 0..<2 { unread.removeFirst(unread.withUnsafeBytes { session.receive($0) }.consumed) }
+        session.timedOut()
+        session.authenticationAnswered(.rejected)
+        #expect(session.receive(UnsafeRawBufferPointer(start: nil, count: 0)).action == .close)
+        #expect(session.takeOutput().isEmpty)
+    }
+
+    @Test("however a conversation is cut into pieces, the replies are the same")
+    func anyPieces() {
+        let conversation = """
+            XOPEN alice@example.test UTF8 LANG=en\r\nSTAT\r\nLIST\r\nUIDL\r\nUIDL 2\r\nRETR 1\r\nTOP 2 0\r\nDELE 2\r
+            RETR 2\r\nLAST\r\nLANG\r\nCAPA\r\nRSET\r\nNOOP\r\nBOGUS\r\nSTAT\nDELE 3\r\nQUIT\r\n
+            """
+        func replies(piece: Int) -> String {
+            var server = POP3TestServer(.node) { $0.limits.outputBytesMax = 64 }
+            server.world.entries = entries(5)
+            return server.send(inPiecesOf: piece, conversation)
+        }
+        let whole = replies(piece: 10_000)
+        for piece in 1...60 { #expect(replies(piece: piece) == whole) }
+    }
+}
+
+extension POP3TestServer {
+    mutating func send(inPiecesOf size: Int, _ text: String) -> String {
+        let bytes = Array(text.utf8)
+        var replies = ""
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            replies += send(Array(bytes[start..<min(bytes.count, start + size)]))
+        }
+        return replies
+    }
+}
