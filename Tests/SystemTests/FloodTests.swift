@@ -1,0 +1,53 @@
+import Testing
+
+extension SystemTests {
+    @Suite("Limits that a crowd meets", .cluster { LowLimits.tighten($0) })
+    struct FloodTests {
+        let cluster: TestCluster
+
+        init() throws { cluster = try SystemTests.cluster() }
+
+        @Test("More connections from one address than its limit are told 421, and a place that is free is given again")
+        func flood() async throws {
+            var held: [RawConnection] = []
+            for _ in 0..<LowLimits.connectionsPerAddressMax {
+                let connection = try RawConnection(port: cluster.port(2525))
+                #expect(await connection.reply()?.hasPrefix("220 ") == true)
+                held.append(connection)
+            }
+            let oneMore = try RawConnection(port: cluster.port(2525))
+            #expect(await oneMore.rest().hasPrefix("421 "))
+            #expect(await held.removeFirst().command("QUIT")?.hasPrefix("221 ") == true)
+            var greeting: String?
+            for _ in 0..<100 where greeting?.hasPrefix("220 ") != true {
+                greeting = try await RawConnection(port: cluster.port(2525)).reply()
+            }
+            #expect(greeting?.hasPrefix("220 ") == true)
+        }
+
+        @Test("A client that sends a byte now and then is told 421 when its time is over")
+        func slowLoris() async throws {
+            let connection = try RawConnection(port: cluster.port(2526))
+            _ = await connection.reply()
+            while await connection.send("E") { try await Task.sleep(for: .milliseconds(200)) }
+            #expect(await connection.rest().hasPrefix("421 4.4.2"))
+        }
+    }
+}
+
+/// Limits so low that a test can meet them.
+private enum LowLimits {
+    static let connectionsPerAddressMax = 20
+
+    /// The development cluster's configuration with them.
+    static func tighten(_ configuration: String) -> String {
+        let limits = """
+            smtp:
+              connectionsPerAddressMax: \(connectionsPerAddressMax)
+              sessionTimeMax: 3s
+
+            """
+        return configuration.contains("\nsmtp:\n")
+            ? configuration.replacing("\nsmtp:\n", with: "\n" + limits) : configuration + "\n" + limits
+    }
+}

@@ -1,0 +1,196 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// The development cluster on free ports, one process per node, with data in a folder of its own.
+final class TestCluster: Sendable {
+    /// The cluster of the suite that runs; see `ClusterTrait`.
+    @TaskLocal static var current: TestCluster?
+
+    struct Failed: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// One account that a test made for itself.
+    struct Account: Sendable {
+        let address: String
+        let password: String
+    }
+
+    let home: TemporaryFolder
+    let configuration: String
+    private let nodes: [String]
+    private let ports: [Int: Int]
+    private let block: PortBlock
+    private let processes = Mutex<[String: Process]>([:])
+    private let accountCount = Mutex(0)
+
+    /// Starts all nodes and waits until they listen.
+    /// - Parameter change: makes the configuration of `cluster-config/dev.yaml` what the suite needs.
+    static func start(change: (String) -> String) async throws -> TestCluster {
+        let cluster = try TestCluster(change: change)
+        do {
+            try cluster.startAll()
+            try await cluster.waitUntilListening()
+            _ = try await cluster.hauberk(["domain", "add", "example.test"])
+        } catch {
+            await cluster.stop()
+            throw error
+        }
+        return cluster
+    }
+
+    private init(change: (String) -> String) throws {
+        home = try TemporaryFolder()
+        block = try PortBlock()
+        let source = URL(fileURLWithPath: Tree.root + "/cluster-config/dev.yaml")
+        let text = change(String(decoding: try Data(contentsOf: source), as: UTF8.self))
+        var ports: [Int: Int] = [:]
+        let free = block.ports
+        let moved = text.replacing(#/127\.0\.0\.1:(\d+)/#) { match -> String in
+            guard let port = Int(match.1) else { return String(match.0) }
+            let new = ports[port] ?? free[ports.count]
+            ports[port] = new
+            return "127.0.0.1:\(new)"
+        }
+        self.ports = ports
+        nodes = moved.matches(of: #/(?m)^\s*-\s*name:\s*(\S+)/#).map { String($0.1) }
+        configuration = try home.write("cluster.yaml", moved)
+    }
+
+    /// Where a port of the development cluster's is in this one.
+    func port(_ developmentPort: Int) -> Int { ports[developmentPort] ?? developmentPort }
+
+    var environment: [String: String] { ["HAUBERK_HOME": home.path, "HAUBERK_CONFIG": configuration] }
+    var caFile: String { home.path + "/certs/ca.pem" }
+
+    // MARK: processes
+
+    private func startAll() throws {
+        for node in nodes { try start(node: node) }
+    }
+
+    func start(node: String) throws {
+        let log = home.path + "/\(node).log"
+        _ = FileManager.default.createFile(atPath: log, contents: nil)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Tree.hauberk)
+        process.arguments = ["serve", "--config", configuration, "--node", node, "--init"]
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle(forWritingAtPath: log)
+        process.standardError = FileHandle(forWritingAtPath: log)
+        try process.run()
+        processes.withLock { $0[node] = process }
+    }
+
+    private func waitUntilListening() async throws {
+        for port in ports.values.sorted() {
+            var tries = 0
+            while (try? RawConnection(port: port)) == nil {
+                tries += 1
+                guard tries < 1200, processes.withLock({ $0.values.allSatisfy(\.isRunning) }) else {
+                    throw Failed(description: "nothing listens on \(port)\n\(logs())")
+                }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
+    /// What all processes hold in memory together, as proc(5) says it.
+    func residentKilobytes() throws -> Int {
+        try processes.withLock { $0.values.map(\.processIdentifier) }.reduce(0) { sum, number in
+            let status = try String(contentsOfFile: "/proc/\(number)/status", encoding: .utf8)
+            return sum + (status.firstMatch(of: #/VmRSS:\s+(\d+)/#).flatMap { Int($0.1) } ?? 0)
+        }
+    }
+
+    /// Ends all processes as an operator would (SIGTERM), and with them the data.
+    func stop() async {
+        let running = processes.withLock { $0.values.filter(\.isRunning) }
+        for process in running { process.terminate() }
+        for process in running {
+            for _ in 0..<600 where process.isRunning { try? await Task.sleep(for: .milliseconds(50)) }
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            if process.isRunning || process.terminationStatus != 0 {
+                Issue.record(
+                    "\(process.arguments?.joined(separator: " ") ?? "") did not end well on SIGTERM\n\(logs())")
+            }
+        }
+        home.remove()
+    }
+
+    private func logs() -> String {
+        nodes.map { node in
+            let text = (try? home.read("\(node).log")) ?? ""
+            return text.split(separator: "\n").suffix(5).map { "\(node): \($0)" }.joined(separator: "\n")
+        }.joined(separator: "\n")
+    }
+
+    // MARK: administration and mail
+
+    @discardableResult
+    func hauberk(_ arguments: [String], input: String = "") async throws -> String {
+        let outcome = try await Program.run(
+            Tree.hauberk, arguments + ["--config", configuration], input: Array(input.utf8), environment: environment)
+        guard outcome.status == 0 else {
+            throw Failed(description: "hauberk \(arguments): \(outcome.errors)")
+        }
+        return outcome.outputText
+    }
+
+    func makeAccount() async throws -> Account {
+        let number = accountCount.withLock { count in
+            count += 1
+            return count
+        }
+        let account = Account(address: "user\(number)@example.test", password: "secret-\(number)")
+        try await hauberk(["account", "add", account.address, "--password-stdin"], input: account.password + "\n")
+        return account
+    }
+
+    /// How many messages a maildrop has, as POP3's LIST shows them at the second frontend.
+    func messageCount(_ account: Account) async throws -> Int {
+        let list = try await pop3(account, "")
+        return list.split(separator: "\n").count
+    }
+
+    /// A message as POP3 gives it at the second frontend.
+    func message(_ number: Int, of account: Account) async throws -> String {
+        try await pop3(account, "\(number)")
+    }
+
+    private func pop3(_ account: Account, _ path: String) async throws -> String {
+        let outcome = try await Peer.curl.run([
+            "-sS", "--ssl-reqd", "--cacert", caFile, "-u", "\(account.address):\(account.password)",
+            "pop3://localhost:\(port(1111))/\(path)",
+        ])
+        guard outcome.status == 0 else { throw Failed(description: "curl: \(outcome.errors)") }
+        return outcome.outputText
+    }
+}
+
+/// Gives a suite a cluster of its own, which lives as long as the suite's tests.
+struct ClusterTrait: SuiteTrait, TestScoping {
+    let change: @Sendable (String) -> String
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+    ) async throws {
+        let cluster = try await TestCluster.start(change: change)
+        do {
+            try await TestCluster.$current.withValue(cluster) { try await function() }
+        } catch {
+            await cluster.stop()
+            throw error
+        }
+        await cluster.stop()
+    }
+}
+
+extension Trait where Self == ClusterTrait {
+    static var cluster: Self { ClusterTrait { $0 } }
+
+    /// A cluster whose configuration differs from the development cluster's.
+    static func cluster(_ change: @escaping @Sendable (String) -> String) -> Self { ClusterTrait(change: change) }
+}
