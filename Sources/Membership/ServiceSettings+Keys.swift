@@ -1,0 +1,236 @@
+import POP3
+import SASL
+import SMTP
+
+private let moment = Duration.milliseconds(1)
+private let day = Duration.seconds(86_400)
+private let countMax = 10_000_000
+private let gibibyte = 1 << 30
+
+extension DirectorySettings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .value("kind", \.kind, .choice, "What keeps accounts"),
+            .value("path", \.path, .path, "The database's file"),
+            .value(
+                "cacheEntriesMax", \.cacheEntriesMax, .integer(0...countMax), "Addresses that a frontend remembers",
+                isLive: true),
+            .value(
+                "cacheLifetime", \.cacheLifetime, .duration(.zero...day), "How long it remembers an address",
+                isLive: true),
+            .value(
+                "passwordCacheLifetime", \.passwordCacheLifetime, .duration(.zero...day),
+                "How long it remembers that a password was right; 0s for never", isLive: true),
+            .value(
+                "defaultDomain", \.defaultDomain, .optional(.domain, "none"),
+                "Domain of users who log in without one", isLive: true),
+            .value(
+                "subaddressDelimiter", \.subaddressDelimiter, .delimiter,
+                "`alice+lists@` is `alice@`; `none` switches that off"),
+        ]
+    }
+}
+
+extension AuthenticationSettings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .list(
+                "mechanisms", \.mechanisms, .choice,
+                "What AUTH offers (POP3 leaves out LOGIN)", isLive: true),
+            .value("apop", \.apop, .bool, "POP3 offers APOP, for accounts that have a secret for it", isLive: true),
+            .value(
+                "requireTLS", \.requireTLS, .bool, "No password crosses the wire without TLS: USER, PASS, PLAIN, LOGIN",
+                isLive: true),
+            .section("throttle", \.throttle),
+        ]
+    }
+}
+
+extension ThrottleSettings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .value(
+                "freeFailures", \.freeFailures, .integer(0...1_000),
+                "Failed logins, per address and per account, before answers are delayed", isLive: true),
+            .value(
+                "delay", \.delay, .duration(.zero...day), "The first delay; each further failure doubles it",
+                isLive: true),
+            .value("delayMax", \.delayMax, .duration(.zero...day), "The longest delay", isLive: true),
+            .value(
+                "window", \.window, .duration(moment...day), "After this time without failures all is forgotten",
+                isLive: true),
+            .value(
+                "entriesMax", \.entriesMax, .integer(1...countMax), "Addresses and accounts that are remembered",
+                isLive: true),
+        ]
+    }
+}
+
+extension SMTPSettings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .section("limits", \.limits),
+            .value(
+                "connectionsMax", \.connectionsMax, .integer(1...countMax), "Connections of one frontend: 421 4.3.2",
+                isLive: true),
+            .value(
+                "connectionsPerAddressMax", \.connectionsPerAddressMax, .integer(1...countMax),
+                "Connections of one client address: 421 4.7.0", isLive: true),
+            .value(
+                "idleTimeout", \.idleTimeout, .duration(moment...day), "Silence that ends a session: 421 4.4.2",
+                isLive: true),
+            .value(
+                "sessionTimeMax", \.sessionTimeMax, .duration(moment...day), "A session's whole time: 421 4.4.2",
+                isLive: true),
+            .value(
+                "bodyBufferBytesMax", \.bodyBufferBytesMax, .size(4_096...gibibyte),
+                "Of one message in memory, on its way to the nodes", isLive: true),
+            .value(
+                "spillBytes", \.spillBytes, .size(4_096...gibibyte),
+                "A message that must wait goes to a temporary file beyond this", isLive: true),
+        ]
+    }
+}
+
+extension SMTPLimits: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .value(
+                "messageBytesMax", \.messageBytesMax, .size(1_024...64 * gibibyte), "A message: 552 5.3.4",
+                isLive: true),
+            count("recipientsMax", \.recipientsMax, "Recipients of one message: 452 4.5.3"),
+            size("commandLineBytesMax", \.commandLineBytesMax, "A command line: 500 5.5.2"),
+            size("authenticationLineBytesMax", \.authenticationLineBytesMax, "A line of an AUTH exchange: 500 5.5.6"),
+            .value(
+                "textLineBytesMax", \.textLineBytesMax, .size(1_000...gibibyte),
+                "A line of a message: 500 5.6.0 (RFC 5321 §4.5.3.1.6 asks for at least 1000)", isLive: true),
+            count("commandsWithoutMailMax", \.commandsWithoutMailMax, "Commands since the last message: 421 4.7.0"),
+            count("errorsMax", \.errorsMax, "Refused commands since the last message: 421 4.7.0"),
+            count(
+                "refusedRecipientsMax", \.refusedRecipientsMax, "Refused recipients since the last message: 421 4.7.0"),
+            count("authenticationFailuresMax", \.authenticationFailuresMax, "Failed logins of one session: 421 4.7.0"),
+            count("transactionsMax", \.transactionsMax, "Messages of one session: 421 4.7.0"),
+            count("receivedMax", \.receivedMax, "`Received:` fields of one message: 554 5.4.6"),
+            count(
+                "transactionsInFlightMax", \.transactionsInFlightMax,
+                "On a storage node: messages of one connection that are being stored"),
+        ]
+    }
+
+    private static func count(_ name: String, _ place: WritableKeyPath<Self, Int>, _ meaning: String) -> SectionKey<
+        Self
+    > {
+        .value(name, place, .integer(1...countMax), meaning, isLive: true)
+    }
+
+    private static func size(_ name: String, _ place: WritableKeyPath<Self, Int>, _ meaning: String) -> SectionKey<Self>
+    {
+        .value(name, place, .size(512...1 << 20), meaning, isLive: true)
+    }
+}
+
+extension POP3Settings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .section("limits", \.limits),
+            .value(
+                "connectionsMax", \.connectionsMax, .integer(1...countMax), "Connections of one frontend", isLive: true),
+            .value(
+                "connectionsPerAddressMax", \.connectionsPerAddressMax, .integer(1...countMax),
+                "Connections of one client address", isLive: true),
+            .value(
+                "idleTimeout", \.idleTimeout, .duration(moment...day),
+                "Silence that ends a session without deleting (RFC 1939 §3 asks for at least 10m)", isLive: true),
+            .value("sessionTimeMax", \.sessionTimeMax, .duration(moment...day), "A session's whole time", isLive: true),
+            .value(
+                "bufferBytesMax", \.bufferBytesMax, .size(4_096...gibibyte),
+                "Of one session in memory, each way, between client and node", isLive: true),
+        ]
+    }
+}
+
+extension POP3Limits: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .value("commandLineBytesMax", \.commandLineBytesMax, .size(255...1 << 20), "A command line", isLive: true),
+            .value(
+                "authLineBytesMax", \.authLineBytesMax, .size(512...1 << 20), "A line of an AUTH exchange", isLive: true
+            ),
+            .value(
+                "openLineBytesMax", \.openLineBytesMax, .size(2_048...1 << 20), "On a storage node: the XOPEN line",
+                isLive: true),
+            .value(
+                "errorsMax", \.errorsMax, .integer(1...countMax), "Refused commands, after which the session is ended",
+                isLive: true),
+            .value(
+                "loginFailuresMax", \.loginFailuresMax, .integer(1...1_000),
+                "Wrong passwords, after which the session is ended", isLive: true),
+            .value(
+                "outputBytesMax", \.outputBytesMax, .size(4_096...gibibyte), "Output made before it must be written",
+                isLive: true),
+        ]
+    }
+}
+
+extension DeliverySettings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .value(
+                "timeout", \.timeout, .duration(moment...day),
+                "How long a storage node may take to answer for a message", isLive: true),
+            .value(
+                "connectTimeout", \.connectTimeout, .duration(moment...day), "How long a connection to a node may take",
+                isLive: true),
+            .value(
+                "resendWindow", \.resendWindow, .duration(.zero...day * 30),
+                "How long the repeat of a message whose 250 was lost is recognised", isLive: true),
+            .value(
+                "connectionsPerNode", \.connectionsPerNode, .integer(1...1_024), "LMTP connections to each node",
+                isLive: true),
+            .value(
+                "inFlightPerConnectionMax", \.inFlightPerConnectionMax, .integer(1...4_096),
+                "Messages pipelined on one of these", isLive: true),
+            .value(
+                "idleTimeout", \.idleTimeout, .duration(moment...day),
+                "An unused connection to a node is closed after this", isLive: true),
+            .value(
+                "reconnectDelay", \.reconnectDelay, .duration(moment...day),
+                "After a failed connection; doubled each time", isLive: true),
+            .value(
+                "reconnectDelayMax", \.reconnectDelayMax, .duration(moment...day), "The longest such delay",
+                isLive: true),
+        ]
+    }
+}
+
+extension StorageSettings: ConfigurationSection {
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [
+            .value("threads", \.threads, .integer(1...1_024), "Threads for file operations"),
+            .value(
+                "tmpAge", \.tmpAge, .duration(.seconds(3600)...day * 365), "Files in `tmp/` are removed after this",
+                isLive: true),
+            .value(
+                "tombstoneGrace", \.tombstoneGrace, .duration(.seconds(3600)...day * 365),
+                "How long a deletion is remembered: longer than anything that could bring the message back"),
+            .value(
+                "listingCacheBytesMax", \.listingCacheBytesMax, .size(0...64 * gibibyte),
+                "Memory for listings of mailboxes", isLive: true),
+            .value(
+                "connectionsMax", \.connectionsMax, .integer(1...countMax),
+                "Connections of one node, LMTP and POP3 each", isLive: true),
+            .value(
+                "drainTimeout", \.drainTimeout, .duration(.zero...day),
+                "What SIGTERM leaves to sessions under way, frontends too", isLive: true),
+        ]
+    }
+}

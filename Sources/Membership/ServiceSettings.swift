@@ -1,0 +1,84 @@
+package import POP3
+package import SASL
+package import SMTP
+
+/// Where accounts are kept, and how long frontends remember what they were told.
+package struct DirectorySettings: Sendable, Equatable {
+    package enum Kind: String, Sendable, CaseIterable {
+        case sqlite
+    }
+
+    package var kind = Kind.sqlite
+    package var path = "directory.sqlite"
+    package var cacheEntriesMax = 100_000
+    package var cacheLifetime = Duration.seconds(30)
+    package var passwordCacheLifetime = Duration.seconds(60)
+    /// Stands for the domain when a client logs in without one.
+    package var defaultDomain: String?
+    /// `alice+lists@…` reaches `alice@…`.
+    package var subaddressDelimiter: Character? = "+"
+}
+
+/// How clients log in, and how failures are slowed down.
+package struct AuthenticationSettings: Sendable, Equatable {
+    package var mechanisms: [SASLMechanism] = [.scramSHA256, .plain, .login]
+    package var apop = false
+    package var requireTLS = true
+    package var throttle = ThrottleSettings()
+}
+
+/// How failed logins are slowed down, per client address and per account.
+package struct ThrottleSettings: Sendable, Equatable {
+    package var freeFailures = 3
+    package var delay = Duration.seconds(1)
+    package var delayMax = Duration.seconds(30)
+    package var window = Duration.seconds(900)
+    package var entriesMax = 100_000
+}
+
+/// What SMTP, submission and LMTP clients may do.
+package struct SMTPSettings: Sendable, Equatable {
+    package var limits = SMTPLimits()
+    package var connectionsMax = 10_000
+    package var connectionsPerAddressMax = 200
+    package var idleTimeout = Duration.seconds(300)
+    package var sessionTimeMax = Duration.seconds(3600)
+    /// Of one message, on its way to the nodes: more is held back at the client.
+    package var bodyBufferBytesMax = 64 << 10
+    /// Of one message that cannot stream to all its owners at once: more goes to a temporary file.
+    package var spillBytes = 1 << 20
+}
+
+/// What POP3 clients may do.
+package struct POP3Settings: Sendable, Equatable {
+    package var limits = POP3Limits()
+    package var connectionsMax = 10_000
+    package var connectionsPerAddressMax = 200
+    /// RFC 1939 §3 asks for at least ten minutes.
+    package var idleTimeout = Duration.seconds(600)
+    package var sessionTimeMax = Duration.seconds(4 * 3600)
+    package var bufferBytesMax = 64 << 10
+}
+
+/// How frontends hand messages and sessions to storage nodes.
+package struct DeliverySettings: Sendable, Equatable {
+    package var timeout = Duration.seconds(30)
+    package var connectTimeout = Duration.seconds(3)
+    /// How long a repeat of the same message is recognised.
+    package var resendWindow = Duration.seconds(600)
+    package var connectionsPerNode = 4
+    package var inFlightPerConnectionMax = 64
+    package var idleTimeout = Duration.seconds(60)
+    package var reconnectDelay = Duration.milliseconds(100)
+    package var reconnectDelayMax = Duration.seconds(10)
+}
+
+/// How a storage node works.
+package struct StorageSettings: Sendable, Equatable {
+    package var threads = 16
+    package var tmpAge = Duration.seconds(36 * 3600)
+    package var tombstoneGrace = Duration.seconds(7 * 86_400)
+    package var listingCacheBytesMax = 64 << 20
+    package var connectionsMax = 20_000
+    package var drainTimeout = Duration.seconds(20)
+}
