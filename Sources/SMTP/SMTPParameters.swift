@@ -1,4 +1,4 @@
-package import Mail
+import Mail
 
 /// `BODY=` of MAIL (RFC 6152).
 package enum SMTPBodyKind: String, Hashable, Sendable {

@@ -26,7 +26,8 @@ extension SMTPServerSession {
         }
         exchangeCount += 1
         // Each exchange has a nonce of its own.
-        var exchange = SASLServerExchange(mechanism: mechanism, nonce: nonce + String(exchangeCount))
+        var exchange = SASLServerExchange(
+            mechanism: mechanism, nonce: nonce + String(exchangeCount), secret: settings.saslSecret)
         let step = exchange.start(initialResponse: response)
         self.exchange = exchange
         return take(step)

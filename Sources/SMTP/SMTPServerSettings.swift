@@ -26,6 +26,8 @@ package struct SMTPServerSettings: Hashable, Sendable {
     package var startsWithTLS: Bool
     /// What AUTH offers (RFC 4954); empty for no AUTH at all.
     package var mechanisms: [SASLMechanism]
+    /// What invents SCRAM credentials for users that do not exist; the same on all frontends.
+    package var saslSecret: [UInt8]
     /// Whether AUTH is offered under TLS only.
     package var requiresTLSForAuthentication: Bool
     /// Whether MAIL is refused to those who have not authenticated (RFC 6409 §4.3).
@@ -38,7 +40,8 @@ package struct SMTPServerSettings: Hashable, Sendable {
     /// - Parameter postmasterDomain: nil for the host's own name.
     package init(
         hostname: String, service: SMTPService, limits: SMTPLimits = SMTPLimits(), offersStartTLS: Bool = false,
-        startsWithTLS: Bool = false, mechanisms: [SASLMechanism] = [], requiresTLSForAuthentication: Bool = true,
+        startsWithTLS: Bool = false, mechanisms: [SASLMechanism] = [], saslSecret: [UInt8] = [],
+        requiresTLSForAuthentication: Bool = true,
         requiresAuthentication: Bool? = nil, clientMayPipelineEarly: Bool = false, postmasterDomain: String? = nil
     ) {
         self.hostname = hostname
@@ -47,6 +50,7 @@ package struct SMTPServerSettings: Hashable, Sendable {
         self.offersStartTLS = offersStartTLS && service != .cluster
         self.startsWithTLS = startsWithTLS
         self.mechanisms = service == .cluster ? [] : mechanisms
+        self.saslSecret = saslSecret
         self.requiresTLSForAuthentication = requiresTLSForAuthentication
         self.requiresAuthentication = requiresAuthentication ?? (service == .submission)
         self.clientMayPipelineEarly = clientMayPipelineEarly

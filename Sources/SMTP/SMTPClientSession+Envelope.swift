@@ -1,0 +1,56 @@
+import Mail
+
+/// MAIL and RCPT as a client writes them.
+extension SMTPClientSession {
+    /// Why a transaction cannot be sent to this server at all; nil if it can.
+    func unsendable(_ outgoing: Outgoing) -> Verdict? {
+        let transaction = outgoing.transaction
+        if outgoing.isStreaming, !usesChunks {
+            return .deferred(Reason(451, "4.3.0", "server does not offer CHUNKING"))
+        }
+        if usesChunks, !outgoing.isStreaming, transaction.byteCount == nil { return .deferred(.unexpected) }
+        if transaction.name != nil, !capabilities.isStorageNode {
+            return .deferred(Reason(451, "4.3.0", "server is no storage node"))
+        }
+        if let size = transaction.byteCount, let most = capabilities.messageBytesMax, size > most {
+            return .refused(Reason(552, "5.3.4", "message is too big for the next server"))
+        }
+        let addresses = [transaction.sender.description] + transaction.recipients.map(\.address.description)
+        if addresses.contains(where: { $0.utf8.contains { $0 < 0x20 || $0 == 0x7F } }) {
+            return .refused(Reason(553, "5.1.3", "an address cannot be written in SMTP"))
+        }
+        if !capabilities.utf8, transaction.utf8 || addresses.contains(where: { $0.utf8.contains { $0 >= 0x80 } }) {
+            return .refused(Reason(553, "5.6.7", "the next server takes no SMTPUTF8"))
+        }
+        return nil
+    }
+
+    mutating func sendMail(_ transaction: SMTPClientTransaction) {
+        output.append(contentsOf: "MAIL FROM:".utf8)
+        output.append(contentsOf: transaction.sender.description.utf8)
+        if let size = transaction.byteCount, capabilities.messageBytesMax != nil { append(" SIZE=", String(size)) }
+        if transaction.eightBit, capabilities.eightBit { append(" BODY=", "8BITMIME") }
+        if transaction.utf8 { append(" SMTPUTF8", "") }
+        if let name = transaction.name {
+            append(" XNAME=", "")
+            XText.encode(name.text, into: &output)
+            if transaction.isRepeat { append(" XREPEAT", "") }
+        }
+        append("\r\n", "")
+    }
+
+    mutating func sendRecipient(_ recipient: SMTPRecipient) {
+        append("RCPT TO:<", recipient.address.description)
+        append(">", "")
+        if let mailbox = recipient.mailbox, capabilities.isStorageNode {
+            append(" XMAILBOX=", "")
+            XText.encode(mailbox.description, into: &output)
+        }
+        append("\r\n", "")
+    }
+
+    private mutating func append(_ fixed: StaticString, _ text: String) {
+        output.append(contentsOf: UnsafeBufferPointer(start: fixed.utf8Start, count: fixed.utf8CodeUnitCount))
+        output.append(contentsOf: text.utf8)
+    }
+}

@@ -1,0 +1,241 @@
+import Mail
+
+/// Mail transactions: what is sent when, and what a reply means.
+extension SMTPClientSession {
+    var usesChunks: Bool { settings.usesChunks && capabilities.chunking }
+    private var pipelines: Bool { settings.pipelines && capabilities.pipelining }
+
+    mutating func enqueue(_ transaction: Outgoing) {
+        if phase == .closed {
+            events.append(.interrupted(transaction.id, bodySent: false))
+            return
+        }
+        waiting.append(transaction)
+        fill()
+    }
+
+    /// Sends whatever may be sent now.
+    mutating func fill() {
+        guard phase == .ready else { return }
+        while bodyOpen == nil {
+            if let last = running.last, !isFullySent(last) {
+                guard sendNext(of: running.count - 1) else { return }
+            } else if !beginNext() {
+                break
+            }
+        }
+        if wantsQuit, waiting.isEmpty, running.isEmpty, bodyOpen == nil {
+            phase = .quitting
+            send("QUIT")
+        }
+    }
+
+    /// Whether the next transaction's commands may follow. Those behind DATA have to wait for its 354.
+    private func isFullySent(_ transaction: Outgoing) -> Bool {
+        transaction.sent == transaction.commandCount && !transaction.isStreaming
+            && (usesChunks || transaction.awaitingVerdict != nil)
+    }
+
+    /// Takes the next transaction out of the queue; false if none may begin.
+    private mutating func beginNext() -> Bool {
+        guard let next = waiting.first, running.count < settings.transactionsInFlightMax,
+            running.isEmpty || !next.isStreaming
+        else { return false }
+        waiting.removeFirst()
+        if let refusal = unsendable(next) {
+            events.append(.verdicts(next.id, next.verdicts.map { _ in refusal }))
+            return true
+        }
+        running.append(next)
+        running[running.count - 1].resetsFirst = needsReset
+        needsReset = false
+        return true
+    }
+
+    /// Sends one more command of a transaction; false if it has to wait.
+    private mutating func sendNext(of index: Int) -> Bool {
+        let current = running[index]
+        guard current.sent < current.commandCount, pipelines || current.answered == current.sent, !current.isOver else {
+            return false
+        }
+        switch current.command(current.sent) {
+        case .reset: send("RSET")
+        case .mail: sendMail(current.transaction)
+        case .recipient(let recipient): sendRecipient(current.transaction.recipients[recipient])
+        case .body: sendBodyCommand(index)
+        }
+        running[index].sent += 1
+        return true
+    }
+
+    private mutating func sendBodyCommand(_ index: Int) {
+        guard usesChunks else { return send("DATA") }
+        send("BDAT \(running[index].transaction.byteCount ?? 0) LAST")
+        askForBody(index, .raw)
+    }
+
+    private mutating func askForBody(_ index: Int, _ form: BodyForm) {
+        running[index].bodyBegun = true
+        bodyOpen = running[index].id
+        events.append(.bodyWanted(running[index].id, form))
+    }
+
+    /// A reply while ready belongs to the first transaction that awaits one.
+    mutating func takeTransactionReply(_ reply: ParsedReply) {
+        guard let first = running.first, !isAllAnswered(first) else {
+            return close(Reason(451, "4.5.0", "server replied to nothing: \(reply.code)"))
+        }
+        if first.answered < first.sent {
+            takeCommandReply(reply, first.command(first.answered))
+        } else if first.resetSent {
+            running.removeFirst()
+        } else if first.awaitingVerdict != nil {
+            takeFinalReply(reply)
+        } else {
+            takeChunkReply(reply)
+        }
+        fill()
+    }
+
+    private func isAllAnswered(_ transaction: Outgoing) -> Bool {
+        transaction.isDrained && transaction.awaitingVerdict == nil && !transaction.resetSent
+    }
+
+    private mutating func takeCommandReply(_ reply: ParsedReply, _ command: Outgoing.Command) {
+        running[0].answered += 1
+        switch command {
+        case .reset:
+            if !reply.isPositive { close(reply.reason) }
+            return
+        case .mail:
+            guard !reply.isPositive else { return }
+            running[0].mailIsRefused = true
+            running[0].judgeAccepted(reply.verdict)
+        case .recipient(let index):
+            if !running[0].mailIsRefused { running[0].verdicts[index] = reply.verdict }
+        case .body:
+            if usesChunks { return beginFinalReplies(reply) } else { return takeDataReply(reply) }
+        }
+        envelopeReplyTaken()
+    }
+
+    /// Ends a transaction that has failed before its body, or lets it stream.
+    private mutating func envelopeReplyTaken() {
+        let first = running[0]
+        if first.isOver { return dropIfDrained() }
+        guard first.isStreaming || first.sent < first.commandCount else { return }
+        if first.mailIsRefused {
+            if first.isDrained { finish(reset: false) }
+        } else if first.isEnvelopeAnswered {
+            if !first.hasAccepted {
+                finish(reset: true)
+            } else if first.isStreaming {
+                events.append(.startedStreaming(first.id))
+            }
+        }
+    }
+
+    /// RFC 2920 §3.1: a server may ask for the text although it has refused every recipient.
+    private mutating func takeDataReply(_ reply: ParsedReply) {
+        guard reply.code == 354 else {
+            running[0].judgeAccepted(reply.isPositive ? .deferred(.unexpected) : reply.verdict)
+            return finish(reset: !running[0].mailIsRefused)
+        }
+        running[0].awaitingVerdict = running[0].accepted
+        if running[0].hasAccepted { return askForBody(0, .dotStuffed) }
+        guard settings.mode == .smtp else { return close(Reason(451, "4.5.0", "server wants text for nobody")) }
+        send(".")
+    }
+
+    /// The first reply to the last chunk has come.
+    private mutating func beginFinalReplies(_ reply: ParsedReply) {
+        running[0].awaitingVerdict = running[0].accepted
+        takeFinalReply(reply)
+    }
+
+    private mutating func takeFinalReply(_ reply: ParsedReply) {
+        guard let recipient = running[0].awaitingVerdict?.popFirst() else {
+            // Nobody was accepted, so the text was refused too. Servers other than ours may hold the envelope still.
+            let mayHoldEnvelope = usesChunks && !running[0].mailIsRefused && settings.transactionsInFlightMax == 1
+            return finish(reset: mayHoldEnvelope)
+        }
+        if settings.mode == .smtp {
+            running[0].judgeAccepted(reply.verdict)
+            finish(reset: false)
+        } else {
+            running[0].verdicts[recipient] = reply.verdict
+            if running[0].awaitingVerdict?.isEmpty == true { finish(reset: false) }
+        }
+    }
+
+    /// Tells the outcome.
+    private mutating func finish(reset: Bool) {
+        let first = running.removeFirst()
+        needsReset = needsReset || reset
+        events.append(.verdicts(first.id, first.verdicts))
+    }
+}
+
+/// Streaming: a message whose size is not known yet, in chunks, alone on its connection.
+extension SMTPClientSession {
+    /// Sends the envelope as soon as the connection is free; `startedStreaming` or `verdicts` follows.
+    package mutating func beginStreaming(_ transaction: SMTPClientTransaction) {
+        enqueue(Outgoing(transaction, isStreaming: true))
+    }
+
+    /// Announces a chunk: the driver writes `takeOutput()`, then `byteCount` octets.
+    ///
+    /// - Returns: false if the transaction is over, so that the chunk must not be written.
+    package mutating func chunk(_ id: SMTPTransactionID, byteCount: Int, isLast: Bool) -> Bool {
+        guard let first = running.first, first.id == id, first.isStreaming, first.isEnvelopeAnswered, first.hasAccepted,
+            !first.lastChunkSent, !first.isOver
+        else {
+            abandonStreaming(id)
+            return false
+        }
+        send("BDAT \(byteCount)\(isLast ? " LAST" : "")")
+        running[0].bodyBegun = true
+        running[0].chunksSent += 1
+        running[0].lastChunkSent = isLast
+        return true
+    }
+
+    /// Gives a streaming transaction up, or leaves one that failed: all chunks that were announced have been written,
+    /// and there are no more. An outcome that was not told is not told any more.
+    package mutating func abandonStreaming(_ id: SMTPTransactionID) {
+        waiting.removeAll { $0.id == id && $0.isStreaming }
+        guard let first = running.first, first.id == id, first.isStreaming, !first.isGivenUp else { return }
+        running[0].isOver = true
+        running[0].isGivenUp = true
+        dropIfDrained()
+        fill()
+    }
+
+    /// A chunk was answered.
+    private mutating func takeChunkReply(_ reply: ParsedReply) {
+        let first = running[0]
+        if !first.isOver, first.lastChunkSent, first.chunksAnswered + 1 == first.chunksSent {
+            running[0].chunksAnswered += 1
+            return beginFinalReplies(reply)
+        }
+        running[0].chunksAnswered += 1
+        if first.isOver { return dropIfDrained() }
+        guard !reply.isPositive else { return }
+        running[0].judgeAccepted(reply.verdict)
+        running[0].isOver = true
+        events.append(.verdicts(first.id, running[0].verdicts))
+        dropIfDrained()
+    }
+
+    /// Clears the server's side of a transaction that is over, once nothing else is awaited.
+    private mutating func dropIfDrained() {
+        let first = running[0]
+        guard first.isOver, first.isDrained, first.isGivenUp || first.lastChunkSent, !first.resetSent else { return }
+        if first.sent == 0 {
+            running.removeFirst()
+        } else {
+            running[0].resetSent = true
+            send("RSET")
+        }
+    }
+}
