@@ -8,7 +8,7 @@ extension POP3ServerSession {
         case .retr(let number): return send(number, topLines: nil)
         case .top(let number, let lines): return send(number, topLines: lines)
         case .dele(let number): return delete(number)
-        case .noop: output.ok("")
+        case .noop: output.line("+OK")
         case .rset: reset()
         case .last: last()
         case .capa: return capabilities(inTransaction: true)

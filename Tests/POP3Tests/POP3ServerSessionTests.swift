@@ -51,7 +51,7 @@ import Testing
         for pieces in [1, 7, 1000] {
             var server = POP3TestServer.opened([])
             let longest = "NOOP" + String(repeating: " ", count: 249) + "\r\n"
-            #expect(server.send(inPiecesOf: pieces, longest) == "+OK \r\n")
+            #expect(server.send(inPiecesOf: pieces, longest) == "+OK\r\n")
             #expect(server.send(inPiecesOf: pieces, " " + longest) == "-ERR line too long\r\n")
             let endless = String(repeating: "x", count: 100_000) + "\r\nSTAT\r\n"
             #expect(server.send(inPiecesOf: pieces, endless) == "-ERR line too long\r\n+OK 0 0\r\n")
