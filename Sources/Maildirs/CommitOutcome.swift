@@ -1,0 +1,51 @@
+package import Mail
+import Synchronization
+
+/// What became of one recipient's copy. Both mean: a copy is durable in the mailbox, or its reader has deleted it already.
+package enum CommitOutcome: Hashable, Sendable {
+    /// Written now.
+    case stored
+    /// The identity was there, or is tombstoned: nothing was written.
+    case alreadyThere
+}
+
+/// A mailbox that a message goes to, and the lines that stand before the message there.
+package struct DeliveryRecipient: Sendable {
+    package let mailbox: MailboxName
+    package let partition: Int
+    /// `Return-Path:` and `Delivered-To:`, each ended by LF.
+    package let header: [UInt8]
+
+    package init(mailbox: MailboxName, partition: Int, header: [UInt8]) {
+        self.mailbox = mailbox
+        self.partition = partition
+        self.header = header
+    }
+}
+
+/// Gathers the outcomes of one message's recipients, and tells them when the last is known.
+final class CommitOutcomes: Sendable {
+    typealias Outcome = Result<CommitOutcome, MaildirError>
+
+    private struct State {
+        var remaining: Int
+        var outcomes: [Outcome]
+    }
+
+    private let state: Mutex<State>
+    private let then: @Sendable ([Outcome]) -> Void
+
+    init(count: Int, then: @escaping @Sendable ([Outcome]) -> Void) {
+        state = Mutex(State(remaining: count, outcomes: Array(repeating: .failure(.shutDown), count: count)))
+        self.then = then
+    }
+
+    func set(_ outcome: Outcome, at index: Int) {
+        let all: [Outcome]? = state.withLock { state in
+            state.outcomes[index] = outcome
+            state.remaining -= 1
+            return state.remaining == 0 ? state.outcomes : nil
+        }
+        if let all { then(all) }
+    }
+}

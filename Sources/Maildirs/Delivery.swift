@@ -1,0 +1,201 @@
+import Glibc
+
+// The states of a message on disk, and what a crash (of the process, or of the power) leaves.
+//
+// |   | done                         | on disk after a crash              | why that is safe                           |
+// |---|------------------------------|------------------------------------|--------------------------------------------|
+// | 1 | folders made, each directory | nothing, or empty folders          | nothing was said; whoever delivers next    |
+// |   | on the way synced            |                                    | makes the rest and syncs the way itself    |
+// | 2 | tmp/NAME made (O_EXCL)       | an empty or partial tmp/ file      | nobody reads tmp/; cleanTmp removes it     |
+// | 3 | header and body written      | the same                           | the same                                   |
+// | 4 | file synced                  | a whole tmp/ file                  | the same; the sender delivers again        |
+// | 5 | linked to new/               | in new/ after a process's crash,   | whole (4 came first); not acknowledged, so |
+// |   |                              | in new/ or not after a power cut   | the sender repeats: the identity is found  |
+// | 6 | new/ synced                  | in new/                            | it is durable, acknowledged or not         |
+// | 7 | answered                     | in new/                            | a repeat finds the identity                |
+// | 8 | tmp/ name removed            | in new/, perhaps still in tmp/ too | two names of one file; cleanTmp removes one|
+//
+// - Between 5 and 6 a reader may see the message already. That is no promise: only the answer is.
+// - Found already there: another process may be between 5 and 6 with it, so the directory is synced before the answer.
+// - link reports a failure though a lost first request did it (NFS): the link count of our open file says 2, and only
+//   our own link can have made it so.
+// - fsync of the file fails: the kernel may have dropped pages and say success the next time, so this file is given up
+//   and the delivery deferred, with nothing left behind.
+// - fsync of new/ fails: deferred, and the name stays in new/. It must not be removed: another process may have found it
+//   there and answered for it. At worst the sender brings a second copy of a message that did survive.
+// - ENOSPC, EDQUOT, EROFS, EIO anywhere before 5: deferred, the tmp/ file is removed.
+
+/// Delivers what waits for one mailbox together: each file is written, synced and linked, then `new/` is synced once.
+struct Delivery {
+    private let core: StoreCore
+    private let folder: DeliveryFolder
+
+    /// A file in `tmp/` that is whole and synced.
+    private struct Written {
+        let job: DeliveryJob
+        let file: OpenFile
+        let name: String
+        /// Whose `tmp/` it is in.
+        let home: DeliveryFolder
+        var outcome: CommitOutcome?
+    }
+
+    static func deliver(_ jobs: [DeliveryJob], to folder: MailboxFolder, core: StoreCore) {
+        let delivery: Delivery
+        do throws(MaildirError) {
+            let opened = try core.root.withDirectory { root throws(MaildirError) in
+                try core.folders.open(folder, in: root)
+            }
+            delivery = Delivery(core: core, folder: opened)
+        } catch {
+            for job in jobs { job.finish(.failure(error)) }
+            return
+        }
+        delivery.deliver(jobs)
+    }
+
+    private func deliver(_ jobs: [DeliveryJob]) {
+        var written: [Written] = []
+        written.reserveCapacity(jobs.count)
+        for job in jobs {
+            do throws(MaildirError) {
+                if let file = try write(job) { written.append(file) }
+            } catch {
+                forgetFolder(after: error)
+                job.finish(.failure(error))
+            }
+        }
+        for index in written.indices { link(&written[index]) }
+        answer(written)
+        for file in written { unlinkat(file.home.tmp.descriptor, file.name, 0) }
+    }
+
+    /// A handle that went bad is opened anew for the next delivery.
+    private func forgetFolder(after error: MaildirError) {
+        if !error.isFull { core.folders.close(folder.folder) }
+    }
+
+    // MARK: - tmp/
+
+    /// Nil if the message was there already, and the job has been answered.
+    private func write(_ job: DeliveryJob) throws(MaildirError) -> Written? {
+        if case .spilled = job.body { return try finishSpilled(job) }
+        if try answerRepeat(job) { return nil }
+        let (file, name) = try create(job)
+        do throws(MaildirError) {
+            try fill(file, name, with: job)
+            job.body = .written
+            try sync(file, name)
+        } catch {
+            unlinkat(folder.tmp.descriptor, name, 0)
+            throw error
+        }
+        return Written(job: job, file: file, name: name, home: folder)
+    }
+
+    private func create(_ job: DeliveryJob) throws(MaildirError) -> (OpenFile, String) {
+        while true {
+            let name = core.names.temporary(for: job.identity)
+            do throws(MaildirError) {
+                return (try Self.create(name, in: folder, faults: core.options.faults), name)
+            } catch {
+                // Only chance or a foreign hand makes a name twice; the next one differs.
+                if error.errorNumber != EEXIST { throw error }
+            }
+        }
+    }
+
+    /// A new file in `tmp/`, mode 0600 whatever the umask is.
+    static func create(_ name: String, in folder: DeliveryFolder, faults: FaultPlan?) throws(MaildirError) -> OpenFile {
+        if case .fail(let number) = faults?.decide(.create, name) {
+            throw .failed(operation: "open", path: "\(folder.folder.path)/tmp/\(name)", errno: number)
+        }
+        let file = try OpenFile.open(name, in: folder.tmp.descriptor, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+        if try file.status().st_mode & 0o7777 != 0o600 { fchmod(file.descriptor, 0o600) }
+        return file
+    }
+
+    private func fill(_ file: OpenFile, _ name: String, with job: DeliveryJob) throws(MaildirError) {
+        if case .fail(let number) = core.options.faults?.decide(.write, name) {
+            throw .failed(operation: "write", path: name, errno: number)
+        }
+        switch job.body {
+        case .memory(let buffer):
+            try file.write(job.header, buffer.bytes, name: name)
+        case .copied(let spill, let length):
+            try file.write(job.header, name: name)
+            try spill.copyBody(length: length, to: file, name: name)
+        case .spilled, .written:
+            preconditionFailure("\(name): nothing to write")
+        }
+    }
+
+    private func sync(_ file: OpenFile, _ name: String) throws(MaildirError) {
+        if case .fail(let number) = core.options.faults?.decide(.syncFile, name) {
+            throw .failed(operation: "fsync", path: name, errno: number)
+        }
+        try file.sync(name)
+    }
+
+    /// The file is written already. Other recipients copy from it, so it is synced even if this one needs it no more.
+    private func finishSpilled(_ job: DeliveryJob) throws(MaildirError) -> Written? {
+        guard case .spilled(let spill) = job.body else { preconditionFailure("\(job.fileName): not spilled") }
+        try sync(spill.file, spill.name)
+        job.synced(.success(()))
+        if try answerRepeat(job) { return nil }
+        spill.giveUpName()
+        job.body = .written
+        return Written(job: job, file: spill.file, name: spill.name, home: spill.home)
+    }
+
+    // MARK: - new/
+
+    private func answerRepeat(_ job: DeliveryJob) throws(MaildirError) -> Bool {
+        guard job.mayBeRepeat else { return false }
+        let isThere = try core.root.withDirectory { root throws(MaildirError) in
+            try RepeatSearch(mailbox: folder.folder.open(in: root)).findDurable(job.identity)
+        }
+        if isThere { job.finish(.success(.alreadyThere)) }
+        return isThere
+    }
+
+    private func link(_ file: inout Written) {
+        let fault = core.options.faults?.decide(.link, file.job.fileName)
+        do throws(MaildirError) {
+            if case .fail(let number) = fault {
+                throw .failed(operation: "link", path: file.job.fileName, errno: number)
+            }
+            var code = linkat(
+                file.home.tmp.descriptor, file.name, folder.new.descriptor, file.job.fileName, 0)
+            if case .failAfterDoing(let number) = fault { (code, errno) = (-1, number) }
+            file.outcome = code == 0 ? .stored : try outcomeOfFailedLink(file)
+        } catch {
+            forgetFolder(after: error)
+            file.job.finish(.failure(error))
+        }
+    }
+
+    private func outcomeOfFailedLink(_ file: Written) throws(MaildirError) -> CommitOutcome {
+        let error = MaildirError.failed("link", file.job.fileName)
+        if try file.file.status().st_nlink > 1 { return .stored }
+        guard error.errorNumber == EEXIST else { throw error }
+        return .alreadyThere
+    }
+
+    private func answer(_ written: [Written]) {
+        guard written.contains(where: { $0.outcome != nil }) else { return }
+        let synced: Result<Void, MaildirError> = Result { () throws(MaildirError) in try syncNew() }
+        if case .failure(let error) = synced { forgetFolder(after: error) }
+        for file in written {
+            if let outcome = file.outcome { file.job.finish(synced.map { outcome }) }
+        }
+    }
+
+    private func syncNew() throws(MaildirError) {
+        let name = "\(folder.folder.path)/new"
+        if case .fail(let number) = core.options.faults?.decide(.syncDirectory, name) {
+            throw .failed(operation: "fsync", path: name, errno: number)
+        }
+        try folder.new.sync(name)
+    }
+}

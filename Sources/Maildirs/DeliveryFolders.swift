@@ -1,0 +1,54 @@
+import Glibc
+import Synchronization
+
+/// A mailbox's `tmp/` and `new/`, held open for deliveries; both are known to survive a power cut.
+final class DeliveryFolder: Sendable {
+    let folder: MailboxFolder
+    let tmp: OpenFile
+    let new: OpenFile
+    private let device: UInt64
+    private let inode: UInt64
+
+    init(_ folder: MailboxFolder, mailbox: OpenFile) throws(MaildirError) {
+        self.folder = folder
+        tmp = try OpenFile.openDirectory("tmp", in: mailbox.descriptor)
+        new = try OpenFile.openDirectory("new", in: mailbox.descriptor)
+        let status = try new.status()
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+    }
+
+    /// Whether `new/` is still what lies at the mailbox's path: an operator may have moved or restored the mailbox.
+    func isCurrent(in root: OpenFile) -> Bool {
+        var status = stat()
+        guard fstatat(root.descriptor, "\(folder.path)/new", &status, AT_SYMLINK_NOFOLLOW) == 0 else { return false }
+        return UInt64(status.st_dev) == device && UInt64(status.st_ino) == inode
+    }
+}
+
+/// Keeps the folders of the mailboxes that were delivered to last open: looking whether one is still right costs one
+/// system call, opening it anew nine.
+final class DeliveryFolders: Sendable {
+    private let maker = FolderMaker()
+    private let opened: Mutex<LRUCache<MailboxFolder, DeliveryFolder>>
+
+    init(max: Int) { opened = Mutex(LRUCache(costMax: max)) }
+
+    /// The mailbox's folders, made if they are missing.
+    func open(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> DeliveryFolder {
+        if let known = opened.withLock({ $0.value(for: folder) }), known.isCurrent(in: root) { return known }
+        let fresh = try DeliveryFolder(folder, mailbox: make(folder, in: root))
+        opened.withLock { $0.insert(fresh, for: folder, cost: 1) }
+        return fresh
+    }
+
+    /// The mailbox's own folder, durable with all its parts.
+    func make(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
+        try maker.open(folder, in: root)
+    }
+
+    /// Forgets a folder whose handle failed.
+    func close(_ folder: MailboxFolder) {
+        opened.withLock { $0.remove(folder) }
+    }
+}

@@ -1,0 +1,72 @@
+import Glibc
+
+/// Tries at start, in a folder of its own, what every delivery relies on: SMB, 9p and some set-ups of GlusterFS lack a part.
+struct FileSystemProbe {
+    private let directory: OpenFile
+    private let root: String
+
+    private static let reserved = [ENOSPC, EDQUOT]
+
+    /// Throws `.fileSystemLacks` with all that is missing. A full disk is no reason to refuse: mail must be read and deleted there too.
+    static func run(root: String, in rootDirectory: OpenFile) throws(MaildirError) {
+        let name = ".probe-\(getpid())-\(UInt64.random(in: .min ... .max))"
+        guard mkdirat(rootDirectory.descriptor, name, 0o700) == 0 else {
+            if reserved.contains(errno) { return }
+            throw .failed("mkdir", "\(root)/\(name)")
+        }
+        defer { unlinkat(rootDirectory.descriptor, name, AT_REMOVEDIR) }
+        let directory = try OpenFile.openDirectory(name, in: rootDirectory.descriptor)
+        let probe = FileSystemProbe(directory: directory, root: root)
+        defer { for file in ["a", "b", "c"] { unlinkat(directory.descriptor, file, 0) } }
+        do throws(MaildirError) {
+            let missing = try probe.missing()
+            if !missing.isEmpty { throw .fileSystemLacks(root: root, missing) }
+        } catch {
+            if let number = error.errorNumber, reserved.contains(number) { return }
+            throw error
+        }
+    }
+
+    private func missing() throws(MaildirError) -> [String] {
+        var missing: [String] = []
+        let file = try create("a")
+        if (try? create("a")) != nil { missing.append("O_EXCL (a file that exists was created again)") }
+        do throws(MaildirError) { try file.sync("a") } catch { try missing.append(Self.lack("fsync of files", error)) }
+        do throws(MaildirError) { try checkLink(file, &missing) } catch {
+            try missing.append(Self.lack("hard links (link)", error))
+        }
+        do throws(MaildirError) { try checkRename() } catch { try missing.append(Self.lack("rename", error)) }
+        do throws(MaildirError) { try directory.sync(".") } catch {
+            try missing.append(Self.lack("fsync of directories", error))
+        }
+        return missing
+    }
+
+    private func create(_ name: String) throws(MaildirError) -> OpenFile {
+        try OpenFile.open(name, in: directory.descriptor, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+    }
+
+    private func checkLink(_ file: OpenFile, _ missing: inout [String]) throws(MaildirError) {
+        guard linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 else { throw .failed("link", "b") }
+        if try file.status().st_nlink != 2 { missing.append("link counts (a file with two names does not say 2)") }
+        if linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 || errno != EEXIST {
+            missing.append("exclusive link (a name that exists was taken again)")
+        }
+        unlinkat(directory.descriptor, "b", 0)
+        if try file.status().st_nlink != 1 { missing.append("link counts (a name that was removed still counts)") }
+    }
+
+    private func checkRename() throws(MaildirError) {
+        guard renameat(directory.descriptor, "a", directory.descriptor, "c") == 0 else { throw .failed("rename", "c") }
+        guard faccessat(directory.descriptor, "c", F_OK, 0) == 0 else { throw .failed("rename", "c") }
+    }
+
+    /// What a system call's refusal says about the file system. A failing disk is not a lacking file system: that is thrown.
+    private static func lack(_ what: String, _ error: MaildirError) throws(MaildirError) -> String {
+        guard let number = error.errorNumber, [EPERM, ENOTSUP, ENOSYS, EINVAL, EMLINK, EXDEV, EBADF].contains(number)
+        else {
+            throw error
+        }
+        return "\(what): \(String(cString: strerror(number)))"
+    }
+}

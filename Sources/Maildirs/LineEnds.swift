@@ -1,0 +1,83 @@
+import Glibc
+
+private let lineFeed = UInt8(ascii: "\n")
+private let carriageReturn = UInt8(ascii: "\r")
+
+/// Turns a message's CRLF into LF, piece by piece, and counts it both ways.
+struct LineEndDecoder {
+    /// A CR that ended the last piece: dropped if LF follows, else kept.
+    private var holdsCarriageReturn = false
+    private(set) var size = WireSize()
+
+    /// Puts `wire` behind what `buffer` holds, with LF line ends.
+    mutating func append(_ wire: UnsafeRawBufferPointer, to buffer: BodyBuffer) {
+        guard let start = wire.baseAddress, wire.count > 0 else { return }
+        let held = holdsCarriageReturn && wire[0] != lineFeed
+        holdsCarriageReturn = wire[wire.count - 1] == carriageReturn
+        let end = start + wire.count - (holdsCarriageReturn ? 1 : 0)
+        buffer.append(room: wire.count + 1) { output in
+            if held { output.storeBytes(of: carriageReturn, as: UInt8.self) }
+            let written = (held ? 1 : 0) + Self.convert(from: start, to: end, output + (held ? 1 : 0))
+            size.add(UnsafeRawBufferPointer(start: output, count: written))
+            return written
+        }
+    }
+
+    /// Nothing more follows: a CR at the very end is part of the message.
+    mutating func finish(_ buffer: BodyBuffer) {
+        guard holdsCarriageReturn else { return }
+        holdsCarriageReturn = false
+        buffer.append(room: 1) { output in
+            output.storeBytes(of: carriageReturn, as: UInt8.self)
+            size.add(UnsafeRawBufferPointer(start: output, count: 1))
+            return 1
+        }
+    }
+
+    private static func convert(
+        from start: UnsafeRawPointer, to end: UnsafeRawPointer, _ output: UnsafeMutableRawPointer
+    ) -> Int {
+        var position = start
+        var written = 0
+        while position < end {
+            guard let found = memchr(position, Int32(lineFeed), end - position) else {
+                memcpy(output + written, position, end - position)
+                return written + (end - position)
+            }
+            var length = UnsafeRawPointer(found) - position
+            if length > 0, (position + length - 1).load(as: UInt8.self) == carriageReturn { length -= 1 }
+            memcpy(output + written, position, length)
+            (output + written + length).storeBytes(of: lineFeed, as: UInt8.self)
+            written += length + 1
+            position = UnsafeRawPointer(found) + 1
+        }
+        return written
+    }
+}
+
+/// Counts what POP3 sends for bytes on disk, before dot-stuffing (RFC 1939 §11): LF becomes CRLF, a CRLF stays as it is,
+/// and a last line without an end gets CRLF.
+struct WireSize {
+    /// Bytes on disk.
+    private(set) var diskOctets = 0
+    private var addedCarriageReturns = 0
+    private var last = lineFeed
+
+    /// Octets as sent, CRLF line ends.
+    var wireOctets: Int { diskOctets + addedCarriageReturns + (last == lineFeed ? 0 : 2) }
+
+    mutating func add(_ disk: UnsafeRawBufferPointer) {
+        guard let start = disk.baseAddress, disk.count > 0 else { return }
+        let end = start + disk.count
+        var position = start
+        while position < end, let found = memchr(position, Int32(lineFeed), end - position) {
+            let before = found == start ? last : (UnsafeRawPointer(found) - 1).load(as: UInt8.self)
+            if before != carriageReturn { addedCarriageReturns += 1 }
+            position = UnsafeRawPointer(found) + 1
+        }
+        diskOctets += disk.count
+        last = disk[disk.count - 1]
+    }
+
+    mutating func add(_ disk: [UInt8]) { disk.withUnsafeBytes { add($0) } }
+}

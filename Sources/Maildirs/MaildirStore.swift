@@ -1,0 +1,137 @@
+import Glibc
+package import Mail
+import Synchronization
+
+/// The mailboxes of one storage node: the only thing that opens message files.
+///
+/// Nothing here blocks its caller: work is done on the store's own threads, and `then` is called there. Two stores, in two
+/// processes or on two hosts, may serve one root at the same time.
+package final class MaildirStore: Sendable {
+    private let core: StoreCore
+    private let queue: DeliveryQueue
+    private let partitions: Int
+
+    /// Makes the root (not its parents) and its marker file, both durable. Does nothing if they are there already; refuses
+    /// the root of another cluster or node. Blocks.
+    package static func initialize(
+        root: String, cluster: String, node: String, partitions: Int
+    ) throws(MaildirError) {
+        let marker = try StoreMarker(cluster: cluster, node: node, partitions: partitions)
+        if mkdir(root, 0o700) == 0 {
+            chmod(root, 0o700)
+            try syncParent(of: root)
+        } else if errno != EEXIST {
+            throw .failed("mkdir", root)
+        }
+        let directory = try StoreRoot.openRoot(root)
+        do throws(MaildirError) {
+            return try marker.check(in: directory, root: root)
+        } catch .noMarker {
+            try marker.write(in: directory)
+        }
+        try marker.check(in: directory, root: root)
+    }
+
+    private static func syncParent(of root: String) throws(MaildirError) {
+        let descriptor = Glibc.open("\(root)/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .failed("open", "\(root)/..") }
+        try OpenFile(descriptor).sync("\(root)/..")
+    }
+
+    /// Opens a root that `initialize` made, and tries what the file system can do. Blocks.
+    package init(
+        root: String, cluster: String, node: String, partitions: Int, options: StoreOptions = StoreOptions()
+    ) throws(MaildirError) {
+        let marker = try StoreMarker(cluster: cluster, node: node, partitions: partitions)
+        let root = try StoreRoot(path: root, marker: marker)
+        try FileSystemProbe.run(root: root.path, in: root.directory)
+        core = try StoreCore(root: root, options: options)
+        queue = DeliveryQueue(core: core)
+        self.partitions = partitions
+    }
+
+    deinit {
+        core.isShutDown.store(true, ordering: .relaxed)
+        core.deliveries.stop()
+        core.readers.stop()
+    }
+
+    /// Finishes what was begun, and refuses everything else with `.shutDown`. Blocks; not to be called from a callback.
+    package func shutdown() {
+        core.isShutDown.store(true, ordering: .relaxed)
+        core.deliveries.shutdown()
+        core.readers.shutdown()
+    }
+
+    /// Names in `new/` and `cur/` that were left out since the start, because they cannot be a message's or be read.
+    package var skippedNames: Int { core.oddNames.load(ordering: .relaxed) }
+
+    /// Begins a message.
+    ///
+    /// - Parameter mayBeRepeat: this identity may have been delivered before: look for it (and for its tombstone) first.
+    package func writer(
+        identity: MessageIdentity, mayBeRepeat: Bool, recipients: [DeliveryRecipient]
+    ) -> MessageWriter {
+        for recipient in recipients { check(recipient.partition, recipient.mailbox) }
+        return MessageWriter(
+            core: core, queue: queue, identity: identity, mayBeRepeat: mayBeRepeat, recipients: recipients)
+    }
+
+    /// Lists a mailbox. One that nothing was delivered to yet is empty.
+    package func open(
+        _ mailbox: MailboxName, partition: Int,
+        then: @escaping @Sendable (Result<MaildropSnapshot, MaildirError>) -> Void
+    ) {
+        check(partition, mailbox)
+        core.read(then: then) { [core] () throws(MaildirError) in
+            try Listing.snapshot(of: mailbox, partition: partition, core: core)
+        }
+    }
+
+    /// Opens one message of a snapshot, wherever another tool has moved it. Nil: it is gone.
+    package func read(
+        _ index: Int, of snapshot: MaildropSnapshot,
+        then: @escaping @Sendable (Result<MessageReader?, MaildirError>) -> Void
+    ) {
+        core.read(then: then) { [core] () throws(MaildirError) in
+            try core.root.withDirectory { root throws(MaildirError) in
+                let folder = MailboxFolder(snapshot.mailbox, partition: snapshot.partition)
+                guard let mailbox = try folder.openIfThere(in: root),
+                    let file = try MessageSearch(mailbox: mailbox, stem: snapshot.stem(at: index))
+                        .open(snapshot.path(at: index))
+                else { return nil }
+                return try MessageReader(file: file, core: core)
+            }
+        }
+    }
+
+    /// Deletes messages of a snapshot for good: success means that they never come back, whatever crashes. The number is
+    /// of files that could not be removed yet; they are hidden, and removed by a later listing.
+    package func delete(
+        _ indices: [Int], of snapshot: MaildropSnapshot,
+        then: @escaping @Sendable (Result<Int, MaildirError>) -> Void
+    ) {
+        core.write(then: then) { [core] () throws(MaildirError) in
+            try Deletion.delete(indices, of: snapshot, core: core)
+        }
+    }
+
+    /// Removes files that lie in `tmp/` for more than 36 hours, in all mailboxes, without haste.
+    package func cleanTmp(then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void) {
+        core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core).clean() }
+    }
+
+    /// Removes tombstones older than the grace time, in all mailboxes, without haste.
+    package func expireTombstones(
+        olderThan grace: Duration, then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
+    ) {
+        let limit = FileTime.now().minus(grace)
+        core.read(then: then) { [core] () throws(MaildirError) in
+            try TombstoneExpiry(core: core, limit: limit).expire()
+        }
+    }
+
+    private func check(_ partition: Int, _ mailbox: MailboxName) {
+        precondition((0..<partitions).contains(partition), "\(mailbox): no partition \(partition) of \(partitions)")
+    }
+}

@@ -1,0 +1,104 @@
+import Digests
+package import Mail
+
+/// The messages of a mailbox at one moment, in the order that every replica shows them in; it does not change any more.
+///
+/// Compact, for mailboxes with a hundred thousand messages: 16 bytes a message besides its file name.
+package final class MaildropSnapshot: Sendable {
+    struct Record: Sendable {
+        let offset: UInt32
+        let nameLength: UInt8
+        let stemLength: UInt8
+        let isInCur: Bool
+        let octets: UInt64
+    }
+
+    package let mailbox: MailboxName
+    package let partition: Int
+    /// The sum of the messages' octets, as STAT tells it.
+    package let octets: Int
+    private let records: [Record]
+    private let names: [UInt8]
+
+    init(mailbox: MailboxName, partition: Int, records: [Record], names: [UInt8]) {
+        self.mailbox = mailbox
+        self.partition = partition
+        self.records = records
+        self.names = names
+        octets = records.reduce(0) { $0 &+ Int(truncatingIfNeeded: $1.octets) }
+    }
+
+    package var count: Int { records.count }
+
+    /// Octets of a message as POP3 sends it, before dot-stuffing: LF as CRLF, the last line ended.
+    package func octets(at index: Int) -> Int { Int(truncatingIfNeeded: records[index].octets) }
+
+    /// The message's UIDL: its identity, or "h" and 32 hexadecimal digits for a foreign name that cannot be one.
+    package func uidl(at index: Int) -> String {
+        var bytes: [UInt8] = []
+        appendUIDL(at: index, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The UIDL behind what `output` holds, without making a string.
+    package func appendUIDL(at index: Int, to output: inout [UInt8]) {
+        withStem(at: index) { stem in
+            if Self.isIdentity(stem) {
+                output.append(contentsOf: stem)
+            } else {
+                output.append(UInt8(ascii: "h"))
+                for byte in SHA256.hash(stem).prefix(16) {
+                    output.append(Self.digits[Int(byte >> 4)])
+                    output.append(Self.digits[Int(byte & 15)])
+                }
+            }
+        }
+    }
+
+    package subscript(index: Int) -> SnapshotEntry {
+        SnapshotEntry(
+            uidl: uidl(at: index), octets: octets(at: index), fileName: name(at: index), isInCur: records[index].isInCur
+        )
+    }
+
+    func name(at index: Int) -> [UInt8] {
+        let record = records[index]
+        let start = Int(record.offset)
+        return Array(names[start..<start + Int(record.nameLength)])
+    }
+
+    func stem(at index: Int) -> [UInt8] { Array(name(at: index).prefix(Int(records[index].stemLength))) }
+
+    /// `new/NAME` or `cur/NAME`, below the mailbox's folder.
+    func path(at index: Int) -> [UInt8] {
+        Array((records[index].isInCur ? "cur/" : "new/").utf8) + name(at: index)
+    }
+
+    /// What it costs to keep.
+    var bytes: Int { names.capacity + records.capacity * MemoryLayout<Record>.stride + 256 }
+
+    private func withStem(at index: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+        let record = records[index]
+        let start = Int(record.offset)
+        names.withUnsafeBytes { all in
+            body(UnsafeRawBufferPointer(rebasing: all[start..<start + Int(record.stemLength)]))
+        }
+    }
+
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    /// Whether `MessageIdentity` would take it.
+    private static func isIdentity(_ stem: UnsafeRawBufferPointer) -> Bool {
+        (1...MessageIdentity.lengthMax).contains(stem.count) && stem.first != UInt8(ascii: ".")
+            && stem.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "/") }
+    }
+}
+
+/// One message of a snapshot, spelled out.
+package struct SnapshotEntry: Hashable, Sendable {
+    package let uidl: String
+    package let octets: Int
+    /// As it was at the time of the snapshot; bytes, because a foreign tool's name may be no text.
+    package let fileName: [UInt8]
+    package let isInCur: Bool
+}

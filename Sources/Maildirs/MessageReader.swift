@@ -1,0 +1,78 @@
+import Glibc
+import Synchronization
+
+/// Reads one message from its beginning to its end, in pieces, on the store's reading threads.
+///
+/// A message stays readable while its reader lives, also if it is deleted meanwhile (on a local file system).
+package final class MessageReader: Sendable {
+    package typealias Piece = Result<[UInt8], MaildirError>
+
+    /// The largest piece, in bytes.
+    package static let pieceBytesMax = 256 << 10
+
+    /// Bytes on disk, with LF line ends (or whatever a foreign tool wrote).
+    package let size: Int
+
+    private struct State {
+        var file: OpenFile?
+        var offset = 0
+        /// Read when the message was opened, so that a small one costs one trip to a worker.
+        var ahead: [UInt8]
+    }
+
+    private let core: StoreCore
+    private let state: Mutex<State>
+
+    /// Nil if it is not a file.
+    init?(file: OpenFile, core: StoreCore) throws(MaildirError) {
+        let status = try file.status()
+        guard status.st_mode & S_IFMT == S_IFREG else { return nil }
+        size = Int(status.st_size)
+        self.core = core
+        let ahead = try Self.piece(of: file, at: 0, size: size)
+        state = Mutex(State(file: file, ahead: ahead))
+    }
+
+    /// Tells `then` the next piece, empty at the end. One read at a time. `then` is called on a worker thread, or before
+    /// this returns if nothing has to be read.
+    package func read(then: @escaping @Sendable (Piece) -> Void) {
+        let (piece, file, offset) = state.withLock { state -> ([UInt8]?, OpenFile?, Int) in
+            let offset = state.offset
+            if !state.ahead.isEmpty {
+                defer { state.ahead = [] }
+                state.offset += state.ahead.count
+                return (state.ahead, nil, offset)
+            }
+            return (nil, state.file, offset)
+        }
+        if let piece { return then(.success(piece)) }
+        guard let file, offset < size else { return then(.success([])) }
+        core.read(then: then) { [self] () throws(MaildirError) in
+            let piece = try Self.piece(of: file, at: offset, size: size)
+            state.withLock { $0.offset += piece.count }
+            return piece
+        }
+    }
+
+    /// Lets go of the file now rather than with the last reference. What is read after it is empty.
+    package func close() {
+        state.withLock { state in
+            state.file = nil
+            state.ahead = []
+        }
+    }
+
+    private static func piece(of file: OpenFile, at offset: Int, size: Int) throws(MaildirError) -> [UInt8] {
+        let wanted = min(pieceBytesMax, max(0, size - offset))
+        var failure: MaildirError?
+        let piece = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+            do throws(MaildirError) {
+                count = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: offset, name: "message")
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return piece
+    }
+}

@@ -1,0 +1,187 @@
+import Glibc
+import Mail
+import Synchronization
+
+/// One message on its way to one or more mailboxes of this node. To be used from one thread, such as an event loop.
+///
+/// A small message stays in memory until `commit`; of a large one the caller calls `flush` when `wantsFlush` says so, and
+/// stops feeding until that is done. What is dropped without `commit` leaves nothing behind.
+///
+/// Unchecked: one thread uses it, and what the workers share is in `Spooled`.
+package final class MessageWriter: @unchecked Sendable {
+    /// How much is kept in memory before the caller should call `flush`, in bytes.
+    package static let bufferBytesMax = 128 << 10
+
+    private let core: StoreCore
+    private let queue: DeliveryQueue
+    private let identity: MessageIdentity
+    private let mayBeRepeat: Bool
+    private let recipients: [DeliveryRecipient]
+    private var buffer: BodyBuffer
+    private var decoder = LineEndDecoder()
+    private var isOver = false
+    private let spooled = Spooled()
+
+    /// What was written ahead of the commit. A failure is remembered and told by `commit`.
+    private final class Spooled: Sendable {
+        struct State {
+            var spill: Spill?
+            /// The recipient in whose `tmp/` it is.
+            var index = 0
+            var failure: MaildirError?
+        }
+
+        let state = Mutex(State())
+    }
+
+    init(
+        core: StoreCore, queue: DeliveryQueue, identity: MessageIdentity, mayBeRepeat: Bool,
+        recipients: [DeliveryRecipient]
+    ) {
+        self.core = core
+        self.queue = queue
+        self.identity = identity
+        self.mayBeRepeat = mayBeRepeat
+        self.recipients = recipients
+        buffer = BodyBuffer(capacity: 8 << 10)
+    }
+
+    /// Takes the next bytes of the message as they came over the wire, with CRLF line ends.
+    package func append(_ bytes: UnsafeRawBufferPointer) {
+        precondition(!isOver, "\(identity): append after the message's end")
+        decoder.append(bytes, to: buffer)
+    }
+
+    /// Octets taken so far, without the recipients' headers, as they will lie on disk and as POP3 will send them.
+    package var octets: (disk: Int, wire: Int) { (decoder.size.diskOctets, decoder.size.wireOctets) }
+
+    /// Whether so much is buffered that the caller should stop feeding, and call `flush`.
+    package var wantsFlush: Bool { buffer.count >= Self.bufferBytesMax }
+
+    /// Writes what is buffered to a file in `tmp/`, on a worker; nothing may be appended until `then` is called, there.
+    /// After an error the message can only be discarded, or committed to hear the error again.
+    package func flush(then: @escaping @Sendable (MaildirError?) -> Void) {
+        precondition(!isOver, "\(identity): flush after the message's end")
+        let full = buffer
+        buffer = BodyBuffer(capacity: Self.bufferBytesMax + (64 << 10))
+        let (core, spooled, recipients, identity) = (core, spooled, recipients, identity)
+        core.write(then: { (result: Result<Void, MaildirError>) in
+            guard case .failure(let error) = result else { return then(nil) }
+            spooled.state.withLock { $0.failure = $0.failure ?? error }
+            then(error)
+        }) { () throws(MaildirError) in
+            try Self.spool(full, to: spooled, recipients, identity, core)
+        }
+    }
+
+    /// Has the message delivered, and tells `then` on a worker what became of it, one outcome for each recipient in their
+    /// order: once all are known.
+    package func commit(then: @escaping @Sendable ([Result<CommitOutcome, MaildirError>]) -> Void) {
+        precondition(!isOver, "\(identity): commit after the message's end")
+        isOver = true
+        decoder.finish(buffer)
+        let (body, state) = (buffer, spooled.state.withLock { $0 })
+        let size = decoder.size
+        buffer = BodyBuffer(capacity: 0)
+        spooled.state.withLock { $0 = Spooled.State() }
+        guard !recipients.isEmpty else { return then([]) }
+        let outcomes = CommitOutcomes(count: recipients.count, then: then)
+        if let failure = core.isShutDown.load(ordering: .relaxed) ? .shutDown : state.failure {
+            return recipients.indices.forEach { outcomes.set(.failure(failure), at: $0) }
+        }
+        if let spill = state.spill {
+            commitSpilled(spill, at: state.index, rest: body, size: size, outcomes)
+        } else {
+            for index in recipients.indices { queue.add(job(index, .memory(body), size, outcomes)) }
+        }
+    }
+
+    /// Forgets the message; nothing stays on disk.
+    package func discard() {
+        isOver = true
+        buffer = BodyBuffer(capacity: 0)
+        spooled.state.withLock { $0 = Spooled.State() }
+    }
+
+    /// The rest goes to the first recipient's file, which is then synced; only then are the others copied from it, because
+    /// after a failed fsync the kernel may show pages that never reached the disk.
+    private func commitSpilled(
+        _ spill: Spill, at base: Int, rest: BodyBuffer, size: WireSize, _ outcomes: CommitOutcomes
+    ) {
+        let first = job(base, .spilled(spill), size, outcomes)
+        let others = recipients.indices.filter { $0 != base }.map {
+            job($0, .copied(from: spill, length: size.diskOctets), size, outcomes)
+        }
+        first.afterSync = { [queue] result in
+            for other in others {
+                switch result {
+                case .success: queue.add(other)
+                case .failure(let error): other.finish(.failure(error))
+                }
+            }
+        }
+        let isAccepted = core.deliveries.submit { [queue] in
+            do throws(MaildirError) {
+                try spill.append(rest)
+                queue.add(first)
+            } catch {
+                first.finish(.failure(error))
+            }
+        }
+        if !isAccepted { first.finish(.failure(.shutDown)) }
+    }
+
+    private func job(
+        _ index: Int, _ body: DeliveryJob.Body, _ size: WireSize, _ outcomes: CommitOutcomes
+    ) -> DeliveryJob {
+        let recipient = recipients[index]
+        var header = WireSize()
+        header.add(recipient.header)
+        let name = MessageFileName(
+            identity: identity, diskOctets: header.diskOctets + size.diskOctets,
+            wireOctets: header.wireOctets + size.wireOctets)
+        return DeliveryJob(
+            identity: identity, folder: MailboxFolder(recipient.mailbox, partition: recipient.partition),
+            fileName: name.text, mayBeRepeat: mayBeRepeat, header: recipient.header, body: body,
+            answer: { outcomes.set($0, at: index) })
+    }
+
+    /// Appends to the spill, which is made with the first piece: in the `tmp/` of the first recipient whose mailbox works.
+    private static func spool(
+        _ buffer: BodyBuffer, to spooled: Spooled, _ recipients: [DeliveryRecipient], _ identity: MessageIdentity,
+        _ core: StoreCore
+    ) throws(MaildirError) {
+        let known = spooled.state.withLock { $0 }
+        if let failure = known.failure { throw failure }
+        if let spill = known.spill { return try spill.append(buffer) }
+        var failure: MaildirError?
+        for (index, recipient) in recipients.enumerated() {
+            do throws(MaildirError) {
+                let spill = try start(recipient, identity, core)
+                spooled.state.withLock { state in
+                    state.spill = spill
+                    state.index = index
+                }
+                return try spill.append(buffer)
+            } catch {
+                failure = failure ?? error
+                if spooled.state.withLock({ $0.spill != nil }) || error.isFull { throw error }
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private static func start(
+        _ recipient: DeliveryRecipient, _ identity: MessageIdentity, _ core: StoreCore
+    ) throws(MaildirError) -> Spill {
+        let folder = MailboxFolder(recipient.mailbox, partition: recipient.partition)
+        let home = try core.root.withDirectory { root throws(MaildirError) in
+            try core.folders.open(folder, in: root)
+        }
+        let name = core.names.temporary(for: identity)
+        let file = try Delivery.create(name, in: home, faults: core.options.faults)
+        let spill = Spill(core: core, home: home, name: name, file: file, bodyOffset: recipient.header.count)
+        try file.write(recipient.header, name: name)
+        return spill
+    }
+}

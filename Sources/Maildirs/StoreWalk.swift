@@ -1,0 +1,62 @@
+import Glibc
+import Synchronization
+
+/// Goes over all mailboxes of a store, for maintenance: slowly, so that deliveries do not feel it.
+struct StoreWalk {
+    let core: StoreCore
+
+    private static let mailboxesPerPause = 16
+    private static let pause = timespec(tv_sec: 0, tv_nsec: 2_000_000)
+
+    /// Calls `body` for every folder that may be a mailbox, until the store is shut down. A folder that cannot be read is
+    /// told to `failed`.
+    func forEachMailbox(
+        _ body: (MailboxFolder, OpenFile) throws(MaildirError) -> Void, failed: (MaildirError) -> Void
+    ) throws(MaildirError) {
+        let root = core.root.directory
+        var visited = 0
+        try walk(MailboxFolder.mail, depth: 3, in: root) { folder in
+            if core.isShutDown.load(ordering: .relaxed) { return false }
+            do throws(MaildirError) {
+                if let mailbox = try folder.openIfThere(in: root) { try body(folder, mailbox) }
+            } catch {
+                failed(error)
+            }
+            visited += 1
+            if visited % Self.mailboxesPerPause == 0 { Self.rest() }
+            return true
+        }
+        if core.isShutDown.load(ordering: .relaxed) { throw .shutDown }
+    }
+
+    /// Visits the folders `depth` levels below `path`; one level's names are in memory at a time. `visit` says whether to go
+    /// on.
+    @discardableResult
+    private func walk(
+        _ path: String, depth: Int, in root: OpenFile, _ visit: (MailboxFolder) -> Bool
+    ) throws(MaildirError) -> Bool {
+        guard depth > 0 else { return visit(MailboxFolder(path: path)) }
+        for name in try names(in: path, root) {
+            if try !walk("\(path)/\(name)", depth: depth - 1, in: root, visit) { return false }
+        }
+        return true
+    }
+
+    private func names(in path: String, _ root: OpenFile) throws(MaildirError) -> [String] {
+        var names: [String] = []
+        let directory = try ifThere { () throws(MaildirError) in try OpenDirectory(path, in: root) }
+        while let entry = try directory?.next() {
+            if entry.mayBeDirectory, entry.name.first != UInt8(ascii: "."),
+                let name = String(validating: entry.name, as: UTF8.self)
+            {
+                names.append(name)
+            }
+        }
+        return names
+    }
+
+    private static func rest() {
+        var time = pause
+        nanosleep(&time, nil)
+    }
+}
