@@ -150,7 +150,7 @@ package struct POP3ClientSession: Sendable {
     private mutating func next() -> POP3ClientCommand {
         let command = queue[answered]
         answered += 1
-        if answered >= 64 || answered == queue.count {
+        if answered == queue.count || (answered >= 64 && answered * 2 >= queue.count) {
             queue.removeFirst(answered)
             answered = 0
         }

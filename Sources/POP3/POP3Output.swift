@@ -10,11 +10,28 @@ struct POP3Output: Sendable {
     }
 
     mutating func ok(_ text: String) {
-        line("+OK \(text)")
+        append("+OK ")
+        appendForPeople(text)
+        endLine()
     }
 
     mutating func error(_ text: String, code: POP3ResponseCode?) {
-        line(code.map { "-ERR [\($0.rawValue)] \(text)" } ?? "-ERR \(text)")
+        append("-ERR ")
+        if let code { append("[\(code.rawValue)] ") }
+        appendForPeople(text)
+        endLine()
+    }
+
+    /// Some texts come from elsewhere: whatever they hold, they stay one line of at most 512 octets (RFC 2449 §4).
+    private mutating func appendForPeople(_ text: String) {
+        var left = 480
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            let bytes = UTF8.encode(isControl ? " " : scalar)
+            left -= bytes?.count ?? 0
+            guard left >= 0 else { return }
+            self.bytes.append(contentsOf: bytes ?? UTF8.encodedReplacementCharacter)
+        }
     }
 
     mutating func line(_ text: String) {
@@ -39,7 +56,7 @@ struct POP3Output: Sendable {
         bytes.append(lineFeed)
     }
 
-    /// `+OK` with numbers, as STAT and LIST need it by the thousand: no text is made.
+    /// Decimal, without making a text of it: a listing has them by the thousand.
     mutating func append(_ number: Int) {
         var rest = number.magnitude
         if number < 0 { bytes.append(UInt8(ascii: "-")) }

@@ -29,6 +29,7 @@ extension POP3ServerSession {
             response = decoded
         }
         user = nil
+        candidate = nil
         var exchange = SASLServerExchange(mechanism: mechanism, nonce: nextNonce())
         let step = exchange.start(initialResponse: response)
         return take(step, exchange)
@@ -36,14 +37,8 @@ extension POP3ServerSession {
 
     mutating func receiveResponse(_ line: UnsafeRawBufferPointer, _ exchange: inout SASLServerExchange) -> Action {
         phase = .authorization
-        if line.elementsEqual([UInt8(ascii: "*")]) {
-            candidate = nil
-            return refuse("authentication cancelled")
-        }
-        guard let response = Base64.decode(line) else {
-            candidate = nil
-            return refuse("the response is no base64")
-        }
+        if line.elementsEqual([UInt8(ascii: "*")]) { return refuse("authentication cancelled") }
+        guard let response = Base64.decode(line) else { return refuse("the response is no base64") }
         let step = exchange.receive(response)
         return take(step, exchange)
     }

@@ -203,9 +203,10 @@ package struct POP3ServerSession: Sendable {
         }
     }
 
-    /// Answers -ERR and counts it. A client that makes too many mistakes is sent away.
+    /// Answers -ERR and counts it; a SASL exchange ends with it. A client that makes too many mistakes is sent away.
     mutating func refuse(_ text: String, code: POP3ResponseCode? = nil) -> Action {
         errors += 1
+        if case .sasl = phase { phase = .authorization }
         guard errors <= settings.limits.errorsMax else {
             output.error("too many errors", code: nil)
             phase = .closed

@@ -68,6 +68,18 @@ import Testing
         #expect(server.send("STAT\r\n") == "+OK 0 0\r\n")
     }
 
+    @Test("whatever text a refusal is given, it stays one line of at most 512 octets (RFC 2449 §4)")
+    func textsOfOthers() {
+        var session = POP3ServerSession(
+            settings: POP3ServerSettings(hostname: "h", service: .node), nonce: "0123456789abcdefghij", seconds: 1)
+        let step = Array("XOPEN a@b\r\n".utf8).withUnsafeBytes { session.receive($0) }
+        #expect(step.action != .needBytes)
+        session.maildropFailed(temporary: false, "no\r\n+OK \u{85}" + String(repeating: "ü", count: 1000))
+        let reply = String(decoding: session.takeOutput(), as: UTF8.self)
+        #expect(reply.hasPrefix("-ERR [SYS/PERM] no  +OK  üü") && reply.hasSuffix("ü\r\n"))
+        #expect(reply.utf8.count <= 512 && reply.utf8.count > 480)
+    }
+
     @Test("a client that makes too many mistakes is sent away")
     func errorsMax() {
         var server = POP3TestServer.opened([]) { $0.limits.errorsMax = 3 }
