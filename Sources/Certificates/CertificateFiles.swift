@@ -1,0 +1,43 @@
+/// A certificate and its private key, as PEM text.
+package struct CertificateFiles: Hashable, Sendable {
+    package let certificatePEM: String
+    package let keyPEM: String
+
+    package init(certificatePEM: String, keyPEM: String) {
+        self.certificatePEM = certificatePEM
+        self.keyPEM = keyPEM
+    }
+
+    /// Writes both files, durably; only the owner may read the key.
+    ///
+    /// - Parameter replacing: whether files that are there already give way; otherwise they are an error.
+    package func write(
+        certificate certificatePath: String, key keyPath: String, replacing: Bool = false
+    ) throws(CertificateError) {
+        try DurableFile.write(keyPEM, to: keyPath, mode: 0o600, replacing: replacing)
+        do throws(CertificateError) {
+            try DurableFile.write(certificatePEM, to: certificatePath, mode: 0o644, replacing: replacing)
+        } catch {
+            // A key without its certificate would only be in the way of the next attempt.
+            if !replacing { DurableFile.remove(keyPath) }
+            throw error
+        }
+    }
+}
+
+/// What a certificate says, for a listing and for a warning before it ends.
+package struct CertificateSummary: Hashable, Sendable, Codable {
+    package let name: String
+    package let isAuthority: Bool
+    /// Seconds since 1970.
+    package let validFrom: Int64
+    package let validUntil: Int64
+
+    /// Reads the first certificate of a PEM text.
+    package init(pem: String) throws(CertificateError) {
+        let certificate = try Certificate(pem: pem)
+        name = certificate.commonName
+        isAuthority = certificate.isAuthority
+        (validFrom, validUntil) = certificate.validity
+    }
+}
