@@ -1,0 +1,37 @@
+/// The nodes that may take a partition's copies, best first: its owners, then all others as stand-ins.
+///
+/// Stand-ins come in an order that is the partition's own, so that the load of a dead node spreads over all; those in
+/// zones without an owner come first, so that a copy on a stand-in is as safe as it can be.
+package enum PreferenceList {
+    /// The live ones of them, `count` at most.
+    package static func live(
+        _ ring: Ring, partition: Int, count: Int = .max, isLive: (Ring.NodeIndex) -> Bool
+    ) -> [Ring.NodeIndex] {
+        let owners = ring.owners(ofPartition: partition)
+        var list: [Ring.NodeIndex] = []
+        for node in owners where list.count < count && isLive(node) { list.append(node) }
+        guard list.count < count else { return list }
+        var zones: [String] = list.compactMap { ring.member($0).zone }
+        var rest = standIns(ring, partition, owners).filter(isLive)
+        while list.count < count, !rest.isEmpty {
+            let place = rest.firstIndex { !isCovered(ring.member($0).zone, zones) } ?? 0
+            let node = rest.remove(at: place)
+            list.append(node)
+            if let zone = ring.member(node).zone { zones.append(zone) }
+        }
+        return list
+    }
+
+    private static func isCovered(_ zone: String?, _ zones: [String]) -> Bool {
+        zone.map(zones.contains) ?? false
+    }
+
+    private static func standIns(
+        _ ring: Ring, _ partition: Int, _ owners: ArraySlice<Ring.NodeIndex>
+    ) -> [Ring.NodeIndex] {
+        ring.members.indices.map(Ring.NodeIndex.init(_:)).filter { !owners.contains($0) }
+            .map { ($0, StableHash.affinity(node: StableHash.xxh64(ring.member($0).name), partition: partition)) }
+            .sorted { $0.1 > $1.1 }
+            .map(\.0)
+    }
+}
