@@ -1,80 +1,75 @@
 import Foundation
 import Testing
 
-/// Runs every text file of `POP3/`: the replies must be those of the file, however the client's bytes are cut.
-@Suite struct POP3ConformanceTests {
-    struct File: Sendable, CustomTestStringConvertible {
-        let name: String
-        let text: String
-
-        var testDescription: String { name }
-    }
-
-    static let files: [File] = {
-        let folder = Bundle.module.bundleURL.appending(path: "POP3")
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path())) ?? []
-        return names.filter { $0.hasSuffix(".txt") }.sorted().map { name in
-            let text = try? String(contentsOf: folder.appending(path: name), encoding: .utf8)
-            return File(name: name, text: text ?? "")
+/// The dialogues of `POP3/`, each as it is written and cut into pieces of every size.
+@Suite("POP3 dialogues")
+struct POP3ConformanceTests {
+    static let files: [ScenarioFile] = {
+        guard let folder = Bundle.module.resourceURL?.appending(path: "POP3") else { return [] }
+        do {
+            return try Scenarios.all(in: folder)
+        } catch {
+            Issue.record(error)
+            return []
         }
     }()
 
-    @Test("each dialogue goes as its file says", arguments: files)
-    func dialogue(file: File) throws {
-        let dialogue = try POP3Dialogue(file.text)
-        for piece in dialogue.onlyWhole ? [Int.max] : [Int.max, 1, 2, 3, 5, 11, 64] {
-            run(dialogue, piece: piece)
-        }
+    @Test("there are dialogues for the rules")
+    func thereAreDialogues() {
+        #expect(Self.files.count >= 70)
     }
 
-    @Test("there is a dialogue for each rule")
-    func completeness() {
-        #expect(Self.files.count >= 40)
+    @Test("dialogue", arguments: files)
+    func dialogue(_ file: ScenarioFile) throws {
+        try run(file) { $0 }
     }
 
-    private func run(_ dialogue: POP3Dialogue, piece: Int) {
+    @Test("any cutting of the client's bytes gives the same dialogue", arguments: files)
+    func cutting(_ file: ScenarioFile) throws {
+        for size in [1, 2, 3, 5, 11, 64] { try run(file) { _ in size } }
+    }
+
+    private func run(_ file: ScenarioFile, pieces: (Int) -> Int) throws {
+        let dialogue = try POP3Dialogue(file)
         var server = POP3DialogueServer(dialogue)
-        var read = 0
         var unsent: [UInt8] = []
         for line in dialogue.lines {
-            if case .client(let bytes) = line {
+            let place = "\(file.name):\(line.number)"
+            switch line.event {
+            case .client(let bytes):
+                // Lines that follow each other are sent at once, behind everything that was expected before.
+                if unsent.isEmpty { expectSilence(&server, place) }
                 unsent += bytes
                 continue
-            }
-            send(&unsent, to: &server, piece: piece)
-            switch line {
-            case .client: break
-            case .server(let expected): expectLine(expected, server.output, &read, dialogue.rule)
-            case .world(let event):
-                let isSo = server.world(event)
-                #expect(isSo, "\(dialogue.rule): \(event)")
+            case .server(let bytes, let isWhole):
+                send(&unsent, to: &server, dialogue.isWhole ? { $0 } : pieces)
+                expect(server.takeLine(), bytes, isWhole: isWhole, place)
+            case .world(let word, let words):
+                send(&unsent, to: &server, dialogue.isWhole ? { $0 } : pieces)
+                let isSo = try server.world(word, words)
+                #expect(isSo, "\(place)")
             }
         }
-        send(&unsent, to: &server, piece: piece)
-        let rest = String(decoding: server.output[read...], as: UTF8.self)
-        #expect(rest.isEmpty, "\(dialogue.rule), pieces of \(piece): nobody expects \(rest)")
+        send(&unsent, to: &server, pieces)
+        expectSilence(&server, file.name)
     }
 
-    private func send(_ unsent: inout [UInt8], to server: inout POP3DialogueServer, piece: Int) {
+    private func send(_ unsent: inout [UInt8], to server: inout POP3DialogueServer, _ pieces: (Int) -> Int) {
         while !unsent.isEmpty {
-            let next = unsent.prefix(piece)
+            let next = unsent.prefix(pieces(unsent.count))
             unsent.removeFirst(next.count)
             server.receive(next)
         }
     }
 
-    private func expectLine(_ expected: String, _ output: [UInt8], _ read: inout Int, _ rule: String) {
-        let rest = output[read...]
-        guard let end = rest.indices.first(where: { rest[$0] == 10 && $0 > read && rest[$0 - 1] == 13 }) else {
-            #expect(Bool(false), "\(rule): \(expected) did not come, but \(String(decoding: rest, as: UTF8.self))")
-            return
-        }
-        let line = String(decoding: output[read..<(end - 1)], as: UTF8.self)
-        read = end + 1
-        if expected.hasSuffix("*") {
-            #expect(line.hasPrefix(expected.dropLast()), "\(rule)")
-        } else {
-            #expect(line == expected, "\(rule)")
-        }
+    private func expect(_ line: [UInt8]?, _ expected: [UInt8], isWhole: Bool, _ place: String) {
+        let said = line ?? []
+        let matches = isWhole ? said == expected + [13, 10] : said.starts(with: expected) && !said.isEmpty
+        #expect(matches, "\(place): the server said \(ScenarioFile.escaped(said))")
+    }
+
+    private func expectSilence(_ server: inout POP3DialogueServer, _ place: String) {
+        let line = server.takeLine()
+        #expect(line == nil, "\(place): the server also said \(ScenarioFile.escaped(line ?? []))")
     }
 }

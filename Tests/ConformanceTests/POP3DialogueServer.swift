@@ -3,18 +3,11 @@ import POP3
 import SASL
 
 /// The server of a dialogue: sessions of the product, and a small world of accounts and messages around them.
-///
-/// Settings: `hostname NAME`, `nonce TEXT`, `seconds N`, `mechanisms [NAME ...]`, `errorsMax N`, `loginFailuresMax N`,
-/// and the flags `offersAPOP`, `offersStartTLS`, `startsWithTLS`, `requiresTLSForPlaintext`.
-///
-/// World lines that do: `timeout`, `gone UIDL` (another session removes it), `directory down`, `store down`, `store
-/// in-use`, `deletion fails`. World lines that demand: `closed`, `open`, `tls`, `deleted [UIDL ...]`, `opened NAME`.
 struct POP3DialogueServer {
     private let dialogue: POP3Dialogue
     private var session: POP3ServerSession
-    /// Everything that it wrote.
-    private(set) var output: [UInt8] = []
-    private(set) var isClosed = false
+    private var output: [UInt8] = []
+    private var isClosed = false
     private var unread: [UInt8] = []
     private var gone: Set<String> = []
     private var deleted: [String] = []
@@ -26,33 +19,17 @@ struct POP3DialogueServer {
 
     init(_ dialogue: POP3Dialogue) {
         self.dialogue = dialogue
-        session = Self.session(dialogue, dialogue.service == "node" ? .node : .frontend)
+        session = POP3ServerSession(settings: dialogue.settings, nonce: dialogue.nonce, seconds: dialogue.seconds)
         session.opened()
         run()
     }
 
-    private static func session(_ dialogue: POP3Dialogue, _ service: POP3Service) -> POP3ServerSession {
-        var settings = POP3ServerSettings(hostname: "mail.example.test", service: service)
-        var nonce = "0123456789abcdefghij"
-        var seconds: Int64 = 1000
-        for setting in dialogue.settings {
-            let words = setting.split(separator: " ").map(String.init)
-            let value = words.count > 1 ? words[1] : ""
-            switch words[0] {
-            case "hostname": settings.hostname = value
-            case "nonce": nonce = value
-            case "seconds": seconds = Int64(value) ?? 0
-            case "mechanisms": settings.mechanisms = words.dropFirst().compactMap { SASLMechanism(rawValue: $0) }
-            case "errorsMax": settings.limits.errorsMax = Int(value) ?? 0
-            case "loginFailuresMax": settings.limits.loginFailuresMax = Int(value) ?? 0
-            case "offersAPOP": settings.offersAPOP = true
-            case "offersStartTLS": settings.offersStartTLS = true
-            case "startsWithTLS": settings.startsWithTLS = true
-            case "requiresTLSForPlaintext": settings.requiresTLSForPlaintext = true
-            default: preconditionFailure("unknown setting \(setting)")
-            }
-        }
-        return POP3ServerSession(settings: settings, nonce: nonce, seconds: seconds)
+    /// The next line that the server wrote, with its CRLF, or what there is of it. Nil if it wrote nothing.
+    mutating func takeLine() -> [UInt8]? {
+        guard !output.isEmpty else { return nil }
+        let end = output.indices.first { $0 > 0 && output[$0] == 10 && output[$0 - 1] == 13 } ?? output.count - 1
+        defer { output.removeFirst(end + 1) }
+        return Array(output[...end])
     }
 
     /// The client sends.
@@ -61,23 +38,23 @@ struct POP3DialogueServer {
         run()
     }
 
-    /// Does what a world line says, or says whether it is so.
-    mutating func world(_ line: String) -> Bool {
-        let words = line.split(separator: " ").map(String.init)
-        switch words[0] {
+    /// What happens: `timeout`, `gone UIDL` (another session removes it), `directory down | up`, `store down | in-use |
+    /// up`, `deletion-fails`. What must be so: `closed`, `open`, `tls`, `deleted [UIDL…]`, `opened [NAME [UTF8] [TAG]]`.
+    mutating func world(_ word: String, _ words: [String]) throws -> Bool {
+        switch word {
         case "timeout":
             session.timedOut()
             run()
-        case "gone": gone.formUnion(words.dropFirst())
-        case "directory": isDirectoryDown = words[1] == "down"
-        case "store": storeRefusal = words[1] == "down" ? .systemTemporary : words[1] == "in-use" ? .inUse : nil
-        case "deletion": deletionFails = true
+        case "gone": gone.formUnion(words)
+        case "directory": isDirectoryDown = words == ["down"]
+        case "store": storeRefusal = words == ["down"] ? .systemTemporary : words == ["in-use"] ? .inUse : nil
+        case "deletion-fails": deletionFails = true
         case "closed": return isClosed
         case "open": return !isClosed
         case "tls": return isTLS
-        case "deleted": return deleted == Array(words.dropFirst())
-        case "opened": return opened == Array(words.dropFirst())
-        default: preconditionFailure("unknown world line \(line)")
+        case "deleted": return deleted == words
+        case "opened": return opened == words
+        default: throw ScenarioFile.Malformed(description: "the world knows no \(word)")
         }
         return true
     }
@@ -156,11 +133,13 @@ extension POP3DialogueServer {
     private mutating func join(_ request: POP3OpenRequest) {
         session.maildropOpened()
         output += session.takeOutput()
-        guard dialogue.service == "cluster" else { return }
+        guard dialogue.isCluster else { return }
         opened = []
         var client = POP3ClientSession()
         client.send(.xopen(request.mailbox, utf8: request.utf8, language: request.language))
-        session = Self.session(dialogue, .node)
+        var settings = dialogue.settings
+        settings.service = .node
+        session = POP3ServerSession(settings: settings, nonce: "", seconds: 0)
         session.opened()
         let rest = unread
         let soFar = output.count
