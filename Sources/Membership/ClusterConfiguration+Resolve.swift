@@ -58,4 +58,10 @@ package struct HopIdentity: Sendable, Equatable {
     package let ca: String
     package let certificate: String
     package let key: String
+
+    package init(ca: String, certificate: String, key: String) {
+        self.ca = ca
+        self.certificate = certificate
+        self.key = key
+    }
 }

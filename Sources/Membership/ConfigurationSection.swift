@@ -20,6 +20,8 @@ struct SectionKey<Section> {
     let read: (inout Section, Node, inout ConfigurationReader) -> Void
     let describe: (Section, String) -> [ConfigurationKey]
     let write: (Section, String) -> [ConfigurationValue]
+    /// Copies what a running process can take from the first to the second.
+    let takeLive: (Section, inout Section) -> Void
 }
 
 /// One value of a whole configuration, as text: `nodes[store-1].weight` is `2`.
@@ -49,7 +51,8 @@ extension SectionKey {
             },
             write: { section, path in
                 [ConfigurationValue(path: path, text: kind.print(section[keyPath: place]), isLive: isLive)]
-            })
+            },
+            takeLive: { new, old in if isLive { old[keyPath: place] = new[keyPath: place] } })
     }
 
     /// A list of scalars.
@@ -74,7 +77,8 @@ extension SectionKey {
             },
             write: { section, path in
                 [ConfigurationValue(path: path, text: print(section[keyPath: place]), isLive: isLive)]
-            })
+            },
+            takeLive: { new, old in if isLive { old[keyPath: place] = new[keyPath: place] } })
     }
 
     /// A mapping inside of this one.
@@ -89,6 +93,9 @@ extension SectionKey {
             },
             write: { section, path in
                 Inner.keys.flatMap { $0.write(section[keyPath: place], "\(path).\($0.name)") }
+            },
+            takeLive: { new, old in
+                for key in Inner.keys { key.takeLive(new[keyPath: place], &old[keyPath: place]) }
             })
     }
 
@@ -111,6 +118,14 @@ extension SectionKey {
             write: { section, path in
                 section[keyPath: place].enumerated().flatMap { index, inner in
                     Inner.keys.flatMap { $0.write(inner, "\(path)[\(inner.listName ?? "\(index)")].\($0.name)") }
+                }
+            },
+            takeLive: { new, old in
+                for index in old[keyPath: place].indices {
+                    guard let name = old[keyPath: place][index].listName,
+                        let match = new[keyPath: place].first(where: { $0.listName == name })
+                    else { continue }
+                    for key in Inner.keys { key.takeLive(match, &old[keyPath: place][index]) }
                 }
             })
     }

@@ -53,18 +53,13 @@ extension ThrottleSettings: ConfigurationSection {
     static var keys: [SectionKey<Self>] {
         [
             .value(
-                "freeFailures", \.freeFailures, .integer(0...1_000),
-                "Failed logins, per address and per account, before answers are delayed", isLive: true),
+                "delay", \.delay, .duration(.zero...day),
+                "After a failed login, per address and per account; each further failure doubles it"),
+            .value("delayMax", \.delayMax, .duration(.zero...day), "The longest delay"),
             .value(
-                "delay", \.delay, .duration(.zero...day), "The first delay; each further failure doubles it",
-                isLive: true),
-            .value("delayMax", \.delayMax, .duration(.zero...day), "The longest delay", isLive: true),
+                "forgetting", \.forgetting, .duration(moment...day), "One failure is forgotten after each such time"),
             .value(
-                "window", \.window, .duration(moment...day), "After this time without failures all is forgotten",
-                isLive: true),
-            .value(
-                "entriesMax", \.entriesMax, .integer(1...countMax), "Addresses and accounts that are remembered",
-                isLive: true),
+                "entriesMax", \.entriesMax, .integer(1...countMax), "Addresses and accounts that are remembered"),
         ]
     }
 }
@@ -88,10 +83,10 @@ extension SMTPSettings: ConfigurationSection {
                 isLive: true),
             .value(
                 "bodyBufferBytesMax", \.bodyBufferBytesMax, .size(4_096...gibibyte),
-                "Of one message in memory, on its way to the nodes", isLive: true),
+                "Of one message in memory; a larger one streams to its nodes while it comes in"),
             .value(
-                "spillBytes", \.spillBytes, .size(4_096...gibibyte),
-                "A message that must wait goes to a temporary file beyond this", isLive: true),
+                "greetingDelay", \.greetingDelay, .duration(.zero....seconds(60)),
+                "Holds the greeting of `smtp` back; who talks before it is refused (554 5.5.0)", isLive: true),
         ]
     }
 }
@@ -149,8 +144,8 @@ extension POP3Settings: ConfigurationSection {
                 "Silence that ends a session without deleting (RFC 1939 §3 asks for at least 10m)", isLive: true),
             .value("sessionTimeMax", \.sessionTimeMax, .duration(moment...day), "A session's whole time", isLive: true),
             .value(
-                "bufferBytesMax", \.bufferBytesMax, .size(4_096...gibibyte),
-                "Of one session in memory, each way, between client and node", isLive: true),
+                "loginTimeout", \.loginTimeout, .duration(moment...day),
+                "Silence that ends a connection before its login", isLive: true),
         ]
     }
 }
@@ -189,9 +184,6 @@ extension DeliverySettings: ConfigurationSection {
             .value(
                 "connectTimeout", \.connectTimeout, .duration(moment...day), "How long a connection to a node may take",
                 isLive: true),
-            .value(
-                "resendWindow", \.resendWindow, .duration(.zero...day * 30),
-                "How long the repeat of a message whose 250 was lost is recognised", isLive: true),
             .value(
                 "connectionsPerNode", \.connectionsPerNode, .integer(1...1_024), "LMTP connections to each node",
                 isLive: true),

@@ -29,10 +29,9 @@ package struct AuthenticationSettings: Sendable, Equatable {
 
 /// How failed logins are slowed down, per client address and per account.
 package struct ThrottleSettings: Sendable, Equatable {
-    package var freeFailures = 3
     package var delay = Duration.seconds(1)
     package var delayMax = Duration.seconds(30)
-    package var window = Duration.seconds(900)
+    package var forgetting = Duration.seconds(60)
     package var entriesMax = 100_000
 }
 
@@ -43,10 +42,10 @@ package struct SMTPSettings: Sendable, Equatable {
     package var connectionsPerAddressMax = 200
     package var idleTimeout = Duration.seconds(300)
     package var sessionTimeMax = Duration.seconds(3600)
-    /// Of one message, on its way to the nodes: more is held back at the client.
-    package var bodyBufferBytesMax = 64 << 10
-    /// Of one message that cannot stream to all its owners at once: more goes to a temporary file.
-    package var spillBytes = 1 << 20
+    /// Of one message in memory: a larger one streams to its nodes while it comes in.
+    package var bodyBufferBytesMax = 128 << 10
+    /// How long the greeting of port 25 is held back, to catch clients that do not wait for it.
+    package var greetingDelay = Duration.zero
 }
 
 /// What POP3 clients may do.
@@ -57,15 +56,14 @@ package struct POP3Settings: Sendable, Equatable {
     /// RFC 1939 §3 asks for at least ten minutes.
     package var idleTimeout = Duration.seconds(600)
     package var sessionTimeMax = Duration.seconds(4 * 3600)
-    package var bufferBytesMax = 64 << 10
+    /// Until the login.
+    package var loginTimeout = Duration.seconds(60)
 }
 
 /// How frontends hand messages and sessions to storage nodes.
 package struct DeliverySettings: Sendable, Equatable {
     package var timeout = Duration.seconds(30)
     package var connectTimeout = Duration.seconds(3)
-    /// How long a repeat of the same message is recognised.
-    package var resendWindow = Duration.seconds(600)
     package var connectionsPerNode = 4
     package var inFlightPerConnectionMax = 64
     package var idleTimeout = Duration.seconds(60)
