@@ -132,19 +132,17 @@ package struct POP3ClientSession: Sendable {
 
     /// Where the CRLF of the first line stands. Nil if it has not come, or is too far away.
     private func endOfLine(_ unread: UnsafeRawBufferPointer) -> Int? {
-        let head = UnsafeRawBufferPointer(rebasing: unread.prefix(Self.lineBytesMax))
-        guard let end = head.firstIndex(of: lineFeed, from: 0), end > 0, head[end - 1] == carriageReturn else {
-            return nil
-        }
+        guard let end = firstLineFeed(unread), end > 0, unread[end - 1] == carriageReturn else { return nil }
         return end - 1
     }
 
+    private func firstLineFeed(_ unread: UnsafeRawBufferPointer) -> Int? {
+        UnsafeRawBufferPointer(rebasing: unread.prefix(Self.lineBytesMax)).firstIndex(of: lineFeed, from: 0)
+    }
+
     private mutating func unfinished(_ unread: UnsafeRawBufferPointer) -> Step {
-        if unread.count >= Self.lineBytesMax { return violation("a line too long") }
-        guard unread.firstIndex(of: lineFeed, from: 0) == nil else {
-            return violation("a line that ends with a bare LF")
-        }
-        return .needBytes
+        guard firstLineFeed(unread) == nil else { return violation("a line that ends with a bare LF") }
+        return unread.count < Self.lineBytesMax ? .needBytes : violation("a line too long")
     }
 
     private mutating func next() -> POP3ClientCommand {

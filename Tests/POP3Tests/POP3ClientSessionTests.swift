@@ -97,6 +97,7 @@ struct POP3TestClient {
             ("220 ESMTP\r\n", "a reply that is neither +OK nor -ERR"),
             ("+OKAY\r\n", "a reply that is neither +OK nor -ERR"),
             ("+OK\n", "a line that ends with a bare LF"), (String(repeating: "+", count: 2000), "a line too long"),
+            ("+OK\n" + String(repeating: "x", count: 2000), "a line that ends with a bare LF"),
             ("+OK\r\n+OK\r\n+OK\r\n", "a reply that nothing was asked for"),
         ])
     func violations(reply: String, violation: String) {
