@@ -69,16 +69,22 @@ let package = Package(
             "Frontend",
             [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", collections, logging,
-                metrics, lifecycle,
+                metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module(
-            "Storage", ["Mail", "SMTP", "POP3", "Maildirs", "Membership", "Wire", logging, metrics, lifecycle]),
+            "Storage",
+            [
+                "Mail", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", logging, metrics, coreMetrics,
+                nioCore, lifecycle,
+            ]),
+        module("Load", ["Mail", "SMTP", "POP3", "Wire", nioCore, nioPosix]),
         // program
         .executableTarget(
             name: "hauberk",
             dependencies: [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
-                "Membership", "Wire", "Frontend", "Storage", argumentParser, logging, metrics, coreMetrics, lifecycle,
+                "Membership", "Wire", "Frontend", "Storage", "Load", nioPosix, argumentParser, logging, metrics,
+                coreMetrics, lifecycle,
             ],
             swiftSettings: settings),
         // tests

@@ -1,3 +1,4 @@
+import NIOCore
 import POP3
 import Wire
 

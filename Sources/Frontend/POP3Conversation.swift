@@ -1,4 +1,6 @@
+import CoreMetrics
 import Logging
+import NIOCore
 import POP3
 import SASL
 import Wire
@@ -126,7 +128,7 @@ final class POP3Conversation: Conversation {
     private func open(_ request: POP3OpenRequest, _ connection: Connection) {
         waiting = .answer
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
-        guard let target = frontend.map.owner(of: request.mailbox).map(frontend.pop3Target) else {
+        guard let target = frontend.preferredNode(for: request.mailbox).map(frontend.pop3Target) else {
             return failed(.unreachable("no owner"), connection)
         }
         let opening = MaildropOpening(request: request) { [self] outcome in
@@ -155,7 +157,8 @@ final class POP3Conversation: Conversation {
         waiting = .no
         log.warning("maildrop cannot be opened", metadata: ["reason": "\(failure)"])
         switch failure {
-        case .unreachable: session.maildropFailed(.systemTemporary, "the mailbox cannot be reached now, try again later")
+        case .unreachable:
+            session.maildropFailed(.systemTemporary, "the mailbox cannot be reached now, try again later")
         case .refused(let text): session.maildropFailed(temporary: true, text)
         }
         run(connection)

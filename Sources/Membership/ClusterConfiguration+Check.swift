@@ -130,10 +130,10 @@ extension ClusterConfiguration {
     }
 
     private func checkTimes(_ reader: inout ConfigurationReader) {
-        if storage.tombstoneGrace <= delivery.resendWindow {
+        if storage.tombstoneGrace <= delivery.timeout {
             reader.problem(
-                "a deletion must be remembered longer than delivery.resendWindow "
-                    + "(\(DurationText.text(delivery.resendWindow))), or a repeat brings the message back",
+                "a deletion must be remembered longer than delivery.timeout "
+                    + "(\(DurationText.text(delivery.timeout))), or a repeat brings the message back",
                 path: "storage.tombstoneGrace")
         }
         if storage.tombstoneGrace <= storage.tmpAge {

@@ -85,7 +85,7 @@ extension SMTPSettings: ConfigurationSection {
                 "bodyBufferBytesMax", \.bodyBufferBytesMax, .size(4_096...gibibyte),
                 "Of one message in memory; a larger one streams to its nodes while it comes in"),
             .value(
-                "greetingDelay", \.greetingDelay, .duration(.zero....seconds(60)),
+                "greetingDelay", \.greetingDelay, .duration(.zero ... .seconds(60)),
                 "Holds the greeting of `smtp` back; who talks before it is refused (554 5.5.0)", isLive: true),
         ]
     }

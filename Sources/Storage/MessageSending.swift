@@ -25,14 +25,15 @@ final class MessageSending {
     func goOn() {
         guard !reading, !stopped, connection.isOpen, connection.isWritable else { return }
         reading = true
-        reader.read(then: connection.completion { [self] result in
-            reading = false
-            guard !stopped else { return }
-            switch result {
-            case .success(let piece): send(piece)
-            case .failure: finish(whole: false)
-            }
-        })
+        reader.read(
+            then: connection.completion { [self] result in
+                reading = false
+                guard !stopped else { return }
+                switch result {
+                case .success(let piece): send(piece)
+                case .failure: finish(whole: false)
+                }
+            })
     }
 
     func stop() {

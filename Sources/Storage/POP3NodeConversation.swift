@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import Mail
 import Maildirs
@@ -102,41 +103,48 @@ final class POP3NodeConversation: Conversation {
         self.mailbox = mailbox
         log[metadataKey: "mailbox"] = "\(mailbox)"
         let partition = node.partition(of: mailbox)
-        node.store.open(mailbox, partition: partition, then: connection.completion { [self] result in
-            waiting = false
-            switch result {
-            case .success(let snapshot):
-                self.snapshot = snapshot
-                log.debug("maildrop opened", metadata: ["messages": "\(snapshot.entries.count)"])
-                session.maildropOpened(snapshot.maildropEntries)
-            case .failure(let error):
-                log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
-                node.metrics.storeErrors.increment()
-                session.maildropFailed(temporary: true, "the mailbox cannot be opened now")
-            }
-            run(connection)
-        })
+        node.store.open(
+            mailbox, partition: partition,
+            then: connection.completion { [self] result in
+                waiting = false
+                switch result {
+                case .success(let snapshot):
+                    self.snapshot = snapshot
+                    log.debug("maildrop opened", metadata: ["messages": "\(snapshot.count)"])
+                    session.maildropOpened(
+                        (0..<snapshot.count).map {
+                            MaildropEntry(uidl: snapshot.uidl(at: $0), octets: snapshot.octets(at: $0))
+                        })
+                case .failure(let error):
+                    log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
+                    node.metrics.storeErrors.increment()
+                    session.maildropFailed(temporary: true, "the mailbox cannot be opened now")
+                }
+                run(connection)
+            })
     }
 
     private func send(_ index: Int, topLines: Int?, _ connection: Connection) {
         guard let snapshot else { preconditionFailure("RETR without a maildrop") }
         waiting = true
-        node.store.read(snapshot.entries[index], of: snapshot, then: connection.completion { [self] result in
-            switch result {
-            case .success(let reader?):
-                start(reader, octets: snapshot.entries[index].octets, topLines: topLines, connection)
-            case .success(nil):
-                waiting = false
-                session.messageGone()
-                run(connection)
-            case .failure(let error):
-                waiting = false
-                log.error("message cannot be read", metadata: ["error": "\(error)"])
-                node.metrics.storeErrors.increment()
-                session.messageFailed()
-                run(connection)
-            }
-        })
+        node.store.read(
+            index, of: snapshot,
+            then: connection.completion { [self] result in
+                switch result {
+                case .success(let reader?):
+                    start(reader, octets: snapshot.octets(at: index), topLines: topLines, connection)
+                case .success(nil):
+                    waiting = false
+                    session.messageGone()
+                    run(connection)
+                case .failure(let error):
+                    waiting = false
+                    log.error("message cannot be read", metadata: ["error": "\(error)"])
+                    node.metrics.storeErrors.increment()
+                    session.messageFailed()
+                    run(connection)
+                }
+            })
     }
 
     private func start(_ reader: MessageReader, octets: Int, topLines: Int?, _ connection: Connection) {
@@ -162,19 +170,20 @@ final class POP3NodeConversation: Conversation {
     private func delete(_ positions: [Int], _ connection: Connection) {
         guard let snapshot else { preconditionFailure("QUIT deletes without a maildrop") }
         waiting = true
-        let entries = positions.map { snapshot.entries[$0] }
-        node.store.delete(entries, of: snapshot, then: connection.completion { [self] result in
-            waiting = false
-            switch result {
-            case .success(let failures):
-                log.debug("messages deleted", metadata: ["count": "\(entries.count - failures)", "failed": "\(failures)"])
-                session.deleted(failures: failures)
-            case .failure(let error):
-                log.error("messages cannot be deleted", metadata: ["error": "\(error)"])
-                node.metrics.storeErrors.increment()
-                session.deleted(failures: entries.count)
-            }
-            run(connection)
-        })
+        node.store.delete(
+            positions, of: snapshot,
+            then: connection.completion { [self] result in
+                waiting = false
+                switch result {
+                case .success(let failures):
+                    log.debug("messages deleted", metadata: ["count": "\(positions.count)", "left": "\(failures)"])
+                    session.deleted(failures: failures)
+                case .failure(let error):
+                    log.error("messages cannot be deleted", metadata: ["error": "\(error)"])
+                    node.metrics.storeErrors.increment()
+                    session.deleted(failures: positions.count)
+                }
+                run(connection)
+            })
     }
 }

@@ -10,7 +10,7 @@ package enum ConnectionRefusal: Sendable {
 }
 
 /// What one listening socket does with its connections.
-package struct ListenerSettings: Sendable {
+package struct ListenerOptions: Sendable {
     package var endpoint: Endpoint
     /// TLS from the first byte (RFC 8314 §3.3).
     package var implicitTLS: ServerTLS?
@@ -61,7 +61,7 @@ package final class Listener: Sendable {
     ///   - makeConversation: called on the connection's event loop.
     /// - Throws: `EndpointError` if the address cannot be bound.
     package static func bind(
-        _ settings: ListenerSettings, group: any EventLoopGroup,
+        _ settings: ListenerOptions, group: any EventLoopGroup,
         refusal: @escaping @Sendable (ConnectionRefusal) -> String,
         makeConversation: @escaping MakeConversation
     ) async throws(EndpointError) -> Listener {
@@ -76,7 +76,8 @@ package final class Listener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try accept(
-                        channel, settings: current.value, census: census, refusal: refusal, makeConversation: makeConversation)
+                        channel, settings: current.value, census: census, refusal: refusal,
+                        makeConversation: makeConversation)
                 }
             }
         do {
@@ -89,7 +90,9 @@ package final class Listener: Sendable {
                 channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
             }
             var bound = settings.endpoint
-            if case .tcp(let host, _) = bound, let port = channel.localAddress?.port { bound = .tcp(host: host, port: port) }
+            if case .tcp(let host, _) = bound, let port = channel.localAddress?.port {
+                bound = .tcp(host: host, port: port)
+            }
             return Listener(channel: channel, endpoint: bound, shared: current, census: census)
         } catch {
             throw EndpointError(description: "cannot listen on \(settings.endpoint): \(error)")
@@ -97,7 +100,7 @@ package final class Listener: Sendable {
     }
 
     private static func accept(
-        _ channel: any Channel, settings: ListenerSettings, census: ConnectionCensus,
+        _ channel: any Channel, settings: ListenerOptions, census: ConnectionCensus,
         refusal: @escaping @Sendable (ConnectionRefusal) -> String, makeConversation: @escaping MakeConversation
     ) throws {
         let connection = Connection(channel: channel, peer: Peer(channel.remoteAddress))
@@ -140,21 +143,26 @@ package final class Listener: Sendable {
         connections.forEach { $0.pipeline.fireUserInboundEventTriggered(DrainEvent()) }
     }
 
-    /// Ends what is left.
-    package func abort() {
-        connections.forEach { $0.close(promise: nil) }
+    /// Drains several listeners, waits until their connections are gone, and ends what is left after `timeout`.
+    package static func drain(_ listeners: [Listener], timeout: Duration) async {
+        for listener in listeners { await listener.drain() }
+        let end = ContinuousClock.now + timeout
+        while listeners.contains(where: { $0.connectionCount > 0 }), ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        for listener in listeners { listener.connections.forEach { $0.close(promise: nil) } }
     }
 }
 
 /// A listener's settings, which a reload may change while connections come in.
 private final class SharedSettings: Sendable {
-    private let settings: Mutex<ListenerSettings>
+    private let settings: Mutex<ListenerOptions>
 
-    init(_ settings: ListenerSettings) { self.settings = Mutex(settings) }
+    init(_ settings: ListenerOptions) { self.settings = Mutex(settings) }
 
-    var value: ListenerSettings { settings.withLock { $0 } }
+    var value: ListenerOptions { settings.withLock { $0 } }
 
-    func update(_ change: (inout sending ListenerSettings) -> Void) { settings.withLock { change(&$0) } }
+    func update(_ change: (inout sending ListenerOptions) -> Void) { settings.withLock { change(&$0) } }
 }
 
 /// Sent through a pipeline when the process wants to stop.

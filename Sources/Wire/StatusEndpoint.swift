@@ -21,7 +21,8 @@ package final class StatusEndpoint: Sendable {
         _ endpoint: Endpoint, group: any EventLoopGroup, pages: [String: Page]
     ) async throws(EndpointError) -> StatusEndpoint {
         guard case .tcp(let host, let port) = endpoint, endpoint.isLocal else {
-            throw EndpointError(description: "the status address \(endpoint) must be a TCP port of the loopback interface")
+            throw EndpointError(
+                description: "the status address \(endpoint) must be a TCP port of the loopback interface")
         }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -81,7 +82,8 @@ private final class StatusHandler: ChannelInboundHandler {
             "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Content-Length": "\(text.utf8.count)",
             "Connection": "close",
         ]
-        context.write(wrapOutboundOut(.head(.init(version: request.version, status: status, headers: headers))), promise: nil)
+        context.write(
+            wrapOutboundOut(.head(.init(version: request.version, status: status, headers: headers))), promise: nil)
         context.write(wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(string: text)))), promise: nil)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in bound.value.close(promise: nil) }

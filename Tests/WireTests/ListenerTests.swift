@@ -13,7 +13,7 @@ struct ListenerTests {
         limits: ConnectionLimits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0),
         balancers: Bool = false, times: ConnectionTimes? = nil, record: EchoConversation.Record
     ) async throws -> (Listener, Int) {
-        let settings = ListenerSettings(
+        let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits, isBalancer: { _ in balancers })
         let listener = try await Listener.bind(settings, group: group, refusal: { "no: \($0)\r\n" }) { connection in
             if let times { connection.setTimes(times) }

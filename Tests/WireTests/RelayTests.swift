@@ -35,7 +35,7 @@ struct RelayTests {
     let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0)
 
     func bridge(to endpoint: Endpoint) async throws -> (Listener, Int) {
-        let settings = ListenerSettings(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
+        let settings = ListenerOptions(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
         let target = DialTarget(endpoint: endpoint, timeout: .seconds(5))
         let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in Bridge(target) }
         guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
@@ -44,7 +44,7 @@ struct RelayTests {
 
     @Test("megabytes go through in both directions and come out whole, though the client reads late")
     func megabytes() async throws {
-        let settings = ListenerSettings(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
+        let settings = ListenerOptions(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
         let echo = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in EchoConversation() }
         let (listener, port) = try await bridge(to: echo.endpoint)
         let client = try SocketClient(port: port)

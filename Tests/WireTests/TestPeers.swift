@@ -1,9 +1,8 @@
+import Glibc
 import Mail
 import NIOCore
 import NIOPosix
 import Synchronization
-
-import Glibc
 
 @testable import Wire
 

@@ -1,0 +1,124 @@
+import Cluster
+import Directory
+import Logging
+import Mail
+import Membership
+import NIOCore
+import POP3
+import SASL
+import SMTP
+import Synchronization
+import Wire
+
+/// What all connections of one frontend process share. Nothing here outlives the process, and nothing of it is about a
+/// client: a frontend keeps no state.
+final class FrontendContext: Sendable {
+    let log: Logger
+    let metrics = FrontendMetrics()
+    let clock = SystemClock()
+    let identifiers: Identifiers
+    let directory: CachedDirectory
+    let login: LoginGate
+    let links: PerLoop<NodeLinks>
+    let map: ClusterMap
+    /// Octets of one message that are held in memory before it streams.
+    let gatherBytesMax: Int
+    let durableCopies: Int
+    let streamSettings: SMTPClientSettings
+    let streamTimes: ConnectionTimes
+    private let hopTLS: ClientTLS?
+    private let connectTimeout: Duration
+    private let tls: Mutex<ServerTLS?>
+
+    init(
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, directory: any AccountDirectory,
+        tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
+    ) {
+        let delivery = configuration.delivery
+        let connectTimeout = delivery.connectTimeout
+        self.log = log
+        self.hopTLS = hopTLS
+        self.connectTimeout = connectTimeout
+        self.tls = Mutex(tls)
+        map = ClusterMap(configuration)
+        identifiers = Identifiers(origin: frontend.name, clock: clock)
+        gatherBytesMax = configuration.smtp.bodyBufferBytesMax
+        durableCopies = configuration.cluster.durableCopies
+        self.directory = CachedDirectory(
+            wrapping: directory, entriesMax: configuration.directory.cacheEntriesMax,
+            lifetime: configuration.directory.cacheLifetime)
+        let throttle = configuration.authentication.throttle
+        login = LoginGate(
+            directory: directory,
+            throttle: LoginThrottle.Settings(
+                delayFirst: throttle.delay, delayMax: throttle.delayMax, forgetting: throttle.forgetting,
+                entriesMax: throttle.entriesMax),
+            clock: clock, metrics: metrics, log: log)
+        let linkSettings = NodeLinkSettings(
+            timeout: delivery.timeout, idleTimeout: delivery.idleTimeout,
+            connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
+            reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
+            clientName: frontend.name)
+        links = PerLoop(group) { loop in
+            NodeLinks(eventLoop: loop, settings: linkSettings, log: log) { node in
+                Self.target(node.lmtp, of: node, tls: hopTLS, timeout: connectTimeout)
+            }
+        }
+        streamSettings = SMTPClientSettings(mode: .lmtp, clientName: frontend.name)
+        streamTimes = ConnectionTimes(idle: configuration.smtp.idleTimeout + delivery.timeout, total: .zero)
+    }
+
+    /// The certificate that clients see; a reload changes it for connections to come.
+    var serverTLS: ServerTLS? {
+        get { tls.withLock { $0 } }
+        set { tls.withLock { $0 = newValue } }
+    }
+
+    /// Where a node takes POP3 sessions.
+    func pop3Target(_ node: NodeSettings) -> DialTarget {
+        Self.target(node.pop3, of: node, tls: hopTLS, timeout: connectTimeout)
+    }
+
+    private static func target(
+        _ endpoint: Endpoint, of node: NodeSettings, tls: ClientTLS?, timeout: Duration
+    ) -> DialTarget {
+        DialTarget(
+            endpoint: endpoint, tls: node.trusted ? nil : tls, certificateName: node.name, timeout: timeout)
+    }
+
+    /// The node that a mailbox's POP3 sessions go to.
+    func preferredNode(for mailbox: MailboxName) -> NodeSettings? {
+        map.owners(of: mailbox).first.map { map[$0] }
+    }
+
+    /// Whether mail for a recipient is taken (RFC 5321 §3.3, §3.6).
+    func verdict(on resolution: Resolution, for query: SMTPRecipientQuery, eventLoop: any EventLoop) -> Verdict {
+        switch resolution {
+        case .unknownUser:
+            return .refused(Reason(550, "5.1.1", "<\(query.address)>: no such user here"))
+        case .foreignDomain:
+            return .refused(
+                Reason(550, "5.7.1", "<\(query.address)>: relaying denied, mail for this domain is not taken here"))
+        case .mailboxes(let destinations):
+            let links = links[eventLoop]
+            let isReachable = destinations.allSatisfy { destination in
+                map.owners(of: destination.mailbox).lazy.filter { links[self.map[$0]].isReachable }.count
+                    >= durableCopies
+            }
+            guard isReachable else {
+                return .deferred(
+                    Reason(451, "4.4.1", "<\(query.address)>: the mailbox cannot be reached now, try again later"))
+            }
+            return .accepted
+        }
+    }
+}
+
+extension Resolution {
+    var destinations: [Destination] {
+        switch self {
+        case .mailboxes(let destinations): destinations
+        case .unknownUser, .foreignDomain: []
+        }
+    }
+}

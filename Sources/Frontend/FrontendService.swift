@@ -1,0 +1,97 @@
+import CoreMetrics
+package import Directory
+package import Logging
+import Mail
+package import Membership
+package import NIOCore
+import SMTP
+import ServiceLifecycle
+import Synchronization
+package import Wire
+
+/// One frontend: SMTP, submission, LMTP and POP3 for clients. It keeps nothing.
+package final class FrontendService: Service {
+    private let context: FrontendContext
+    private let frontend: FrontendSettings
+    private let drainTimeout: Duration
+    private let group: any EventLoopGroup
+    private let setup: Mutex<ListenerSetup>
+    private let listeners = Mutex<[Listener]>([])
+
+    /// - Parameters:
+    ///   - tls: what clients see; nil if the frontend has no certificate.
+    ///   - hopTLS: for the hops to the storage nodes; nil if they are all trusted.
+    package init(
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, directory: any AccountDirectory,
+        tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
+    ) {
+        context = FrontendContext(
+            configuration, frontend: frontend, directory: directory, tls: tls, hopTLS: hopTLS, group: group, log: log)
+        self.frontend = frontend
+        self.group = group
+        drainTimeout = configuration.delivery.timeout
+        setup = Mutex(Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil))
+    }
+
+    private static func setup(
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, hasCertificate: Bool
+    ) -> ListenerSetup {
+        ListenerSetup(
+            configuration: configuration, hostname: frontend.hostname ?? configuration.hostname,
+            hasCertificate: hasCertificate)
+    }
+
+    package func run() async throws {
+        for settings in frontend.listeners {
+            let listener = try await listen(settings)
+            listeners.withLock { $0.append(listener) }
+            context.log.notice(
+                "listening", metadata: ["service": "\(settings.service)", "address": "\(listener.endpoint)"])
+        }
+        context.log.notice("ready")
+        try? await gracefulShutdown()
+        context.log.notice("draining")
+        await Listener.drain(listeners.withLock { $0 }, timeout: drainTimeout)
+        context.log.notice("stopped")
+    }
+
+    /// New limits, times and certificate, for connections to come.
+    package func reload(_ configuration: ClusterConfiguration, frontend: FrontendSettings, tls: ServerTLS?) {
+        context.serverTLS = tls
+        let new = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
+        setup.withLock { $0 = new }
+        for (listener, settings) in zip(listeners.withLock { $0 }, self.frontend.listeners) {
+            listener.update(
+                limits: new.limits(settings.service), implicitTLS: settings.tlsMode == .implicit ? tls : nil)
+        }
+    }
+
+    private func listen(_ settings: Membership.ListenerSettings) async throws -> Listener {
+        let proxies = settings.proxyFrom
+        let options = ListenerOptions(
+            endpoint: settings.address, implicitTLS: settings.tlsMode == .implicit ? context.serverTLS : nil,
+            limits: setup.withLock { $0.limits(settings.service) },
+            isBalancer: { address in proxies.contains { $0.contains(address) } })
+        return try await Listener.bind(
+            options, group: group,
+            refusal: { [context] reason in
+                context.metrics.refusedConnections.increment()
+                return Self.refusal(reason, isPOP3: settings.service.isPOP3)
+            },
+            makeConversation: { [self] connection in
+                let setup = setup.withLock { $0 }
+                return settings.service.isPOP3
+                    ? POP3Conversation(frontend: context, listener: setup.pop3(settings), connection: connection)
+                    : SMTPConversation(frontend: context, listener: setup.smtp(settings), connection: connection)
+            })
+    }
+
+    private static func refusal(_ reason: ConnectionRefusal, isPOP3: Bool) -> String {
+        let text =
+            switch reason {
+            case .tooManyConnections: "too many connections, try again later"
+            case .tooManyFromAddress: "too many connections from your address"
+            }
+        return isPOP3 ? "-ERR [SYS/TEMP] \(text)\r\n" : "421 4.7.0 \(text)\r\n"
+    }
+}

@@ -1,0 +1,57 @@
+import Digests
+import Glibc
+import Mail
+import SASL
+import Synchronization
+
+/// The clock of the machine, as the pure parts are told it.
+struct SystemClock: Sendable {
+    /// Since 1970, in UTC.
+    func now() -> (seconds: Int64, micros: Int32) {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return (Int64(time.tv_sec), Int32(time.tv_nsec / 1000))
+    }
+
+    func seconds() -> Int64 { now().seconds }
+
+    /// Since the machine started: for what must not jump.
+    func monotonic() -> Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+}
+
+/// Mints the names that a frontend gives: of messages, of connections in the log, and nonces for logins.
+final class Identifiers: Sendable {
+    private let origin: String
+    private let process = getpid()
+    private let messages = Atomic<UInt64>(0)
+    private let connections = Atomic<UInt64>(0)
+    private let clock: SystemClock
+
+    init(origin: String, clock: SystemClock) {
+        self.origin = origin
+        self.clock = clock
+    }
+
+    /// The world-wide name of a new message.
+    func message() -> MessageIdentity {
+        let (seconds, micros) = clock.now()
+        return MessageIdentity(
+            seconds: seconds, micros: micros, process: process,
+            counter: messages.add(1, ordering: .relaxed).newValue,
+            random: UInt32.random(in: 0 ... .max), origin: origin)
+    }
+
+    /// What a connection is called in the log; it never comes twice from this process.
+    func connection() -> String {
+        "\(origin)-\(process)-\(connections.add(1, ordering: .relaxed).newValue)"
+    }
+
+    /// 24 random characters that nobody can foresee (RFC 5802 §5.1, RFC 1939 §7).
+    func nonce() -> String {
+        Base64.encode(SecureRandom.bytes(18))
+    }
+}

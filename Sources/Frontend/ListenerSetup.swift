@@ -1,0 +1,75 @@
+import Membership
+import POP3
+import SASL
+import SMTP
+import Wire
+
+/// What one SMTP or LMTP listener tells its conversations.
+struct SMTPListenerSettings: Sendable {
+    let session: SMTPServerSettings
+    let times: ConnectionTimes
+    /// How long the greeting is held back, to catch clients that do not wait for it.
+    let greetingDelay: Duration
+}
+
+/// What one POP3 listener tells its conversations.
+struct POP3ListenerSettings: Sendable {
+    let session: POP3ServerSettings
+    /// Until the login.
+    let times: ConnectionTimes
+    /// From the login on.
+    let sessionTimes: ConnectionTimes
+}
+
+/// From the configuration's keys to what sessions and listeners are told.
+struct ListenerSetup {
+    let configuration: ClusterConfiguration
+    let hostname: String
+    let hasCertificate: Bool
+
+    func smtp(_ listener: Membership.ListenerSettings) -> SMTPListenerSettings {
+        let smtp = configuration.smtp
+        let service = Self.service(listener.service)
+        let session = SMTPServerSettings(
+            hostname: hostname, service: service, limits: smtp.limits,
+            offersStartTLS: listener.tlsMode == .starttls && hasCertificate,
+            startsWithTLS: listener.tlsMode == .implicit,
+            mechanisms: service == .submission ? configuration.authentication.mechanisms : [],
+            requiresTLSForAuthentication: configuration.authentication.requireTLS)
+        return SMTPListenerSettings(
+            session: session, times: ConnectionTimes(idle: smtp.idleTimeout, total: smtp.sessionTimeMax),
+            greetingDelay: service == .mx ? smtp.greetingDelay : .zero)
+    }
+
+    func pop3(_ listener: Membership.ListenerSettings) -> POP3ListenerSettings {
+        let pop3 = configuration.pop3
+        var session = POP3ServerSettings(hostname: hostname, service: .frontend)
+        session.limits = pop3.limits
+        session.offersStartTLS = listener.tlsMode == .starttls && hasCertificate
+        session.startsWithTLS = listener.tlsMode == .implicit
+        session.requiresTLSForPlaintext = configuration.authentication.requireTLS
+        session.mechanisms = configuration.authentication.mechanisms.filter { $0 != .login }
+        session.offersAPOP = configuration.authentication.apop
+        return POP3ListenerSettings(
+            session: session, times: ConnectionTimes(idle: pop3.loginTimeout, total: pop3.loginTimeout * 2),
+            sessionTimes: ConnectionTimes(idle: pop3.idleTimeout, total: pop3.sessionTimeMax))
+    }
+
+    func limits(_ service: Membership.ListenerSettings.Service) -> ConnectionLimits {
+        service.isPOP3
+            ? ConnectionLimits(
+                connectionsMax: configuration.pop3.connectionsMax,
+                perAddressMax: configuration.pop3.connectionsPerAddressMax)
+            : ConnectionLimits(
+                connectionsMax: configuration.smtp.connectionsMax,
+                perAddressMax: configuration.smtp.connectionsPerAddressMax)
+    }
+
+    private static func service(_ service: Membership.ListenerSettings.Service) -> SMTPService {
+        switch service {
+        case .submission, .submissions: .submission
+        case .lmtp: .lmtp
+        case .smtp, .pop3, .pop3s: .mx
+        }
+    }
+}

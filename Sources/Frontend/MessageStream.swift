@@ -1,0 +1,157 @@
+import Mail
+import NIOCore
+import SMTP
+import Wire
+
+/// A large message on its way to one storage node, on a connection of its own: what comes from the client goes on at
+/// once, in BDAT chunks, and nothing is kept.
+final class MessageStream: Conversation {
+    private let transaction: NodeTransaction
+    private let times: ConnectionTimes
+    private let changed: () -> Void
+    private var session: SMTPClientSession
+    private var connection: Connection?
+    /// What came before the node was ready for it.
+    private var held = ByteBuffer()
+    private var state = State.opening
+
+    private enum State: Equatable {
+        case opening
+        /// As `opening`, but the message is whole already.
+        case openingWhole
+        case streaming
+        case ended
+    }
+
+    private static let id = SMTPTransactionID(1)
+
+    /// - Parameters:
+    ///   - transaction: told the outcome; its own body is not used.
+    ///   - times: the connection's clocks once it stands: a client may be slow, but not for ever.
+    ///   - changed: called when `isBlocked` may have become false.
+    init(
+        transaction: NodeTransaction, settings: SMTPClientSettings, times: ConnectionTimes,
+        changed: @escaping () -> Void
+    ) {
+        self.transaction = transaction
+        self.times = times
+        self.changed = changed
+        session = SMTPClientSession(settings: settings)
+        session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
+    }
+
+    /// Whether the client must wait: the node is not ready, or has not taken what it was sent.
+    var isBlocked: Bool {
+        switch state {
+        case .opening, .openingWhole: true
+        case .streaming: !(connection?.isWritable ?? false)
+        case .ended: false
+        }
+    }
+
+    func send(_ bytes: ByteBuffer) {
+        switch state {
+        case .opening: held.writeImmutableBuffer(bytes)
+        case .streaming: sendChunk(bytes, isLast: false)
+        case .openingWhole, .ended: break
+        }
+    }
+
+    /// The message ends here: the node is to store it.
+    func finish() {
+        switch state {
+        case .opening: state = .openingWhole
+        case .streaming: sendChunk(ByteBuffer(), isLast: true)
+        case .openingWhole, .ended: break
+        }
+    }
+
+    func abandon() {
+        state = .ended
+        held = ByteBuffer()
+        transaction.finish(.deferred(.unexpected))
+        connection?.abort()
+    }
+
+    private func sendChunk(_ bytes: ByteBuffer, isLast: Bool) {
+        guard bytes.readableBytes > 0 || isLast, let connection else { return }
+        guard session.chunk(Self.id, byteCount: bytes.readableBytes, isLast: isLast) else { return }
+        connection.write(session.takeOutput())
+        connection.write(bytes)
+        connection.flush()
+        connection.madeProgress()
+    }
+
+    // MARK: Conversation
+
+    func opened(_ connection: Connection) {
+        guard state != .ended else { return connection.abort() }
+        self.connection = connection
+    }
+
+    func received(_ connection: Connection) {
+        let consumed = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+        connection.consume(consumed)
+        if connection.inputEnded { session.connectionLost() }
+        for event in session.takeEvents() { carryOut(event, connection) }
+        connection.write(session.takeOutput())
+        connection.flush()
+    }
+
+    func writable(_ connection: Connection) { changed() }
+    func tlsStarted(_ connection: Connection) {}
+    func draining(_ connection: Connection) {}
+
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        end(.unanswered)
+        connection.abort()
+    }
+
+    func closed(_ reason: ConnectionEnd) {
+        end(.unanswered)
+    }
+
+    private func carryOut(_ event: SMTPClientSession.Event, _ connection: Connection) {
+        switch event {
+        case .ready:
+            break
+        case .startedStreaming:
+            startStreaming(connection)
+        case .verdicts(_, let verdicts):
+            state = .ended
+            transaction.finish(verdicts)
+            session.quit()
+            changed()
+        case .interrupted:
+            end(.unanswered)
+        case .closed:
+            connection.close()
+        case .startTLS, .bodyWanted:
+            preconditionFailure("a stream to a node was told \(event)")
+        }
+    }
+
+    private func startStreaming(_ connection: Connection) {
+        connection.setTimes(times)
+        let whole = state == .openingWhole
+        guard whole || state == .opening else { return }
+        state = .streaming
+        sendChunk(held, isLast: whole)
+        held = ByteBuffer()
+        changed()
+    }
+
+    private func end(_ verdict: Verdict) {
+        guard state != .ended else { return }
+        state = .ended
+        held = ByteBuffer()
+        transaction.finish(verdict)
+        changed()
+    }
+}
+
+extension Verdict {
+    /// Nothing was heard of the message: whether the node has it is not known, so its sender must send it again.
+    static let unanswered = Verdict.deferred(
+        Reason(451, "4.4.1", "the mailbox's storage node does not answer, try again later"))
+}

@@ -1,0 +1,113 @@
+import NIOCore
+import SMTP
+import Wire
+
+/// One LMTP connection to a storage node, which many messages share: their transactions are pipelined on it.
+final class NodeConnection: Conversation {
+    private unowned let link: NodeLink
+    private var session: SMTPClientSession
+    private var connection: Connection?
+    private var transactions: [SMTPTransactionID: NodeTransaction] = [:]
+    private var lastID: UInt64 = 0
+    private var flushPlanned = false
+    private let inFlightMax: Int
+
+    init(link: NodeLink, settings: SMTPClientSettings) {
+        self.link = link
+        session = SMTPClientSession(settings: settings)
+        inFlightMax = settings.transactionsInFlightMax
+    }
+
+    var isReady: Bool { session.isReady }
+    var load: Int { session.load }
+    var hasRoom: Bool { session.isReady && session.load < inFlightMax && connection?.isWritable ?? false }
+
+    func submit(_ transaction: NodeTransaction) {
+        lastID += 1
+        let id = SMTPTransactionID(lastID)
+        transactions[id] = transaction
+        session.submit(transaction.smtp(id: id, byteCount: transaction.body.readableBytes))
+        carryOutEvents()
+        planFlush()
+    }
+
+    /// Messages that arrive in one round of the event loop leave in one system call.
+    private func planFlush() {
+        guard !flushPlanned, let connection else { return }
+        flushPlanned = true
+        connection.eventLoop.assumeIsolated().execute { [self] in
+            flushPlanned = false
+            connection.flush()
+        }
+    }
+
+    func quit() {
+        session.quit()
+        carryOutEvents()
+        connection?.flush()
+    }
+
+    // MARK: Conversation
+
+    func opened(_ connection: Connection) {
+        self.connection = connection
+        carryOutEvents()
+        connection.flush()
+    }
+
+    func received(_ connection: Connection) {
+        let consumed = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+        connection.consume(consumed)
+        if consumed > 0 { connection.madeProgress() }
+        if connection.inputEnded { session.connectionLost() }
+        carryOutEvents()
+        connection.flush()
+    }
+
+    func writable(_ connection: Connection) { link.pump() }
+    func tlsStarted(_ connection: Connection) {}
+    func draining(_ connection: Connection) {}
+
+    /// Quiet for long: with messages in flight the node hangs; without, nobody needs the connection.
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        if session.isReady, session.load == 0 { quit() } else { connection.abort() }
+    }
+
+    func closed(_ reason: ConnectionEnd) {
+        session.connectionLost()
+        carryOutEvents()
+        link.ended(self, reason)
+    }
+
+    private func carryOutEvents() {
+        var events = session.takeEvents()
+        while !events.isEmpty {
+            for event in events { carryOut(event) }
+            events = session.takeEvents()
+        }
+        connection?.write(session.takeOutput())
+    }
+
+    private func carryOut(_ event: SMTPClientSession.Event) {
+        switch event {
+        case .ready:
+            connection.map(link.ready)
+        case .bodyWanted(let id, _):
+            connection?.write(session.takeOutput())
+            if let transaction = transactions[id] { connection?.write(transaction.body) }
+            session.bodySent(id)
+        case .verdicts(let id, let verdicts):
+            transactions.removeValue(forKey: id)?.finish(verdicts)
+            link.pump()
+        case .interrupted(let id, let bodySent):
+            if let transaction = transactions.removeValue(forKey: id) {
+                transaction.isRepeat = transaction.isRepeat || bodySent
+                link.resubmit(transaction)
+            }
+        case .closed:
+            connection?.close()
+        case .startTLS, .startedStreaming:
+            preconditionFailure("a shared connection to a node was told \(event)")
+        }
+    }
+}

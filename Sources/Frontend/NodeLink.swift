@@ -1,0 +1,126 @@
+import Cluster
+import DequeModule
+import Logging
+import Mail
+import NIOCore
+import SMTP
+import Wire
+
+/// How a frontend speaks with storage nodes.
+struct NodeLinkSettings: Sendable {
+    var timeout: Duration
+    var idleTimeout: Duration
+    var connectionsMax: Int
+    var inFlightMax: Int
+    var reconnect: ReconnectBackoff
+    /// What LHLO says.
+    var clientName: String
+}
+
+/// The way from one event loop of a frontend to one storage node: shared connections, and the messages that wait for
+/// one of them.
+///
+/// A message stays here until the node has answered for it or its time is over. When a connection breaks, its messages
+/// go out again under their names, so a node that was killed and came back in time loses nobody's message.
+final class NodeLink {
+    let target: DialTarget
+    private let settings: NodeLinkSettings
+    private let eventLoop: any EventLoop
+    private let log: Logger
+    private var connections: [NodeConnection] = []
+    private var waiting: Deque<NodeTransaction> = []
+    /// Connections that failed since one last came up.
+    private var failures = 0
+    private var pausedUntil: Scheduled<Void>?
+
+    /// Messages in flight on every open connection before another connection is worth its cost.
+    private static let crowded = 8
+
+    init(target: DialTarget, settings: NodeLinkSettings, eventLoop: any EventLoop, log: Logger) {
+        self.target = target
+        self.settings = settings
+        self.eventLoop = eventLoop
+        self.log = log
+    }
+
+    /// Whether it is worth a try: false while connections fail one after the other.
+    var isReachable: Bool { failures < 3 }
+
+    /// Hands a message over; it is finished once, within the delivery timeout.
+    func submit(_ transaction: NodeTransaction) {
+        setDeadline(transaction)
+        waiting.append(transaction)
+        pump()
+    }
+
+    /// The delivery timeout begins.
+    func setDeadline(_ transaction: NodeTransaction) {
+        transaction.deadline = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(settings.timeout)) {
+            transaction.finish(.unanswered)
+        }
+    }
+
+    /// A connection broke under a message: it goes out again, before those that wait.
+    func resubmit(_ transaction: NodeTransaction) {
+        guard !transaction.isFinished else { return }
+        waiting.prepend(transaction)
+    }
+
+    /// Gives waiting messages to connections, and opens another if those are busy.
+    func pump() {
+        while let next = waiting.first {
+            guard !next.isFinished else {
+                waiting.removeFirst()
+                continue
+            }
+            let free = connections.lazy.filter(\.hasRoom).min { $0.load < $1.load }
+            if free.map({ $0.load >= Self.crowded }) ?? true { dial() }
+            guard let free else { return }
+            waiting.removeFirst()
+            free.submit(next)
+        }
+    }
+
+    private func dial() {
+        guard pausedUntil == nil, connections.count < settings.connectionsMax,
+            !connections.contains(where: { !$0.isReady })
+        else { return }
+        let client = SMTPClientSettings(
+            mode: .lmtp, clientName: settings.clientName, transactionsInFlightMax: settings.inFlightMax)
+        let connection = NodeConnection(link: self, settings: client)
+        connections.append(connection)
+        Dialer.connect(target, on: eventLoop, conversation: connection)
+    }
+
+    /// The node has greeted.
+    func ready(_ connection: Connection) {
+        if failures > 0 { log.notice("storage node is back", metadata: ["node": "\(target.endpoint)"]) }
+        failures = 0
+        connection.setTimes(ConnectionTimes(idle: settings.idleTimeout, total: .zero))
+        pump()
+    }
+
+    func ended(_ connection: NodeConnection, _ reason: ConnectionEnd) {
+        connections.removeAll { $0 === connection }
+        if case .failed(let why) = reason { lost(why) }
+        pump()
+    }
+
+    private func lost(_ why: String) {
+        failures += 1
+        if failures == 1 {
+            log.warning("storage node is lost", metadata: ["node": "\(target.endpoint)", "reason": "\(why)"])
+        }
+        guard pausedUntil == nil else { return }
+        let delay = settings.reconnect.delay(failures: failures, random: .random(in: 0 ... .max))
+        pausedUntil = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [self] in
+            pausedUntil = nil
+            pump()
+        }
+    }
+
+    /// Finishes what is idle; called when the process drains.
+    func quit() {
+        for connection in connections where connection.load == 0 { connection.quit() }
+    }
+}

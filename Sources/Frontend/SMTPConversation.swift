@@ -1,0 +1,280 @@
+import CoreMetrics
+import Directory
+import Logging
+import Mail
+import NIOCore
+import SASL
+import SMTP
+import Wire
+
+/// Drives one client's SMTP or LMTP session on a frontend.
+final class SMTPConversation: Conversation {
+    private let frontend: FrontendContext
+    private let listener: SMTPListenerSettings
+    private var session: SMTPServerSession
+    private var log: Logger
+    private var waiting = Waiting.no
+    /// Nothing more is to be said: answers that still come are for nobody.
+    private var ended = false
+    private var greeted = false
+    private var recipients: RecipientRoutes
+    private var message: MessageDelivery?
+
+    private enum Waiting {
+        case no
+        /// For the directory, the nodes or the greeting's time: nothing is read meanwhile.
+        case answer
+        /// For the nodes to take more of a large message.
+        case nodes
+        case tls
+    }
+
+    init(frontend: FrontendContext, listener: SMTPListenerSettings, connection: Connection) {
+        self.frontend = frontend
+        self.listener = listener
+        let tls = connection.tlsVersion.map { SMTPTLS(version: $0) }
+        session = SMTPServerSession(
+            settings: listener.session, peer: SMTPPeer(address: connection.peer.address, tls: tls),
+            nonce: frontend.identifiers.nonce())
+        recipients = RecipientRoutes(countMax: listener.session.limits.recipientsMax)
+        log = frontend.log
+        log[metadataKey: "connection"] = "\(frontend.identifiers.connection())"
+        log[metadataKey: "client"] = "\(connection.peer.address)"
+        connection.setTimes(listener.times)
+    }
+
+    // MARK: what happens on the wire
+
+    func opened(_ connection: Connection) {
+        frontend.metrics.smtpConnections.increment()
+        log.debug("connected", metadata: ["tls": "\(connection.isTLS)", "service": "\(listener.session.service)"])
+        guard listener.greetingDelay > .zero else { return greet(connection) }
+        waiting = .answer
+        connection.after(listener.greetingDelay) { [self] in greet(connection) }
+    }
+
+    private func greet(_ connection: Connection) {
+        guard !ended else { return }
+        greeted = true
+        waiting = .no
+        session.opened()
+        run(connection)
+    }
+
+    func received(_ connection: Connection) {
+        if greeted { run(connection) } else { talkedEarly(connection) }
+    }
+
+    /// RFC 5321 §3.1: a client waits for the greeting.
+    private func talkedEarly(_ connection: Connection) {
+        guard connection.unread.readableBytes > 0, !ended else { return }
+        log.info("client talks before the greeting")
+        _ = session.earlyTalk()
+        end(connection)
+    }
+
+    func writable(_ connection: Connection) { run(connection) }
+
+    func tlsStarted(_ connection: Connection) {
+        waiting = .no
+        session.tlsStarted(SMTPTLS(version: connection.tlsVersion ?? ""))
+        run(connection)
+    }
+
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        // While the client waits for us, its clock stands still.
+        if case .idle = timeout, waiting == .answer || waiting == .nodes { return }
+        log.info("timed out", metadata: ["clock": "\(timeout)"])
+        _ = session.timedOut(timeout == .idle ? .idle : .total)
+        end(connection)
+    }
+
+    func draining(_ connection: Connection) {
+        if !ended, session.draining() == .close { end(connection) }
+    }
+
+    func closed(_ reason: ConnectionEnd) {
+        ended = true
+        drop(&message)
+        log.debug("closed", metadata: ["reason": "\(reason)"])
+    }
+
+    private func end(_ connection: Connection) {
+        ended = true
+        drop(&message)
+        connection.write(session.takeOutput())
+        connection.close()
+    }
+
+    private func drop(_ message: inout MessageDelivery?) {
+        message?.abandon()
+        message = nil
+    }
+
+    // MARK: what the session says
+
+    private func run(_ connection: Connection) {
+        var goesOn = true
+        while goesOn, waiting == .no, !ended, connection.isWritable {
+            let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+            goesOn = carryOut(step, connection)
+            connection.consume(step.consumed)
+            if step.consumed > 0 { connection.madeProgress() }
+        }
+        guard !ended else { return }
+        connection.write(session.takeOutput())
+        connection.flush()
+        connection.wantsBytes = (waiting == .no || waiting == .tls) && connection.isWritable
+    }
+
+    /// Does what the session says. False when it has nothing more to do for now.
+    private func carryOut(_ step: SMTPServerSession.Step, _ connection: Connection) -> Bool {
+        switch step.action {
+        case .proceed:
+            return true
+        case .needBytes, .waitForStorage:
+            if connection.inputEnded { end(connection) }
+            return false
+        case .authenticate(let request):
+            authenticate(request, connection)
+        case .resolveRecipient(let query):
+            resolve(query, connection)
+            return waiting == .no
+        case .startMessage(let envelope):
+            start(envelope, connection)
+            return true
+        case .body(let range):
+            append(range, connection)
+            return waiting == .no
+        case .endMessage(let id, let summary):
+            finish(id, summary, connection)
+            return waiting == .no
+        case .abandonMessage:
+            drop(&message)
+            return true
+        case .startTLS:
+            startTLS(connection)
+        case .close:
+            end(connection)
+        }
+        return false
+    }
+
+    private func startTLS(_ connection: Connection) {
+        guard let tls = frontend.serverTLS else { return connection.abort() }
+        waiting = .tls
+        connection.write(session.takeOutput())
+        connection.startTLS(tls)
+    }
+
+    private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {
+        waiting = .answer
+        let address = connection.peer.address
+        connection.perform { [login = frontend.login] in
+            await login.answer(request, from: address)
+        } then: { [self] answer in
+            guard !ended else { return }
+            waiting = .no
+            if case .rejected = answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
+            session.authenticationAnswered(answer)
+            run(connection)
+        }
+    }
+
+    // MARK: recipients
+
+    private func resolve(_ query: SMTPRecipientQuery, _ connection: Connection) {
+        if let known = frontend.directory.cached(query.address) {
+            return resolved(known, query, connection)
+        }
+        waiting = .answer
+        connection.perform { [directory = frontend.directory] in
+            do throws(DirectoryError) {
+                return Result<Resolution, DirectoryError>.success(try await directory.resolve(query.address))
+            } catch {
+                return .failure(error)
+            }
+        } then: { [self] result in
+            guard !ended else { return }
+            waiting = .no
+            switch result {
+            case .success(let resolution):
+                resolved(resolution, query, connection)
+            case .failure(let error):
+                log.error("directory does not answer", metadata: ["error": "\(error)"])
+                session.recipientResolved(
+                    .deferred(Reason(451, "4.3.0", "the directory cannot be asked now, try again later")))
+            }
+            run(connection)
+        }
+    }
+
+    private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {
+        let verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
+        if verdict.isAccepted { recipients.add(resolution.destinations) }
+        log.debug("recipient", metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
+        session.recipientResolved(verdict)
+    }
+
+    // MARK: the message
+
+    private func start(_ envelope: SMTPEnvelope, _ connection: Connection) {
+        let identity = frontend.identifiers.message()
+        let seconds = frontend.clock.seconds()
+        let header = TraceHeaders.received(
+            envelope, hostname: listener.session.hostname, identity: identity, seconds: seconds)
+        recipients.begin(count: envelope.recipients.count)
+        let delivery = MessageDelivery(
+            identity: identity, sender: envelope.sender, isUTF8: envelope.utf8, destinations: recipients.destinations,
+            frontend: frontend, eventLoop: connection.eventLoop)
+        delivery.append(header)
+        delivery.unblocked = { [self] in
+            guard waiting == .nodes else { return }
+            waiting = .no
+            run(connection)
+        }
+        message = delivery
+        session.messageStarted(.accepted)
+    }
+
+    private func append(_ range: Range<Int>, _ connection: Connection) {
+        guard let message else { preconditionFailure("message text without a message") }
+        let start = connection.unread.readerIndex + range.lowerBound
+        guard let piece = connection.unread.getSlice(at: start, length: range.count) else {
+            preconditionFailure("message text \(range) outside the unread bytes")
+        }
+        message.append(piece)
+        if message.isBlocked { waiting = .nodes }
+    }
+
+    private func finish(_ id: SMTPTransactionID, _ summary: SMTPMessageSummary, _ connection: Connection) {
+        guard let message else { preconditionFailure("end of a message without a message") }
+        self.message = nil
+        if let looping = recipients.destinations.first(where: { summary.header.wasDelivered(to: "\($0.address)") }) {
+            log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping.address)"])
+            message.abandon()
+            let loop = Reason(554, "5.4.6", "mail loop: this message was delivered to \(looping.address) before")
+            return session.messageStored(
+                id, recipients.replies(.refused(loop), isLMTP: listener.session.service.isLMTP))
+        }
+        waiting = .answer
+        if summary.appendLineEnd { message.append([0x0D, 0x0A]) }
+        let began = frontend.clock.monotonic()
+        message.finish { [self] verdicts in
+            let took = frontend.clock.monotonic() - began
+            let replies = recipients.replies(verdicts, isLMTP: listener.session.service.isLMTP)
+            frontend.metrics.messageEnded(replies, octets: summary.byteCount, took: took)
+            log.info(
+                "message",
+                metadata: [
+                    "message": "\(message.identity)", "octets": "\(summary.byteCount)",
+                    "recipients": "\(recipients.destinations.count)", "took": "\(took)",
+                    "verdict": "\(replies.first ?? .deferred(.unexpected))",
+                ])
+            guard !ended else { return }
+            waiting = .no
+            session.messageStored(id, replies, note: "\(message.identity)")
+            run(connection)
+        }
+    }
+}

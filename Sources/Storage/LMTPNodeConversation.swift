@@ -1,0 +1,198 @@
+import CoreMetrics
+import Logging
+import Mail
+import Maildirs
+import Metrics
+import NIOCore
+import SMTP
+import Wire
+
+/// Drives one LMTP session on a storage node: a frontend delivers, many transactions at a time.
+final class LMTPNodeConversation: Conversation {
+    private let node: StorageContext
+    private var session: SMTPServerSession
+    private var log: Logger
+    private var writer: MessageWriter?
+    private var envelope: SMTPEnvelope?
+    /// A large message is on its way to the disk: nothing is read meanwhile.
+    private var flushing = false
+    /// The message under way could not be written; the rest of it is read past.
+    private var failure: MaildirError?
+    private var ended = false
+
+    init(node: StorageContext, connection: Connection) {
+        self.node = node
+        session = SMTPServerSession(
+            settings: node.lmtpSettings,
+            peer: SMTPPeer(address: connection.peer.address, tls: connection.tlsVersion.map { SMTPTLS(version: $0) }),
+            nonce: "")
+        log = node.log
+        connection.setTimes(node.lmtpTimes)
+    }
+
+    func opened(_ connection: Connection) {
+        node.metrics.lmtpConnections.increment()
+        session.opened()
+        run(connection)
+    }
+
+    func received(_ connection: Connection) { run(connection) }
+    func writable(_ connection: Connection) { run(connection) }
+    func tlsStarted(_ connection: Connection) {}
+
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        guard !session.isBusy || timeout == .total else { return }
+        _ = session.timedOut(timeout == .idle ? .idle : .total)
+        end(connection)
+    }
+
+    func draining(_ connection: Connection) {
+        if !ended, session.draining() == .close { end(connection) }
+    }
+
+    func closed(_ reason: ConnectionEnd) {
+        ended = true
+        drop()
+        log.debug("closed", metadata: ["reason": "\(reason)"])
+    }
+
+    private func end(_ connection: Connection) {
+        ended = true
+        drop()
+        connection.write(session.takeOutput())
+        connection.close()
+    }
+
+    private func drop() {
+        writer?.discard()
+        writer = nil
+        failure = nil
+    }
+
+    private func run(_ connection: Connection) {
+        var goesOn = true
+        while goesOn, !flushing, !ended, connection.isWritable {
+            // The text goes from here into the writer: it is copied once, as its line ends change.
+            goesOn = connection.unread.withUnsafeReadableBytes { unread in
+                let step = session.receive(unread)
+                consumed = step.consumed
+                return carryOut(step.action, unread, connection)
+            }
+            connection.consume(consumed)
+            if consumed > 0 { connection.madeProgress() }
+        }
+        guard !ended else { return }
+        connection.write(session.takeOutput())
+        connection.flush()
+        connection.wantsBytes = !flushing && connection.isWritable
+    }
+
+    private var consumed = 0
+
+    /// Does what the session says. False when it has nothing more to do for now.
+    private func carryOut(
+        _ action: SMTPServerSession.Action, _ unread: UnsafeRawBufferPointer, _ connection: Connection
+    ) -> Bool {
+        switch action {
+        case .proceed:
+            return true
+        case .needBytes:
+            if connection.inputEnded { end(connection) }
+            return false
+        case .waitForStorage:
+            return false
+        case .startMessage(let envelope):
+            start(envelope)
+        case .body(let range):
+            append(UnsafeRawBufferPointer(rebasing: unread[range]), connection)
+        case .endMessage(let id, let summary):
+            finish(id, summary, connection)
+        case .abandonMessage:
+            drop()
+        case .close:
+            end(connection)
+            return false
+        case .authenticate, .resolveRecipient, .startTLS:
+            preconditionFailure("a storage node's LMTP session asked for \(action)")
+        }
+        return true
+    }
+
+    private func start(_ envelope: SMTPEnvelope) {
+        guard let identity = envelope.name else { preconditionFailure("a cluster's transaction without a name") }
+        let returnPath = TraceHeaders.returnPath(envelope.sender)
+        let recipients = envelope.recipients.map { recipient in
+            guard let mailbox = recipient.mailbox else {
+                preconditionFailure("a cluster's recipient without a mailbox")
+            }
+            let header = returnPath + TraceHeaders.deliveredTo(recipient.address)
+            return DeliveryRecipient(
+                mailbox: mailbox, partition: node.partition(of: mailbox), header: header.filter { $0 != 0x0D })
+        }
+        self.envelope = envelope
+        writer = node.store.writer(identity: identity, mayBeRepeat: envelope.isRepeat, recipients: recipients)
+        session.messageStarted(.accepted)
+    }
+
+    private func append(_ text: UnsafeRawBufferPointer, _ connection: Connection) {
+        guard failure == nil, let writer else { return }
+        writer.append(text)
+        guard writer.wantsFlush else { return }
+        flushing = true
+        writer.flush(
+            then: connection.completion { [self] error in
+                flushing = false
+                if let error {
+                    failure = error
+                    log.error("message cannot be written", metadata: ["error": "\(error)"])
+                }
+                run(connection)
+            })
+    }
+
+    private func finish(_ id: SMTPTransactionID, _ summary: SMTPMessageSummary, _ connection: Connection) {
+        guard let writer, let envelope else { preconditionFailure("end of a message without a message") }
+        self.writer = nil
+        if let failure {
+            self.failure = nil
+            writer.discard()
+            return answer(id, Array(repeating: .failure(failure), count: envelope.recipients.count), envelope)
+        }
+        if summary.appendLineEnd { [0x0D, 0x0A].withUnsafeBytes { writer.append($0) } }
+        let began = ContinuousClock.now
+        writer.commit(
+            then: connection.completion { [self] results in
+                node.metrics.commitTime.record(duration: began.duration(to: .now))
+                answer(id, results, envelope)
+                run(connection)
+            })
+    }
+
+    private func answer(
+        _ id: SMTPTransactionID, _ results: [Result<CommitOutcome, MaildirError>], _ envelope: SMTPEnvelope
+    ) {
+        let name = envelope.name?.text ?? ""
+        for (recipient, result) in zip(envelope.recipients, results) {
+            let mailbox: Logger.MetadataValue = "\(recipient.mailbox.map(\.description) ?? "")"
+            switch result {
+            case .success(let outcome):
+                node.metrics.messagesStored.increment()
+                log.info("stored", metadata: ["message": "\(name)", "mailbox": mailbox, "outcome": "\(outcome)"])
+            case .failure(let error):
+                node.metrics.storeErrors.increment()
+                log.error("not stored", metadata: ["message": "\(name)", "mailbox": mailbox, "error": "\(error)"])
+            }
+        }
+        session.messageStored(id, results.map(Self.verdict))
+    }
+
+    /// A node's trouble is never the sender's fault: whatever happened, the message may come again.
+    private static func verdict(_ result: Result<CommitOutcome, MaildirError>) -> Verdict {
+        switch result {
+        case .success: .accepted
+        case .failure(let error) where error.isFull:
+            .deferred(Reason(452, "4.3.1", "the storage node is full"))
+        case .failure: .deferred(Reason(451, "4.3.0", "the storage node cannot store the message now"))
+        }
+    }
+}

@@ -1,0 +1,12 @@
+import Metrics
+
+/// What a storage node counts. The names are part of its interface: dashboards hang on them.
+struct StorageMetrics: Sendable {
+    let lmtpConnections = Counter(label: "lmtp_connections")
+    let pop3Connections = Counter(label: "node_pop3_connections")
+    let messagesStored = Counter(label: "messages_stored")
+    let messagesRetrieved = Counter(label: "messages_retrieved")
+    let storeErrors = Counter(label: "store_errors")
+    /// From the end of a message's text to its durable copies.
+    let commitTime = Timer(label: "commit_seconds")
+}

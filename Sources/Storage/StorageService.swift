@@ -1,0 +1,67 @@
+package import Logging
+import Mail
+import Maildirs
+package import Membership
+package import NIOCore
+import POP3
+import SMTP
+import ServiceLifecycle
+package import Wire
+
+/// One storage node: LMTP and POP3 for the cluster's own hops, over one root of Maildirs.
+package struct StorageService: Service {
+    private let context: StorageContext
+    private let node: NodeSettings
+    private let connectionsMax: Int
+    private let drainTimeout: Duration
+    private let tls: ServerTLS?
+    private let group: any EventLoopGroup
+
+    /// Opens the store.
+    /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail.
+    package init(
+        _ configuration: ClusterConfiguration, node: NodeSettings, root: String, tls: ServerTLS?,
+        group: any EventLoopGroup, log: Logger
+    ) throws {
+        let storage = configuration.storage
+        var options = StoreOptions()
+        options.deliveryThreads = storage.threads
+        options.listingCacheBytes = storage.listingCacheBytesMax
+        let store = try MaildirStore(
+            root: root, cluster: configuration.cluster.name, node: node.name,
+            partitions: configuration.cluster.partitions, options: options)
+        context = StorageContext(configuration, node: node, store: store, log: log)
+        self.node = node
+        self.tls = tls
+        self.group = group
+        connectionsMax = storage.connectionsMax
+        drainTimeout = storage.drainTimeout
+    }
+
+    package func run() async throws {
+        let lmtp = try await listen(node.lmtp, refusal: { _ in "421 4.3.2 too many connections\r\n" }) { [context] in
+            LMTPNodeConversation(node: context, connection: $0)
+        }
+        let pop3 = try await listen(node.pop3, refusal: { _ in "-ERR [SYS/TEMP] too many connections\r\n" }) {
+            [context] in
+            POP3NodeConversation(node: context, connection: $0)
+        }
+        context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
+        let housekeeping = Task { [context] in await Housekeeping(context: context).run() }
+        try? await gracefulShutdown()
+        housekeeping.cancel()
+        context.log.notice("draining")
+        await Listener.drain([lmtp, pop3], timeout: drainTimeout)
+        context.store.shutdown()
+        context.log.notice("stopped")
+    }
+
+    private func listen(
+        _ endpoint: Endpoint, refusal: @escaping @Sendable (ConnectionRefusal) -> String,
+        makeConversation: @escaping Listener.MakeConversation
+    ) async throws -> Listener {
+        let limits = ConnectionLimits(connectionsMax: connectionsMax, perAddressMax: 0)
+        let options = ListenerOptions(endpoint: endpoint, implicitTLS: node.trusted ? nil : tls, limits: limits)
+        return try await Listener.bind(options, group: group, refusal: refusal, makeConversation: makeConversation)
+    }
+}

@@ -1,5 +1,0 @@
-import GRDB
-import Yams
-import ServiceLifecycle
-import NIOSSL
-import NIOHTTP1
