@@ -43,10 +43,6 @@ struct POP3Output: Sendable {
         bytes.append(contentsOf: text.utf8)
     }
 
-    mutating func append(_ more: [UInt8]) {
-        bytes.append(contentsOf: more)
-    }
-
     mutating func append(_ byte: UInt8) {
         bytes.append(byte)
     }

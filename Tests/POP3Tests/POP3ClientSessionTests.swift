@@ -81,6 +81,15 @@ struct POP3TestClient {
         #expect(client.events.count == 3 && client.session.isIdle)
     }
 
+    @Test("RFC 1939 §3: a stuffed dot in a listing is taken out")
+    func stuffedListing() {
+        var client = POP3TestClient([.capa])
+        client.feed(Array("+OK\r\n+OK\r\nTOP\r\n..X\r\n.\r\n".utf8), piece: 2)
+        #expect(client.lines == ["TOP", ".X"])
+        #expect(client.events.last == .end(.capa, octets: 9))
+        #expect(!POP3ClientSession().isIdle)
+    }
+
     @Test("what follows XOPEN's reply stays unread, for the client it belongs to")
     func leftover() throws {
         var session = POP3ClientSession()

@@ -97,6 +97,59 @@ import Testing
         #expect(server.isClosed)
     }
 
+    @Test("a message that cannot be read now is a temporary fault of the server (RFC 3206 §4), and stays")
+    func unreadable() {
+        var server = POP3TestServer.opened(entries(2))
+        server.world.unreadable = [0]
+        server.world.gone = [1]
+        #expect(server.send("RETR 1\r\n") == "-ERR [SYS/TEMP] message cannot be read now\r\n")
+        #expect(server.send("RETR 2\r\n") == "-ERR message was removed by another session\r\n")
+        server.world = .init()
+        #expect(server.send("RETR 1\r\nSTAT\r\n") == "+OK 5 octets\r\nbody0\r\n.\r\n+OK 2 300\r\n")
+    }
+
+    @Test("a refused message counts as a mistake, and the last one ends the session")
+    func unreadableTooOften() {
+        var server = POP3TestServer.opened(entries(1)) { $0.limits.errorsMax = 2 }
+        server.world.gone = [0]
+        #expect(server.send(String(repeating: "RETR 1\r\n", count: 5)).hasSuffix("-ERR too many errors\r\n"))
+        #expect(server.isClosed)
+    }
+
+    @Test("a session tells when it has come to TRANSACTION, where longer idle times apply (RFC 1939 §3)")
+    func inTransaction() throws {
+        var node = POP3TestServer(.node)
+        #expect(!node.session.isInTransaction)
+        _ = node.send("XOPEN alice@example.test\r\n")
+        #expect(node.session.isInTransaction)
+        _ = node.send("QUIT\r\n")
+        #expect(!node.session.isInTransaction)
+        var frontend = POP3TestServer(.frontend)
+        frontend.world.answer = .user(try alice())
+        _ = frontend.send("USER alice\r\nPASS secret\r\n")
+        #expect(frontend.session.isInTransaction)
+    }
+
+    @Test("RFC 5034 §4: a right SCRAM proof opens the mailbox of its user, and one that belongs to nobody opens none")
+    func scram() throws {
+        let alice = try alice()
+        for user in [alice, nil] {
+            var server = POP3TestServer(.frontend)
+            server.world.answer = .credentials(SCRAMCredentials(password: "pencil", salt: Array(0..<16)), user)
+            var client = SASLClientExchange(
+                mechanism: .scramSHA256, user: "alice", password: "pencil", nonce: "rOprNGfwEbeRWgbNEkqO")
+            _ = server.send("")
+            var reply = server.send("AUTH SCRAM-SHA-256\r\n")
+            while reply.hasPrefix("+ ") {
+                let challenge = try #require(Base64.decode(reply.dropFirst(2).dropLast().utf8))
+                guard case .respond(let response) = client.receive(challenge) else { break }
+                reply = server.send("\(Base64.encode(response))\r\n")
+            }
+            #expect(reply == (user == nil ? "-ERR [AUTH] wrong user name or password\r\n" : "+OK maildrop ready\r\n"))
+            #expect(client.isServerVerified)
+        }
+    }
+
     @Test("RFC 1939 §3: a session that timed out closes without a word and deletes nothing, whatever is still owed")
     func timedOut() {
         var server = POP3TestServer.opened(entries(2))
