@@ -20,13 +20,15 @@ struct Maildrop: Sendable {
     private var marks: [UInt64] = []
     private(set) var count: Int
     private(set) var octets: Int
+    private let allOctets: Int
     /// The highest message number retrieved or marked (RFC 1460 §5, LAST).
     private(set) var lastAccessed = 0
 
     init(_ entries: [MaildropEntry]) {
         self.entries = entries
         count = entries.count
-        octets = Self.sum(entries)
+        allOctets = entries.reduce(0) { $0 &+ $1.octets }
+        octets = allOctets
     }
 
     /// The position of message `number`, 1 to n. Nil outside that; any number may be asked for.
@@ -36,6 +38,22 @@ struct Maildrop: Sendable {
 
     func isDeleted(_ position: Int) -> Bool {
         !marks.isEmpty && marks[position >> 6] & (1 << UInt64(position & 63)) != 0
+    }
+
+    /// The first message at or behind `position` that is not marked. Skips 64 marked ones at a time: a client that
+    /// marked 100,000 messages and lists them again and again must not keep the server busy.
+    func firstKept(from position: Int) -> Int? {
+        var position = position
+        while position < entries.count {
+            if position & 63 == 0, !marks.isEmpty, marks[position >> 6] == .max {
+                position += 64
+            } else if isDeleted(position) {
+                position += 1
+            } else {
+                return position
+            }
+        }
+        return nil
     }
 
     mutating func delete(_ position: Int) {
@@ -54,16 +72,12 @@ struct Maildrop: Sendable {
     mutating func reset() {
         marks = []
         count = entries.count
-        octets = Self.sum(entries)
+        octets = allOctets
         lastAccessed = 0
     }
 
     /// The positions of all messages marked as deleted, ascending.
     var deleted: [Int] {
         marks.isEmpty ? [] : entries.indices.filter(isDeleted)
-    }
-
-    private static func sum(_ entries: [MaildropEntry]) -> Int {
-        entries.reduce(0) { $0 &+ $1.octets }
     }
 }

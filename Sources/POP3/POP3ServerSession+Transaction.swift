@@ -61,14 +61,13 @@ extension POP3ServerSession {
     /// Adds lines until all are there or the output is full: 100,000 messages take 2 MB, and a client may be slow.
     mutating func continueListing() -> Action {
         guard var progress = listing else { return .proceed }
-        while progress.next < maildrop.entries.count {
+        while let position = maildrop.firstKept(from: progress.next) {
+            progress.next = position
             if output.count >= settings.limits.outputBytesMax {
                 listing = progress
                 return .flushOutput
             }
-            if !maildrop.isDeleted(progress.next) {
-                progress.kind.append(progress.next, maildrop.entries[progress.next], to: &output)
-            }
+            progress.kind.append(position, maildrop.entries[position], to: &output)
             progress.next += 1
         }
         output.line(".")

@@ -23,6 +23,24 @@ import Testing
         #expect(maildrop.count == 1 && maildrop.octets == 100)
     }
 
+    @Test("the messages left are found whichever are marked")
+    func firstKept() {
+        var random = SplitMix(seed: 7)
+        for count in [0, 1, 63, 64, 65, 128, 200] {
+            var maildrop = Maildrop(entries(count))
+            for density in [1, 2, 50] {
+                for position in 0..<count where Int.random(in: 0..<density, using: &random) == 0 || density == 50 {
+                    if density != 50 || position != count / 2 { maildrop.delete(position) }
+                }
+                var kept: [Int] = []
+                while let next = maildrop.firstKept(from: kept.last.map { $0 + 1 } ?? 0) { kept.append(next) }
+                #expect(kept == (0..<count).filter { !maildrop.isDeleted($0) })
+                #expect(kept.count == maildrop.count)
+                maildrop.reset()
+            }
+        }
+    }
+
     @Test("numbers outside 1 to n are no message, however large")
     func numbers() {
         let maildrop = Maildrop(entries(2))
