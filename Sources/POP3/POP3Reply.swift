@@ -23,6 +23,12 @@ package struct POP3Reply: Sendable, Hashable {
         return POP3ResponseCode(rawValue: text[..<end].dropFirst().uppercased())
     }
 
+    /// The text for people, without a response code: what may be said again behind a code of one's own.
+    package var explanation: String {
+        guard text.hasPrefix("["), let end = text.firstIndex(of: "]") else { return text }
+        return String(text[text.index(after: end)...].drop { $0 == " " })
+    }
+
     /// The numbers that the text starts with: two for STAT and LIST, one for RETR and LAST.
     package var numbers: [Int] {
         var numbers: [Int] = []

@@ -74,6 +74,18 @@ struct POP3TestClient {
         #expect(refusal.code == .systemTemporary)
     }
 
+    @Test("RFC 2449 §8: a response code is told apart from the text behind it, known or not")
+    func responseCodes() {
+        var client = POP3TestClient([.noop, .noop, .noop])
+        client.feed(
+            Array("+OK\r\n-ERR [in-use] try later\r\n-ERR [X-NEW/A] new\r\n-ERR [odd\r\n".utf8), piece: 9)
+        let replies = client.events.compactMap { event in
+            if case .reply(_, let reply) = event { reply } else { nil }
+        }
+        #expect(replies.map(\.code) == [.inUse, nil, nil])
+        #expect(replies.map(\.explanation) == ["try later", "new", "[odd"])
+    }
+
     @Test("a refused RETR has no lines behind it")
     func refusedMessage() {
         var client = POP3TestClient([.retr(1), .noop])
