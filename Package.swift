@@ -29,6 +29,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
@@ -74,7 +75,8 @@ let package = Package(
         module(
             "Storage",
             [
-                "Mail", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", logging, metrics, coreMetrics,
+                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", logging, metrics,
+                coreMetrics,
                 nioCore, lifecycle,
             ]),
         module("Load", ["Mail", "SMTP", "POP3", "Wire", nioCore, nioPosix]),
@@ -83,7 +85,8 @@ let package = Package(
             name: "hauberk",
             dependencies: [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
-                "Membership", "Wire", "Frontend", "Storage", "Load", nioPosix, argumentParser, logging, metrics,
+                "Membership", "Wire", "Frontend", "Storage", "Load", nioPosix, unixSignals, argumentParser, logging,
+                metrics,
                 coreMetrics, lifecycle,
             ],
             swiftSettings: settings),

@@ -29,7 +29,7 @@ package final class FrontendService: Service {
             configuration, frontend: frontend, directory: directory, tls: tls, hopTLS: hopTLS, group: group, log: log)
         self.frontend = frontend
         self.group = group
-        drainTimeout = configuration.delivery.timeout
+        drainTimeout = configuration.storage.drainTimeout
         setup = Mutex(Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil))
     }
 
@@ -37,7 +37,7 @@ package final class FrontendService: Service {
         _ configuration: ClusterConfiguration, frontend: FrontendSettings, hasCertificate: Bool
     ) -> ListenerSetup {
         ListenerSetup(
-            configuration: configuration, hostname: frontend.hostname ?? configuration.hostname,
+            configuration: configuration, hostname: configuration.hostname(of: frontend),
             hasCertificate: hasCertificate)
     }
 

@@ -21,13 +21,14 @@ final class LMTPNodeConversation: Conversation {
     private var ended = false
 
     init(node: StorageContext, connection: Connection) {
+        let sessions = node.sessions
         self.node = node
         session = SMTPServerSession(
-            settings: node.lmtpSettings,
+            settings: sessions.lmtp,
             peer: SMTPPeer(address: connection.peer.address, tls: connection.tlsVersion.map { SMTPTLS(version: $0) }),
             nonce: "")
         log = node.log
-        connection.setTimes(node.lmtpTimes)
+        connection.setTimes(sessions.lmtpTimes)
     }
 
     func opened(_ connection: Connection) {

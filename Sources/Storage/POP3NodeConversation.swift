@@ -17,10 +17,11 @@ final class POP3NodeConversation: Conversation {
     private var sending: MessageSending?
 
     init(node: StorageContext, connection: Connection) {
+        let sessions = node.sessions
         self.node = node
-        session = POP3ServerSession(settings: node.pop3Settings, nonce: "", seconds: 0)
+        session = POP3ServerSession(settings: sessions.pop3, nonce: "", seconds: 0)
         log = node.log
-        connection.setTimes(node.pop3Times)
+        connection.setTimes(sessions.pop3Times)
     }
 
     func opened(_ connection: Connection) {

@@ -4,7 +4,9 @@ import Mail
 import Maildirs
 import Membership
 import POP3
+import SASL
 import SMTP
+import Synchronization
 import Wire
 
 /// What all connections of one storage node share.
@@ -12,29 +14,48 @@ final class StorageContext: Sendable {
     let log: Logger
     let metrics = StorageMetrics()
     let store: MaildirStore
-    let lmtpSettings: SMTPServerSettings
-    let lmtpTimes: ConnectionTimes
-    let pop3Settings: POP3ServerSettings
-    let pop3Times: ConnectionTimes
+    private let node: NodeSettings
     private let ring: Ring
+    private let current: Mutex<StorageSessions>
 
     init(_ configuration: ClusterConfiguration, node: NodeSettings, store: MaildirStore, log: Logger) {
         self.log = log
         self.store = store
+        self.node = node
         ring = configuration.ring()
-        // A node takes whatever a frontend took: `Received:` comes on top of the client's own limit.
+        current = Mutex(StorageSessions(configuration, node: node))
+    }
+
+    /// What sessions that begin now are told.
+    var sessions: StorageSessions { current.withLock { $0 } }
+
+    func reload(_ configuration: ClusterConfiguration) {
+        let new = StorageSessions(configuration, node: node)
+        current.withLock { $0 = new }
+    }
+
+    func partition(of mailbox: MailboxName) -> Int { ring.partition(of: mailbox) }
+}
+
+/// What a storage node tells its sessions.
+struct StorageSessions: Sendable {
+    let lmtp: SMTPServerSettings
+    let lmtpTimes: ConnectionTimes
+    let pop3: POP3ServerSettings
+    let pop3Times: ConnectionTimes
+
+    init(_ configuration: ClusterConfiguration, node: NodeSettings) {
+        // A node takes whatever a frontend took: `Received:` comes on top of the client's own limits.
         var limits = configuration.smtp.limits
         limits.messageBytesMax += 64 << 10
         limits.receivedMax += 1
         limits.recipientsMax = 10_000
-        lmtpSettings = SMTPServerSettings(hostname: node.name, service: .cluster, limits: limits)
+        lmtp = SMTPServerSettings(hostname: node.name, service: .cluster, limits: limits)
         lmtpTimes = ConnectionTimes(idle: configuration.smtp.sessionTimeMax, total: .zero)
         var pop3 = POP3ServerSettings(hostname: node.name, service: .node)
         pop3.limits = configuration.pop3.limits
-        pop3.mechanisms = configuration.authentication.mechanisms
-        pop3Settings = pop3
+        pop3.mechanisms = configuration.authentication.mechanisms.filter { $0 != .login }
+        self.pop3 = pop3
         pop3Times = ConnectionTimes(idle: configuration.pop3.sessionTimeMax, total: .zero)
     }
-
-    func partition(of mailbox: MailboxName) -> Int { ring.partition(of: mailbox) }
 }

@@ -6,13 +6,15 @@ package import NIOCore
 import POP3
 import SMTP
 import ServiceLifecycle
+import Synchronization
 package import Wire
 
 /// One storage node: LMTP and POP3 for the cluster's own hops, over one root of Maildirs.
-package struct StorageService: Service {
+package final class StorageService: Service {
     private let context: StorageContext
     private let node: NodeSettings
     private let connectionsMax: Int
+    private let listeners = Mutex<[Listener]>([])
     private let drainTimeout: Duration
     private let tls: ServerTLS?
     private let group: any EventLoopGroup
@@ -20,7 +22,7 @@ package struct StorageService: Service {
     /// Opens the store.
     /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail.
     package init(
-        _ configuration: ClusterConfiguration, node: NodeSettings, root: String, tls: ServerTLS?,
+        _ configuration: ClusterConfiguration, node: NodeSettings, tls: ServerTLS?,
         group: any EventLoopGroup, log: Logger
     ) throws {
         let storage = configuration.storage
@@ -28,7 +30,7 @@ package struct StorageService: Service {
         options.deliveryThreads = storage.threads
         options.listingCacheBytes = storage.listingCacheBytesMax
         let store = try MaildirStore(
-            root: root, cluster: configuration.cluster.name, node: node.name,
+            root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)
         context = StorageContext(configuration, node: node, store: store, log: log)
         self.node = node
@@ -46,6 +48,7 @@ package struct StorageService: Service {
             [context] in
             POP3NodeConversation(node: context, connection: $0)
         }
+        listeners.withLock { $0 = [lmtp, pop3] }
         context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
         let housekeeping = Task { [context] in await Housekeeping(context: context).run() }
         try? await gracefulShutdown()
@@ -56,12 +59,19 @@ package struct StorageService: Service {
         context.log.notice("stopped")
     }
 
+    /// New limits and certificates, for connections to come.
+    package func reload(_ configuration: ClusterConfiguration, tls: ServerTLS?) {
+        context.reload(configuration)
+        let limits = ConnectionLimits(connectionsMax: configuration.storage.connectionsMax, perAddressMax: 0)
+        for listener in listeners.withLock({ $0 }) { listener.update(limits: limits, implicitTLS: tls) }
+    }
+
     private func listen(
         _ endpoint: Endpoint, refusal: @escaping @Sendable (ConnectionRefusal) -> String,
         makeConversation: @escaping Listener.MakeConversation
     ) async throws -> Listener {
         let limits = ConnectionLimits(connectionsMax: connectionsMax, perAddressMax: 0)
-        let options = ListenerOptions(endpoint: endpoint, implicitTLS: node.trusted ? nil : tls, limits: limits)
+        let options = ListenerOptions(endpoint: endpoint, implicitTLS: tls, limits: limits)
         return try await Listener.bind(options, group: group, refusal: refusal, makeConversation: makeConversation)
     }
 }

@@ -1,13 +1,54 @@
 import ArgumentParser
+import Logging
+import Membership
+import Metrics
+import ServiceLifecycle
+import Telemetry
+import UnixSignals
 
 /// Runs processes of the cluster in the foreground.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run a process of the cluster, or all of them, in the foreground.")
+        abstract: "Run one process of the cluster, or all of them in one, in the foreground.",
+        discussion: """
+            SIGTERM and SIGINT finish what is under way and stop. SIGHUP reads the configuration and the certificates \
+            again, takes what a running process can take, and logs what needs a restart.
+
+              hauberk serve --config cluster-config/dev.yaml --node store-1
+            """)
 
     @OptionGroup var file: ConfigurationOption
 
+    @Option(name: .customLong("node"), help: "The frontend or storage node to run; may be given again (default: all).")
+    var names: [String] = []
+
+    @Flag(
+        help:
+            "First make what is missing: folders and their marker files, the cluster's CA, certificates, the directory."
+    )
+    var `init` = false
+
     func run() async throws {
-        _ = try file.load()
+        let configuration = try file.load()
+        let plan = try ProcessPlan(configuration, names: names)
+        if `init` { try await Initialisation(plan: plan).run() }
+        let sink = LogSink(level: plan.logLevel, format: plan.logFormat)
+        LoggingSystem.bootstrap { label in sink.handler(label: label) }
+        let registry = PrometheusRegistry()
+        MetricsSystem.bootstrap(registry)
+        ProcessLimits.prepare()
+
+        let services = try await ProcessServices(plan: plan, registry: registry)
+        let reload = ReloadService(services: services, plan: plan, file: file, sink: sink)
+        var group = ServiceGroupConfiguration(
+            services: ([reload] + services.all).map { .init(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services"))
+        // The services' own limit is shorter; this is for one that hangs.
+        group.maximumGracefulShutdownDuration = configuration.storage.drainTimeout * 4
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch {
+            throw CommandFailure("\(error)")
+        }
     }
 }

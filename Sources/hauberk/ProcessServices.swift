@@ -1,0 +1,106 @@
+import Directory
+import Frontend
+import Logging
+import Mail
+import Membership
+import NIOPosix
+import ServiceLifecycle
+import Storage
+import Telemetry
+import Wire
+
+/// The running parts of one process.
+struct ProcessServices: Sendable {
+    /// In the order of their start; they stop in reverse, frontends before the nodes that they need.
+    let all: [any Service]
+    private let frontends: [(name: String, service: FrontendService)]
+    private let nodes: [(name: String, service: StorageService)]
+
+    init(plan: ProcessPlan, registry: PrometheusRegistry) async throws {
+        let configuration = plan.configuration
+        let group = MultiThreadedEventLoopGroup.singleton
+        nodes = try plan.nodes.map { node in
+            let service = try StorageService(
+                configuration, node: node, tls: ServerTLS(hopOf: node, configuration), group: group,
+                log: Logger(label: node.name))
+            return (node.name, service)
+        }
+        let directory = plan.frontends.isEmpty ? nil : SQLiteDirectory(configuration.directory)
+        frontends = try plan.frontends.map { frontend in
+            guard let directory else { preconditionFailure("frontends without a directory") }
+            let service = FrontendService(
+                configuration, frontend: frontend, directory: directory, tls: try ServerTLS(listenersOf: frontend),
+                hopTLS: try ClientTLS(hopsOf: frontend.name, configuration), group: group,
+                log: Logger(label: frontend.name))
+            return (frontend.name, service)
+        }
+        let endpoints = (plan.nodes.map(\.telemetry) + plan.frontends.map(\.telemetry)).compactMap(\.address)
+        let status = endpoints.map { StatusService(endpoint: $0, registry: registry, group: group) }
+        all = status + nodes.map(\.service) + frontends.map(\.service)
+    }
+
+    /// Takes new limits and certificates.
+    func reload(_ plan: ProcessPlan) throws {
+        for frontend in plan.frontends {
+            let tls = try ServerTLS(listenersOf: frontend)
+            for (name, service) in frontends where name == frontend.name {
+                service.reload(plan.configuration, frontend: frontend, tls: tls)
+            }
+        }
+        for node in plan.nodes {
+            let tls = try ServerTLS(hopOf: node, plan.configuration)
+            for (name, service) in nodes where name == node.name {
+                service.reload(plan.configuration, tls: tls)
+            }
+        }
+    }
+}
+
+/// Serves a process's metrics while it runs.
+struct StatusService: Service {
+    let endpoint: Endpoint
+    let registry: PrometheusRegistry
+    let group: MultiThreadedEventLoopGroup
+
+    func run() async throws {
+        let status = try await StatusEndpoint.bind(
+            endpoint, group: group, pages: ["/metrics": { [registry] in registry.render() }, "/healthz": { "ok\n" }])
+        try? await gracefulShutdown()
+        await status.close()
+    }
+}
+
+extension SQLiteDirectory {
+    /// The directory that the configuration names, for a process that serves.
+    convenience init(_ configuration: Membership.DirectorySettings) {
+        var settings = Directory.DirectorySettings(path: configuration.path)
+        settings.defaultDomain = configuration.defaultDomain
+        settings.subaddressDelimiter = configuration.subaddressDelimiter
+        settings.passwordCacheLifetime = configuration.passwordCacheLifetime
+        self.init(settings: settings, access: .frontend)
+    }
+}
+
+extension ServerTLS {
+    /// What a frontend's clients see; nil if it has no certificate.
+    init?(listenersOf frontend: FrontendSettings) throws {
+        guard let certificate = frontend.tls.certificate, let key = frontend.tls.key else { return nil }
+        try self.init(certificate: certificate, key: key)
+    }
+
+    /// What a node's frontends see; nil if its hops are plain.
+    init?(hopOf node: NodeSettings, _ configuration: ClusterConfiguration) throws {
+        guard !configuration.isPlain(node) else { return nil }
+        let identity = configuration.hopIdentity(of: node.name)
+        try self.init(clusterCA: identity.ca, certificate: identity.certificate, key: identity.key)
+    }
+}
+
+extension ClientTLS {
+    /// What nodes see of a frontend; nil if all hops are plain.
+    init?(hopsOf frontend: String, _ configuration: ClusterConfiguration) throws {
+        guard configuration.nodes.contains(where: { !configuration.isPlain($0) }) else { return nil }
+        let identity = configuration.hopIdentity(of: frontend)
+        try self.init(clusterCA: identity.ca, certificate: identity.certificate, key: identity.key)
+    }
+}

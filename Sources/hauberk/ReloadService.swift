@@ -1,0 +1,45 @@
+import Logging
+import Membership
+import ServiceLifecycle
+import Synchronization
+import Telemetry
+import UnixSignals
+
+/// Takes a changed configuration into a running process whenever SIGHUP comes.
+final class ReloadService: Service {
+    private let services: ProcessServices
+    private let file: ConfigurationOption
+    private let sink: LogSink
+    private let plan: Mutex<ProcessPlan>
+    private let log = Logger(label: "reload")
+
+    init(services: ProcessServices, plan: ProcessPlan, file: ConfigurationOption, sink: LogSink) {
+        self.services = services
+        self.plan = Mutex(plan)
+        self.file = file
+        self.sink = sink
+    }
+
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        for await _ in signals.cancelOnGracefulShutdown() { reload() }
+    }
+
+    private func reload() {
+        do {
+            let old = plan.withLock { $0 }
+            let new = try file.load()
+            let difference = ReloadDifference(from: old.configuration, to: new)
+            let next = try old.reloaded(new)
+            try services.reload(next)
+            sink.level = next.logLevel
+            plan.withLock { $0 = next }
+            for line in difference.live { log.notice("taken", metadata: ["key": "\(line)"]) }
+            for line in difference.restart { log.warning("needs a restart", metadata: ["key": "\(line)"]) }
+            log.notice(
+                "reloaded", metadata: ["taken": "\(difference.live.count)", "restart": "\(difference.restart.count)"])
+        } catch {
+            log.error("not reloaded, everything stays as it was", metadata: ["error": "\(error)"])
+        }
+    }
+}
