@@ -71,6 +71,7 @@ package struct BodyDecoder: Sendable {
             case .dot:
                 state = .text
             case .dotCR where bytes[at] == ASCII.lf:
+                state = .lineStart
                 return Found(text: at..<at, consumed: at + 1, ended: true)
             case .textCR where bytes[at] == ASCII.lf:
                 endLine()
