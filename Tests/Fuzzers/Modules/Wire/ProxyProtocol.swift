@@ -1,0 +1,1 @@
+../../../../Sources/Wire/ProxyProtocol.swift

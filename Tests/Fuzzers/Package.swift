@@ -1,0 +1,35 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The fuzzers, apart from the product so that its build does not pay for them; `scripts/fuzz` builds and runs them.
+// `Modules` links to the product's sources, which are compiled once more here, with the sanitizers.
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-sanitize=fuzzer,address"]),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Modules/\(name)", swiftSettings: settings)
+}
+
+let package = Package(
+    name: "fuzzers",
+    targets: [
+        .systemLibrary(
+            name: "CCrypto", path: "Modules/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        module("Mail"),
+        module("Digests", ["CCrypto"]),
+        module("SASL", ["Mail", "Digests"]),
+        module("SMTP", ["Mail", "SASL"]),
+        module("POP3", ["Mail", "SASL"]),
+        module("Wire"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Wire"], path: ".", exclude: ["Modules"],
+            sources: ["main.swift", "SMTP", "POP3", "ProxyProtocol"], swiftSettings: settings,
+            linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),
+    ],
+    swiftLanguageModes: [.v6]
+)
