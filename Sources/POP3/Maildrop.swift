@@ -1,21 +1,8 @@
-/// One message of a maildrop, as LIST and UIDL tell of it (RFC 1939 §5, §7).
-package struct MaildropEntry: Sendable, Hashable {
-    /// The unique id: 1 to 70 characters of 0x21 to 0x7E (RFC 1939 §7).
-    package let uidl: String
-    /// The message's size as it is sent, with CRLF line ends, before dot-stuffing.
-    package let octets: Int
-
-    package init(uidl: String, octets: Int) {
-        self.uidl = uidl
-        self.octets = octets
-    }
-}
-
 /// The steady view that one session has of a mailbox: its messages by number, and which are marked as deleted.
 ///
 /// The entries are shared with whoever made the listing; a session owns only its marks.
 struct Maildrop: Sendable {
-    let entries: [MaildropEntry]
+    let entries: any MaildropEntries
     /// One bit per message; empty while nothing is marked.
     private var marks: [UInt64] = []
     private(set) var count: Int
@@ -24,10 +11,10 @@ struct Maildrop: Sendable {
     /// The highest message number retrieved or marked (RFC 1460 §5, LAST).
     private(set) var lastAccessed = 0
 
-    init(_ entries: [MaildropEntry]) {
+    init(_ entries: any MaildropEntries) {
         self.entries = entries
         count = entries.count
-        allOctets = entries.reduce(0) { $0 &+ $1.octets }
+        allOctets = entries.octets
         octets = allOctets
     }
 
@@ -61,7 +48,7 @@ struct Maildrop: Sendable {
         if marks.isEmpty { marks = [UInt64](repeating: 0, count: (entries.count + 63) >> 6) }
         marks[position >> 6] |= 1 << UInt64(position & 63)
         count -= 1
-        octets &-= entries[position].octets
+        octets &-= entries.octets(at: position)
         access(position)
     }
 
@@ -78,6 +65,6 @@ struct Maildrop: Sendable {
 
     /// The positions of all messages marked as deleted, ascending.
     var deleted: [Int] {
-        marks.isEmpty ? [] : entries.indices.filter(isDeleted)
+        marks.isEmpty ? [] : (0..<entries.count).filter(isDeleted)
     }
 }

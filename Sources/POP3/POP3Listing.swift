@@ -5,12 +5,12 @@ struct POP3Listing: Sendable {
         case uniqueIDs
 
         /// The scan listing (RFC 1939 §5) or unique-id listing (§7) of one message.
-        func append(_ position: Int, _ entry: MaildropEntry, to output: inout POP3Output) {
+        func append(_ position: Int, of entries: any MaildropEntries, to output: inout POP3Output) {
             output.append(position + 1)
             output.append(space)
             switch self {
-            case .sizes: output.append(entry.octets)
-            case .uniqueIDs: output.append(entry.uidl)
+            case .sizes: output.append(entries.octets(at: position))
+            case .uniqueIDs: output.appendUIDL(at: position, of: entries)
             }
             output.endLine()
         }

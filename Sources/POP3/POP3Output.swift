@@ -47,6 +47,10 @@ struct POP3Output: Sendable {
         bytes.append(byte)
     }
 
+    mutating func appendUIDL(at position: Int, of entries: any MaildropEntries) {
+        entries.appendUIDL(at: position, to: &bytes)
+    }
+
     mutating func endLine() {
         bytes.append(carriageReturn)
         bytes.append(lineFeed)

@@ -110,7 +110,7 @@ extension POP3ServerSession {
     }
 
     /// On a node: these are the messages, numbered from 1 in this order, for the whole session.
-    package mutating func maildropOpened(_ entries: [MaildropEntry]) {
+    package mutating func maildropOpened(_ entries: any MaildropEntries) {
         guard answered(.maildrop) else { return }
         phase = .transaction
         maildrop = Maildrop(entries)

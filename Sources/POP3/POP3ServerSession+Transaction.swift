@@ -53,7 +53,7 @@ extension POP3ServerSession {
         }
         return withMessage(number) { session, position in
             session.output.append("+OK ")
-            kind.append(position, session.maildrop.entries[position], to: &session.output)
+            kind.append(position, of: session.maildrop.entries, to: &session.output)
             return .proceed
         }
     }
@@ -67,7 +67,7 @@ extension POP3ServerSession {
                 listing = progress
                 return .flushOutput
             }
-            progress.kind.append(position, maildrop.entries[position], to: &output)
+            progress.kind.append(position, of: maildrop.entries, to: &output)
             progress.next += 1
         }
         output.line(".")
@@ -86,7 +86,7 @@ extension POP3ServerSession {
     private mutating func send(_ number: Int, topLines: Int?) -> Action {
         withMessage(number) { session, position in
             session.awaited = .message(position, topLines: topLines)
-            let uidl = session.maildrop.entries[position].uidl
+            let uidl = session.maildrop.entries.uidl(at: position)
             return .sendMessage(index: position, uidl: uidl, topLines: topLines)
         }
     }

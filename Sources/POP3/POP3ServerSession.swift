@@ -77,7 +77,7 @@ package struct POP3ServerSession: Sendable {
     var language: String?
     /// Who a SCRAM exchange is about, as the directory told it.
     var candidate: AuthenticatedUser?
-    var maildrop = Maildrop([])
+    var maildrop = Maildrop([MaildropEntry]())
     var listing: POP3Listing?
     private(set) var authenticationAttempts = 0
     private var errors = 0

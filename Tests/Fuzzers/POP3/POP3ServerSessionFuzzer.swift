@@ -90,7 +90,7 @@ private struct FuzzedPOP3Server {
     private mutating func open() {
         if answers & 4 != 0 { return session.maildropFailed(.inUse, "later") }
         guard isNode else { return session.maildropOpened() }
-        if answers & 8 != 0 { return session.maildropOpened([]) }
+        if answers & 8 != 0 { return session.maildropOpened([MaildropEntry]()) }
         session.maildropOpened((0..<20).map { MaildropEntry(uidl: "id\($0)", octets: $0 * 100) })
     }
 }
