@@ -14,17 +14,15 @@ extension DirectorySettings: ConfigurationSection {
             .value("kind", \.kind, .choice, "What keeps accounts"),
             .value("path", \.path, .path, "The database's file"),
             .value(
-                "cacheEntriesMax", \.cacheEntriesMax, .integer(0...countMax), "Addresses that a frontend remembers",
-                isLive: true),
+                "cacheEntriesMax", \.cacheEntriesMax, .integer(0...countMax), "Addresses that a frontend remembers"),
             .value(
-                "cacheLifetime", \.cacheLifetime, .duration(.zero...day), "How long it remembers an address",
-                isLive: true),
+                "cacheLifetime", \.cacheLifetime, .duration(.zero...day), "How long it remembers an address"),
             .value(
                 "passwordCacheLifetime", \.passwordCacheLifetime, .duration(.zero...day),
-                "How long it remembers that a password was right; 0s for never", isLive: true),
+                "How long it remembers that a password was right; 0s for never"),
             .value(
                 "defaultDomain", \.defaultDomain, .optional(.domain, "none"),
-                "Domain of users who log in without one", isLive: true),
+                "Domain of users who log in without one"),
             .value(
                 "subaddressDelimiter", \.subaddressDelimiter, .delimiter,
                 "`alice+lists@` is `alice@`; `none` switches that off"),
@@ -180,25 +178,22 @@ extension DeliverySettings: ConfigurationSection {
         [
             .value(
                 "timeout", \.timeout, .duration(moment...day),
-                "How long a storage node may take to answer for a message", isLive: true),
+                "How long a storage node may take to answer for a message"),
             .value(
-                "connectTimeout", \.connectTimeout, .duration(moment...day), "How long a connection to a node may take",
-                isLive: true),
+                "connectTimeout", \.connectTimeout, .duration(moment...day), "How long a connection to a node may take"),
             .value(
-                "connectionsPerNode", \.connectionsPerNode, .integer(1...1_024), "LMTP connections to each node",
-                isLive: true),
+                "connectionsPerNode", \.connectionsPerNode, .integer(1...1_024), "LMTP connections to each node"),
             .value(
                 "inFlightPerConnectionMax", \.inFlightPerConnectionMax, .integer(1...4_096),
-                "Messages pipelined on one of these", isLive: true),
+                "Messages pipelined on one of these"),
             .value(
                 "idleTimeout", \.idleTimeout, .duration(moment...day),
-                "An unused connection to a node is closed after this", isLive: true),
+                "An unused connection to a node is closed after this"),
             .value(
                 "reconnectDelay", \.reconnectDelay, .duration(moment...day),
-                "After a failed connection; doubled each time", isLive: true),
+                "After a failed connection; doubled each time"),
             .value(
-                "reconnectDelayMax", \.reconnectDelayMax, .duration(moment...day), "The longest such delay",
-                isLive: true),
+                "reconnectDelayMax", \.reconnectDelayMax, .duration(moment...day), "The longest such delay"),
         ]
     }
 }
@@ -209,20 +204,19 @@ extension StorageSettings: ConfigurationSection {
         [
             .value("threads", \.threads, .integer(1...1_024), "Threads for file operations"),
             .value(
-                "tmpAge", \.tmpAge, .duration(.seconds(3600)...day * 365), "Files in `tmp/` are removed after this",
-                isLive: true),
+                "tmpAge", \.tmpAge, .duration(.seconds(3600)...day * 365), "Files in `tmp/` are removed after this"),
             .value(
                 "tombstoneGrace", \.tombstoneGrace, .duration(.seconds(3600)...day * 365),
                 "How long a deletion is remembered: longer than anything that could bring the message back"),
             .value(
                 "listingCacheBytesMax", \.listingCacheBytesMax, .size(0...64 * gibibyte),
-                "Memory for listings of mailboxes", isLive: true),
+                "Memory for listings of mailboxes"),
             .value(
                 "connectionsMax", \.connectionsMax, .integer(1...countMax),
                 "Connections of one node, LMTP and POP3 each", isLive: true),
             .value(
                 "drainTimeout", \.drainTimeout, .duration(.zero...day),
-                "What SIGTERM leaves to sessions under way, frontends too", isLive: true),
+                "What SIGTERM leaves to sessions under way, frontends too"),
         ]
     }
 }

@@ -52,7 +52,7 @@ struct StorageSessions: Sendable {
         limits.recipientsMax = 10_000
         lmtp = SMTPServerSettings(hostname: node.name, service: .cluster, limits: limits)
         lmtpTimes = ConnectionTimes(idle: configuration.smtp.sessionTimeMax, total: .zero)
-        var pop3 = POP3ServerSettings(hostname: node.name, service: .node)
+        var pop3 = POP3ServerSettings(hostname: configuration.hostname, service: .node)
         pop3.limits = configuration.pop3.limits
         pop3.mechanisms = configuration.authentication.mechanisms.filter { $0 != .login }
         self.pop3 = pop3

@@ -87,20 +87,23 @@ package final class Connection {
     /// Closes at once; unsent output is lost.
     package func abort() {
         closing = true
+        requestRead()
         channel.close(promise: nil)
     }
 
     // MARK: input
 
-    /// Asks for one read, unless one is on its way or nobody wants bytes.
+    /// Asks for one read, unless one is on its way or nobody wants bytes. The end of TLS takes reads of its own: the
+    /// peer's last word must be heard.
     func requestRead() {
-        guard isOpen, wantsBytes, !readPending, !inputEnded else { return }
+        guard isOpen, !readPending, !inputEnded, wantsBytes || (closing && isTLS) else { return }
         readPending = true
         channel.read()
     }
 
     func readFinished() {
         readPending = false
+        if closing { unread = ByteBuffer() }
     }
 
     /// The conversation took `count` bytes of `unread`. An emptied buffer is let go, so that an idle connection holds
