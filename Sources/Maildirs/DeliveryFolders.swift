@@ -27,7 +27,7 @@ final class DeliveryFolder: Sendable {
 }
 
 /// Keeps the folders of the mailboxes that were delivered to last open: looking whether one is still right costs one
-/// system call, opening it anew nine.
+/// system call, opening it anew five.
 final class DeliveryFolders: Sendable {
     private let maker = FolderMaker()
     private let opened: Mutex<LRUCache<MailboxFolder, DeliveryFolder>>

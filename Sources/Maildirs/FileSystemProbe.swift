@@ -3,12 +3,12 @@ import Glibc
 /// Tries at start, in a folder of its own, what every delivery relies on: SMB, 9p and some set-ups of GlusterFS lack a part.
 struct FileSystemProbe {
     private let directory: OpenFile
-    private let root: String
+    private let faults: FaultPlan?
 
     private static let reserved = [ENOSPC, EDQUOT]
 
     /// Throws `.fileSystemLacks` with all that is missing. A full disk is no reason to refuse: mail must be read and deleted there too.
-    static func run(root: String, in rootDirectory: OpenFile) throws(MaildirError) {
+    static func run(root: String, in rootDirectory: OpenFile, faults: FaultPlan?) throws(MaildirError) {
         let name = ".probe-\(getpid())-\(UInt64.random(in: .min ... .max))"
         guard mkdirat(rootDirectory.descriptor, name, 0o700) == 0 else {
             if reserved.contains(errno) { return }
@@ -16,7 +16,7 @@ struct FileSystemProbe {
         }
         defer { unlinkat(rootDirectory.descriptor, name, AT_REMOVEDIR) }
         let directory = try OpenFile.openDirectory(name, in: rootDirectory.descriptor)
-        let probe = FileSystemProbe(directory: directory, root: root)
+        let probe = FileSystemProbe(directory: directory, faults: faults)
         defer { for file in ["a", "b", "c"] { unlinkat(directory.descriptor, file, 0) } }
         do throws(MaildirError) {
             let missing = try probe.missing()
@@ -31,12 +31,14 @@ struct FileSystemProbe {
         var missing: [String] = []
         let file = try create("a")
         if (try? create("a")) != nil { missing.append("O_EXCL (a file that exists was created again)") }
-        do throws(MaildirError) { try file.sync("a") } catch { try missing.append(Self.lack("fsync of files", error)) }
+        do throws(MaildirError) { try sync(file, .syncFile) } catch {
+            try missing.append(Self.lack("fsync of files", error))
+        }
         do throws(MaildirError) { try checkLink(file, &missing) } catch {
             try missing.append(Self.lack("hard links (link)", error))
         }
         do throws(MaildirError) { try checkRename() } catch { try missing.append(Self.lack("rename", error)) }
-        do throws(MaildirError) { try directory.sync(".") } catch {
+        do throws(MaildirError) { try sync(directory, .syncDirectory) } catch {
             try missing.append(Self.lack("fsync of directories", error))
         }
         return missing
@@ -46,7 +48,17 @@ struct FileSystemProbe {
         try OpenFile.open(name, in: directory.descriptor, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
     }
 
+    private func sync(_ file: OpenFile, _ step: FaultPlan.Step) throws(MaildirError) {
+        if case .fail(let number) = faults?.decide(step, ".") {
+            throw .failed(operation: "fsync", path: ".", errno: number)
+        }
+        try file.sync("the probe's file or folder")
+    }
+
     private func checkLink(_ file: OpenFile, _ missing: inout [String]) throws(MaildirError) {
+        if case .fail(let number) = faults?.decide(.link, "b") {
+            throw .failed(operation: "link", path: "b", errno: number)
+        }
         guard linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 else { throw .failed("link", "b") }
         if try file.status().st_nlink != 2 { missing.append("link counts (a file with two names does not say 2)") }
         if linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 || errno != EEXIST {

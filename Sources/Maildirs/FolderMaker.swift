@@ -12,26 +12,29 @@ final class FolderMaker: Sendable {
 
     /// Opens the mailbox's folder, and makes what is missing.
     func open(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
+        if let known = try folder.openIfThere(in: root), isProven(try Self.key(of: folder, known)) { return known }
         var directory = root
         for component in folder.path.split(separator: "/") {
             directory = try child(String(component), of: directory)
         }
         for part in MailboxFolder.parts { _ = try Self.made(part, in: directory) }
-        try prove(directory, try Self.key(directory, try directory.status(), withTime: true), folder.path)
+        try prove(directory, try Self.key(of: folder, directory), folder.path)
         return directory
     }
+
+    private func isProven(_ key: UInt64) -> Bool { proven.withLock { $0.contains(key) } }
 
     private func child(_ name: String, of parent: OpenFile) throws(MaildirError) -> OpenFile {
         let isNew = try Self.made(name, in: parent)
         let child = try OpenFile.openDirectory(name, in: parent.descriptor)
-        let key = try Self.key(parent, try child.status(), withTime: false)
+        let key = try Self.key(of: child, in: parent)
         if isNew { _ = proven.withLock { $0.remove(key) } }
         try prove(parent, key, name)
         return child
     }
 
     private func prove(_ directory: OpenFile, _ key: UInt64, _ name: String) throws(MaildirError) {
-        if proven.withLock({ $0.contains(key) }) { return }
+        if isProven(key) { return }
         try directory.sync(name)
         proven.withLock { keys in
             if keys.count >= Self.provenMax { keys.removeAll(keepingCapacity: true) }
@@ -52,13 +55,24 @@ final class FolderMaker: Sendable {
         return true
     }
 
-    /// An entry is told by its two inodes; a mailbox's folder also by its time, which changes when a part is made in it.
-    private static func key(_ parent: OpenFile, _ child: stat, withTime: Bool) throws(MaildirError) -> UInt64 {
+    /// A mailbox whose way and parts are proven: told by its path, inode, and time, which changes when a part is made in it.
+    private static func key(of folder: MailboxFolder, _ mailbox: OpenFile) throws(MaildirError) -> UInt64 {
+        let status = try mailbox.status()
         var hasher = Hasher()
-        hasher.combine(try parent.status().st_ino)
+        hasher.combine(folder)
+        hasher.combine(status.st_dev)
+        hasher.combine(status.st_ino)
+        hasher.combine(FileTime(status.st_mtim))
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
+    /// One entry on the way: told by the two inodes.
+    private static func key(of child: OpenFile, in parent: OpenFile) throws(MaildirError) -> UInt64 {
+        let (child, parent) = (try child.status(), try parent.status())
+        var hasher = Hasher()
+        hasher.combine(parent.st_ino)
         hasher.combine(child.st_ino)
         hasher.combine(child.st_dev)
-        if withTime { hasher.combine(FileTime(child.st_mtim)) }
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 }

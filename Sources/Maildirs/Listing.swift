@@ -11,6 +11,8 @@ struct Listing {
     private let mailbox: OpenFile
     private var names: [UInt8] = []
     private var found: [Found] = []
+    /// Met in the last pass, and left out.
+    private var oddNames = 0
 
     private static let passesMax = 4
 
@@ -56,6 +58,7 @@ struct Listing {
     ) throws(MaildirError) -> ListingCache.Kept {
         var tombstones = known
         let (stamps, isProvable) = try readUntilSteady(&tombstones)
+        core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
         sortAndUnite()
         try removeTombstoned(tombstones)
         try measureForeign()
@@ -90,6 +93,7 @@ struct Listing {
             let before = try DirectoryStamps(of: mailbox)
             // Tombstones last: what is deleted meanwhile is left out rather than shown.
             let (firstName, firstFound) = (names.count, found.count)
+            oddNames = 0
             let sum = try read("new", isInCur: false, pass) &+ read("cur", isInCur: true, pass)
             try tombstones.update(from: mailbox)
             let isUnchanged = try DirectoryStamps(of: mailbox) == before
@@ -112,7 +116,7 @@ struct Listing {
             guard MessageNameBytes.isPlain(entry.name), let offset = UInt32(exactly: names.count),
                 let nameLength = UInt8(exactly: entry.name.count)
             else {
-                core.oddNames.wrappingAdd(1, ordering: .relaxed)
+                oddNames += 1
                 continue
             }
             names.append(contentsOf: entry.name)

@@ -44,7 +44,7 @@ package final class MaildirStore: Sendable {
     ) throws(MaildirError) {
         let marker = try StoreMarker(cluster: cluster, node: node, partitions: partitions)
         let root = try StoreRoot(path: root, marker: marker)
-        try FileSystemProbe.run(root: root.path, in: root.directory)
+        try FileSystemProbe.run(root: root.path, in: root.directory, faults: options.faults)
         core = try StoreCore(root: root, options: options)
         queue = DeliveryQueue(core: core)
         self.partitions = partitions

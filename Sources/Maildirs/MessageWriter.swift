@@ -29,6 +29,8 @@ package final class MessageWriter: @unchecked Sendable {
             /// The recipient in whose `tmp/` it is.
             var index = 0
             var failure: MaildirError?
+            /// The message was discarded while a worker spooled it.
+            var isDiscarded = false
         }
 
         let state = Mutex(State())
@@ -100,7 +102,11 @@ package final class MessageWriter: @unchecked Sendable {
     package func discard() {
         isOver = true
         buffer = BodyBuffer(capacity: 0)
-        spooled.state.withLock { $0 = Spooled.State() }
+        let spill = spooled.state.withLock { state in
+            state.isDiscarded = true
+            return state.spill.take()
+        }
+        _ = consume spill  // Removed on a worker by the last who holds it.
     }
 
     /// The rest goes to the first recipient's file, which is then synced; only then are the others copied from it, because
@@ -159,6 +165,7 @@ package final class MessageWriter: @unchecked Sendable {
             do throws(MaildirError) {
                 let spill = try start(recipient, identity, core)
                 spooled.state.withLock { state in
+                    if state.isDiscarded { return }
                     state.spill = spill
                     state.index = index
                 }

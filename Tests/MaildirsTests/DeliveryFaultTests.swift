@@ -1,0 +1,126 @@
+import Foundation
+import Mail
+import Synchronization
+import Testing
+
+@testable import Maildirs
+
+/// Delivery when the file system fails, or says that it did.
+@Suite struct DeliveryFaultTests {
+    private let body = "Subject: b\r\n\r\nHello\r\n"
+
+    /// A store whose file system begins to fail when `start` is called.
+    private final class Faulty: Sendable {
+        let folder: TestFolder
+        let store: MaildirStore
+        private let isFailing: Switch
+
+        private final class Switch: Sendable { let isOn = Atomic(false) }
+
+        init(_ fault: FaultPlan.Fault, at step: FaultPlan.Step, counter: StepCounter = StepCounter()) throws {
+            let isFailing = Switch()
+            self.isFailing = isFailing
+            folder = try TestFolder()
+            store = try folder.store(
+                faults: FaultPlan { asked, _ in
+                    counter.count(asked)
+                    return asked == step && isFailing.isOn.load(ordering: .relaxed) ? fault : nil
+                })
+        }
+
+        func start(_ isOn: Bool) { isFailing.isOn.store(isOn, ordering: .relaxed) }
+    }
+
+    @Test(
+        "A failure before the link defers, says why, and leaves nothing behind",
+        arguments: [FaultPlan.Step.create, .write, .syncFile, .link], [ENOSPC, EDQUOT, EIO, EROFS])
+    func failures(step: FaultPlan.Step, number: Int32) async throws {
+        let faulty = try Faulty(.fail(number), at: step)
+        faulty.start(true)
+        let outcome = await faulty.store.deliver(body, .numbered(1))
+        guard case .failure(let error) = outcome[0] else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(error.errorNumber == number)
+        #expect(error.isFull == [ENOSPC, EDQUOT].contains(number))
+        faulty.start(false)
+        #expect(await faulty.store.deliver(body, .numbered(1), mayBeRepeat: true) == [.success(.stored)])
+        faulty.store.shutdown()
+        #expect(faulty.folder.names(.alice, "tmp") == [])
+        #expect(faulty.folder.names(.alice, "new").count == 1)
+    }
+
+    @Test(
+        "A large message whose spilling fails is deferred for all, and leaves nothing behind",
+        arguments: [
+            FaultPlan.Step.create, .write, .syncFile, .link,
+        ])
+    func spilledFailures(step: FaultPlan.Step) async throws {
+        let faulty = try Faulty(.fail(ENOSPC), at: step)
+        let writer = faulty.store.writer(
+            identity: .numbered(1), mayBeRepeat: false, recipients: [.to(.alice), .to(.bob)])
+        faulty.start(true)
+        writer.append(String(repeating: "long\r\n", count: 50_000))
+        let flushed = await writer.flush()
+        #expect((flushed == nil) == (step == .syncFile || step == .link))
+        writer.append(body)
+        for outcome in await writer.commit() { #expect(throws: MaildirError.self) { try outcome.get() } }
+        faulty.store.shutdown()
+        for mailbox in [MailboxName.alice, .bob] {
+            #expect(faulty.folder.names(mailbox, "tmp") == [])
+            #expect(faulty.folder.names(mailbox, "new") == [])
+        }
+    }
+
+    @Test("After a failed fsync the same file is never synced again")
+    func fsyncOnce() async throws {
+        let counter = StepCounter()
+        let faulty = try Faulty(.fail(EIO), at: .syncFile, counter: counter)
+        let before = counter[.syncFile]
+        faulty.start(true)
+        _ = await faulty.store.deliver(body, .numbered(1))
+        #expect(counter[.syncFile] == before + 1)
+        #expect(faulty.folder.names(.alice, "new") == [])
+    }
+
+    @Test(
+        "NFS: a link that was made though it reports failure is success, by the link count",
+        arguments: [EEXIST, EIO, ENOENT])
+    func retransmittedLink(number: Int32) async throws {
+        let faulty = try Faulty(.failAfterDoing(number), at: .link)
+        faulty.start(true)
+        #expect(await faulty.store.deliver(body, .numbered(1)) == [.success(.stored)])
+        faulty.store.shutdown()
+        #expect(faulty.folder.names(.alice, "new").count == 1)
+        #expect(faulty.folder.names(.alice, "tmp") == [])
+    }
+
+    @Test("Without a synced directory nothing is acknowledged, and the name stays for whoever found it there")
+    func directorySync() async throws {
+        let faulty = try Faulty(.fail(EIO), at: .syncDirectory)
+        faulty.start(true)
+        let outcome = await faulty.store.deliver(body, .numbered(1))
+        #expect(throws: MaildirError.self) { try outcome[0].get() }
+        faulty.store.shutdown()
+        #expect(faulty.folder.names(.alice, "new").count == 1)
+        #expect(faulty.folder.names(.alice, "tmp") == [])
+    }
+
+    @Test("One message that fails does not fail those committed with it")
+    func neighbours() async throws {
+        let folder = try TestFolder()
+        let bad = MessageIdentity.numbered(7).text
+        let store = try folder.store(
+            threads: 1, faults: FaultPlan { step, name in step == .write && name.hasPrefix(bad) ? .fail(EIO) : nil })
+        let outcomes = await withTaskGroup(of: (Int, [Outcome]).self) { group in
+            for number in 0..<20 { group.addTask { (number, await store.deliver(body, .numbered(number))) } }
+            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+        #expect(outcomes.filter { $0.value == [.success(.stored)] }.count == 19)
+        #expect(outcomes[7] != [.success(.stored)])
+        store.shutdown()
+        #expect(folder.names(.alice, "new").count == 19)
+        #expect(folder.names(.alice, "tmp") == [])
+    }
+}

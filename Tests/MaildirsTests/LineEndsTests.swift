@@ -1,0 +1,59 @@
+import Testing
+
+@testable import Maildirs
+
+/// A message's two forms: LF on disk, CRLF on the wire.
+@Suite struct LineEndsTests {
+    private static func decoded(_ pieces: [[UInt8]]) -> (text: String, size: WireSize) {
+        var decoder = LineEndDecoder()
+        let buffer = BodyBuffer(capacity: 4)
+        for piece in pieces { piece.withUnsafeBytes { decoder.append($0, to: buffer) } }
+        decoder.finish(buffer)
+        return (String(decoding: buffer.bytes, as: UTF8.self), decoder.size)
+    }
+
+    @Test(
+        "CRLF becomes LF, wherever the pieces are cut",
+        arguments: [
+            ("Subject: x\r\n\r\nline\r\n", "Subject: x\n\nline\n"),
+            ("\r\n\r\n\r\n", "\n\n\n"),
+            ("a\rb\r\n", "a\rb\n"),
+            ("a\r\r\n", "a\r\n"),
+            ("a\r", "a\r"),
+            ("", ""),
+        ])
+    func cuts(wire: String, disk: String) {
+        let bytes = Array(wire.utf8)
+        for first in 0...bytes.count {
+            for second in first...bytes.count {
+                let pieces = [bytes[..<first], bytes[first..<second], bytes[second...]].map { Array($0) }
+                let (text, size) = Self.decoded(pieces)
+                #expect(text == disk)
+                #expect(size.diskOctets == disk.utf8.count)
+            }
+        }
+        #expect(Self.decoded(bytes.map { [$0] }).text == disk)
+    }
+
+    @Test("Both sizes of a received message are exact")
+    func sizes() {
+        let wire = "From: a\r\n\r\n" + String(repeating: "a line\r\n", count: 1000)
+        let (text, size) = Self.decoded([Array(wire.utf8)])
+        #expect(size.diskOctets == text.utf8.count)
+        #expect(size.wireOctets == wire.utf8.count)
+    }
+
+    @Test(
+        "RFC 1939 §11: octets on disk count as POP3 sends them",
+        arguments: [
+            ("", 0), ("\n", 2), ("a\n", 3), ("a", 3), ("a\r\n", 3), ("a\r\nb\n", 6), ("a\r", 4), ("\r\n\n", 4),
+        ])
+    func foreign(disk: String, octets: Int) {
+        var whole = WireSize()
+        whole.add(Array(disk.utf8))
+        #expect(whole.wireOctets == octets)
+        var piecewise = WireSize()
+        for byte in disk.utf8 { piecewise.add([byte]) }
+        #expect(piecewise.wireOctets == octets)
+    }
+}

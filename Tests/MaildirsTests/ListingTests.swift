@@ -1,0 +1,154 @@
+import Foundation
+import Mail
+import Synchronization
+import Testing
+
+@testable import Maildirs
+
+/// Listings: each message once, in one order everywhere, with exact sizes.
+@Suite struct ListingTests {
+    @Test("A mailbox that nothing was delivered to is empty, and listing does not make it")
+    func nothing() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        #expect(try await store.list().count == 0)
+        #expect(!FileManager.default.fileExists(atPath: "\(folder.root)/mail"))
+    }
+
+    @Test("By seconds as numbers, then micros, then name; names without a time come last")
+    func order() async throws {
+        let folder = try TestFolder()
+        let names = ["99.M7P1.h", "1000.M2P1.h", "1000.M10P1.a", "1000.M10P1.b", "1000.P1.h", "abc", "zeta"]
+        for (index, name) in names.shuffled().enumerated() {
+            try folder.put("x\n", in: .alice, index % 2 == 0 ? "new" : "cur", named: name)
+        }
+        let snapshot = try await folder.store().list()
+        #expect(
+            snapshot.uidls == ["99.M7P1.h", "1000.P1.h", "1000.M2P1.h", "1000.M10P1.a", "1000.M10P1.b", "abc", "zeta"])
+    }
+
+    @Test("A UIDL is the identity, or a digest of a name that cannot be one; always 1 to 70 printable characters")
+    func uidls() async throws {
+        let folder = try TestFolder()
+        for name in ["1.P1.h,S=2:2,S", "2." + String(repeating: "x", count: 90), "3 with space", "4.ü.h"] {
+            try folder.put("x\n", in: .alice, "cur", named: name)
+        }
+        let snapshot = try await folder.store().list()
+        #expect(snapshot.count == 4)
+        #expect(snapshot[0].uidl == "1.P1.h")
+        #expect(snapshot[0].fileName == Array("1.P1.h,S=2:2,S".utf8))
+        for uidl in snapshot.uidls {
+            #expect((1...70).contains(uidl.utf8.count))
+            #expect(uidl.utf8.allSatisfy { (0x21...0x7E).contains($0) })
+        }
+        #expect(Set(snapshot.uidls).count == 4)
+        #expect(snapshot.uidls.filter { $0.hasPrefix("h") && $0.count == 33 }.count == 3)
+    }
+
+    @Test(
+        "Octets are W= of the name, or else what POP3 would send",
+        arguments: [
+            ("1.h", "a\nb\n", 6), ("1.h,S=4", "a\nb\n", 6), ("1.h,W=77", "a\nb\n", 77), ("1.h,S=4,W=77:2,S", "a\n", 77),
+            ("1.h,W=x", "a", 3), ("1.h,W=99999999999999999999", "a\r\nb\r\n", 6), ("1.h:2,W=5", "", 0),
+            ("1.h,W=", "a", 3),
+            ("1.h,W=5x", "a\n", 3),
+        ])
+    func octets(name: String, text: String, octets: Int) async throws {
+        let folder = try TestFolder()
+        try folder.put(text, in: .alice, "new", named: name)
+        let store = try folder.store()
+        let snapshot = try await store.list()
+        #expect(snapshot.octets(at: 0) == octets)
+        #expect(snapshot.octets == octets)
+        #expect(try await store.text(0, of: snapshot) == text)
+    }
+
+    @Test("What cannot be a message is left out: hidden files, folders, links, FIFOs, names with control characters")
+    func oddities() async throws {
+        let folder = try TestFolder()
+        try folder.put("x\n", in: .alice, "new", named: "1.h")
+        try folder.put("x\n", in: .alice, "new", named: ".hidden")
+        try folder.put("x\n", in: .alice, "new", named: ",S=1")
+        try folder.put("x\n", in: .alice, "new", named: "2.a\nb")
+        try folder.put("x\n", in: .alice, "new/3.folder", named: "file")
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path(.alice, "new/4.link"), withDestinationPath: "/etc/passwd")
+        mkfifo(folder.path(.alice, "new/5.fifo"), 0o600)
+        let store = try folder.store()
+        #expect(try await store.list().uidls == ["1.h"])
+        #expect(store.skippedNames == 1)
+    }
+
+    @Test("A name that is no text is listed, read and deleted by its bytes")
+    func bytesThatAreNoText() async throws {
+        let folder = try TestFolder()
+        try folder.put("x\n", in: .alice, "new", named: "placeholder")
+        let odd = Array(folder.path(.alice, "new/1.").utf8CString.dropLast()) + [CChar(bitPattern: 0xFF), 0]
+        #expect(rename(folder.path(.alice, "new/placeholder"), odd) == 0)
+        let store = try folder.store()
+        let snapshot = try await store.list()
+        #expect(snapshot.count == 1)
+        #expect(try await store.text(0, of: snapshot) == "x\n")
+        #expect(try await store.delete([0], of: snapshot) == 0)
+        #expect(try await store.list().count == 0)
+    }
+
+    @Test("A message with two names, as in the middle of a move, is listed once")
+    func twoNames() async throws {
+        let folder = try TestFolder()
+        try folder.put("x\n", in: .alice, "new", named: "1.h,S=2,W=3")
+        try folder.put("x\n", in: .alice, "cur", named: "1.h,S=2,W=3:2,S")
+        try folder.put("x\n", in: .alice, "cur", named: "1.h,S=2,W=3:2,RS")
+        let snapshot = try await folder.store().list()
+        #expect(snapshot.uidls == ["1.h"])
+        #expect(snapshot[0].isInCur)
+    }
+
+    @Test("Messages that a tool flags and moves all the time are in every listing, and can be read")
+    func renames() async throws {
+        let folder = try TestFolder()
+        for number in 0..<40 { try folder.put("\(number)\n", in: .alice, "cur", named: "\(number).h,W=4:2,") }
+        let isOver = Mutex(false)
+        let base = folder.path(.alice, "")
+        async let renaming: Void = withCheckedContinuation { (waiting: CheckedContinuation<Void, Never>) in
+            DispatchQueue.global().async {
+                var round = 0
+                while !isOver.withLock({ $0 }) {
+                    round += 1
+                    let number = round % 40
+                    for (from, to) in [
+                        ("cur/\(number).h,W=4:2,", "cur/\(number).h,W=4:2,S"),
+                        ("cur/\(number).h,W=4:2,S", "cur/\(number).h,W=4:2,"),
+                    ] {
+                        rename(base + from, base + to)
+                        usleep(50)
+                    }
+                }
+                waiting.resume()
+            }
+        }
+        let store = try folder.store()
+        for _ in 0..<50 {
+            let snapshot = try await store.list()
+            #expect(snapshot.uidls == (0..<40).map { "\($0).h" })
+            let index = Int.random(in: 0..<40)
+            #expect(try await store.text(index, of: snapshot) == "\(index)\n")
+        }
+        isOver.withLock { $0 = true }
+        await renaming
+    }
+
+    @Test("A hundred thousand messages cost at most 100 bytes each")
+    func memory() async throws {
+        let folder = try TestFolder()
+        for number in 0..<2000 {
+            let identity = MessageIdentity(
+                seconds: 1_700_000_000, micros: Int32(number), process: 12345, counter: UInt64(number), random: .max,
+                origin: "frontend1")
+            try folder.put("", in: .alice, "new", named: "\(identity.text),S=12345,W=12399")
+        }
+        let snapshot = try await folder.store().list()
+        #expect(snapshot.count == 2000)
+        #expect(snapshot.bytes <= 2000 * 100 + 512)
+    }
+}

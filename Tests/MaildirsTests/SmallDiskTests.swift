@@ -1,0 +1,112 @@
+import Foundation
+import Mail
+import Synchronization
+import Testing
+
+@testable import Maildirs
+
+/// On a disk of its own: power cuts and full disks, as the kernel makes them.
+@Suite(.serialized) struct SmallDiskTests {
+    private static func mailbox(of number: Int) -> MailboxName { .named("user\(number % 40)") }
+
+    private static func label(_ mailbox: MailboxName, _ uidl: String) -> String { "\(mailbox) \(uidl)" }
+
+    /// Everything in the forty mailboxes; each message must be whole.
+    private static func everything(on disk: SmallDisk) async throws -> Set<String> {
+        let store = try TestFolder(existing: disk.path + "/store").store()
+        defer { store.shutdown() }
+        var found: Set<String> = []
+        for number in 0..<40 {
+            let snapshot = try await store.list(mailbox(of: number))
+            for index in 0..<snapshot.count {
+                found.insert(label(snapshot.mailbox, snapshot.uidl(at: index)))
+                let text = try await store.text(index, of: snapshot)
+                #expect(text?.replacingOccurrences(of: "\n", with: "\r\n").utf8.count == snapshot.octets(at: index))
+            }
+        }
+        return found
+    }
+
+    /// Delivers from many tasks, and cuts the power in the middle. What was acknowledged.
+    private static func deliverUntilPowerCut(_ disk: SmallDisk) async throws -> Set<String> {
+        let store = try TestFolder(existing: disk.path + "/store").store(threads: 8)
+        defer { store.shutdown() }
+        let tally = Tally()
+        return try await withThrowingTaskGroup(of: String?.self) { group in
+            for number in 0..<400 {
+                group.addTask {
+                    let mailbox = mailbox(of: number)
+                    let outcome = await store.deliver("\(number)\r\n", .numbered(number), to: [mailbox])
+                    guard outcome == [.success(.stored)] else { return nil }
+                    if tally.next() == 150 { try disk.cutPower() }
+                    return label(mailbox, MessageIdentity.numbered(number).text)
+                }
+            }
+            return try await group.reduce(into: []) { if let label = $1 { $0.insert(label) } }
+        }
+    }
+
+    @Test("Power cut: what was acknowledged is there afterwards, whole, also in mailboxes made just before")
+    func powerCutDuringDelivery() async throws {
+        guard let disk = try SmallDisk.make(megabytes: 48) else { return }
+        let acknowledged = try await Self.deliverUntilPowerCut(disk)
+        #expect(acknowledged.count >= 150)
+        #expect(acknowledged.count < 400)
+        try disk.unmount()
+        try disk.mount()
+        #expect(acknowledged.subtracting(try await Self.everything(on: disk)) == [])
+    }
+
+    /// Delivers three messages, deletes the first, and cuts the power.
+    private static func deleteBeforePowerCut(_ disk: SmallDisk) async throws -> Set<String> {
+        let store = try TestFolder(existing: disk.path + "/store").store()
+        defer { store.shutdown() }
+        for number in 0..<3 { _ = await store.deliver("x\r\n", .numbered(number), to: [mailbox(of: 0)]) }
+        let snapshot = try await store.list(mailbox(of: 0))
+        _ = try await store.delete([0], of: snapshot)
+        try disk.cutPower()
+        return Set(snapshot.uidls.dropFirst().map { label(snapshot.mailbox, $0) })
+    }
+
+    @Test("Power cut: what was deleted does not come back, and nothing else is lost")
+    func powerCutAfterDeletion() async throws {
+        guard let disk = try SmallDisk.make(megabytes: 16) else { return }
+        let left = try await Self.deleteBeforePowerCut(disk)
+        try disk.unmount()
+        try disk.mount()
+        #expect(try await Self.everything(on: disk) == left)
+    }
+
+    @Test("A full disk defers, loses nothing acknowledged, leaves no rest, and takes mail again after a deletion")
+    func fullDisk() async throws {
+        guard let disk = try SmallDisk.make(megabytes: 16) else { return }
+        let folder = try TestFolder(existing: disk.path + "/store")
+        let store = try folder.store()
+        defer { store.shutdown() }
+        let text = String(repeating: "fill\r\n", count: 10_000)
+        var stored: [String] = []
+        var failure: MaildirError?
+        for number in 0..<2000 where failure == nil {
+            switch await store.deliver(text, .numbered(number))[0] {
+            case .success: stored.append(MessageIdentity.numbered(number).text)
+            case .failure(let error): failure = error
+            }
+        }
+        #expect(failure?.isFull == true)
+        #expect(folder.names(.alice, "tmp") == [])
+        let snapshot = try await store.list()
+        #expect(snapshot.uidls == stored)
+        // Take the last blocks too, so that the tombstone finds no room.
+        var filler = Data(repeating: 1, count: 1 << 20)
+        for _ in 0..<12 where !filler.isEmpty {
+            try? filler.write(to: URL(fileURLWithPath: "\(disk.path)/filler-\(filler.count)"))
+            filler = filler.prefix(filler.count / 2)
+        }
+        #expect(try await store.delete(Array(0..<20), of: snapshot) == 0)
+        #expect(try await store.list().uidls == Array(stored.dropFirst(20)))
+        let next = MessageIdentity.numbered(9999)
+        #expect(await store.deliver(text, next) == [.success(.stored)])
+        // A later start on a nearly full disk works too.
+        #expect(try await folder.store().list().count == stored.count - 19)
+    }
+}
