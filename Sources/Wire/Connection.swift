@@ -87,6 +87,8 @@ package final class Connection {
     /// Closes at once; unsent output is lost.
     package func abort() {
         closing = true
+        // With half-closure on, NIOSSL takes the peer's close_notify for the end of input only, and waits on.
+        if isTLS { try? channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false) }
         requestRead()
         channel.close(promise: nil)
     }
