@@ -49,7 +49,9 @@ extension RingBuilder {
     /// that goes to a node which owned the partition before. There is one while a node is not at its target, because the
     /// targets are rounded from shares that fit exactly.
     private mutating func shiftAlongPath() -> Bool {
-        guard let path = cheapestPath() else { return false }
+        var copiesOf = [[Int]](repeating: [], count: members.count)
+        for (copy, node) in table.enumerated() { copiesOf[Int(node)].append(copy) }
+        guard let path = cheapestPath(copiesOf, costMax: table.count) else { return false }
         for step in path {
             // Two steps that meet in one partition may get into each other's way: the next path starts from here.
             guard fits(step.node, step.copy) else { break }
@@ -58,17 +60,16 @@ extension RingBuilder {
         return true
     }
 
-    private typealias Step = (copy: Int, node: Int)
+    typealias Step = (copy: Int, node: Int)
 
-    private func cheapestPath() -> [Step]? {
-        var copiesOf = [[Int]](repeating: [], count: members.count)
-        for (copy, node) in table.enumerated() { copiesOf[Int(node)].append(copy) }
+    /// - Parameter copiesOf: for each node the copies that it may pass on.
+    func cheapestPath(_ copiesOf: [[Int]], costMax: Int) -> [Step]? {
         var costs = [Int](repeating: .max, count: members.count)
         var arrivedBy = [Int](repeating: -1, count: members.count)
         var layer = members.indices.filter { loads[$0] > targets[$0] }
         for node in layer { costs[node] = 0 }
         var cost = 0
-        while !layer.isEmpty {
+        while !layer.isEmpty, cost <= costMax {
             var next: [Int] = []
             var position = 0
             while position < layer.count {

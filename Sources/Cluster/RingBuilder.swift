@@ -11,12 +11,12 @@ struct RingBuilder {
     let shares: RingShares
     /// One hash per member, from its name: what makes choices look random and be the same everywhere.
     let seeds: [UInt64]
-    private(set) var table: [Ring.NodeIndex]
-    private(set) var loads: [Int]
+    var table: [Ring.NodeIndex]
+    var loads: [Int]
     private(set) var targets: [Int] = []
     /// The owners of each partition in the epoch before, by their places in `members`; `hole` for a node that left.
-    private var former: [Ring.NodeIndex] = []
-    private var formerReplicas = 0
+    private(set) var former: [Ring.NodeIndex] = []
+    private(set) var formerReplicas = 0
 
     init(members: [RingMember], partitions: Int, replicas: Int) {
         precondition((1...Ring.membersMax).contains(members.count), "ring of \(members.count) members")
@@ -62,6 +62,7 @@ struct RingBuilder {
         targets = shares.targets(loads: loads, order: seeds)
         fillHoles()
         level()
+        bringBack()
     }
 
     /// Whether the node may take that copy: it holds no other copy of the partition, nor is its zone full.
