@@ -11,6 +11,7 @@ Exit status: 0 if all is well, 1 if not, 2 if the check itself could not be run.
 
 import argparse
 import os
+import poplib
 import queue
 import shutil
 import smtplib
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from mailcheck import messages
 from mailcheck.clients import MaildropReader, SMTPSender
@@ -80,25 +82,23 @@ class Sending:
 
     def _attempt(self, entry, by_bdat, by_tls, open_connections):
         """One attempt. Returns whether its outcome is final."""
-        whole = False
+        connection = open_connections.get(by_tls)
         try:
-            connection = open_connections.get(by_tls) or self._connect(by_tls)
-            open_connections[by_tls] = connection
-            whole = True  # an answer that never comes leaves this uncertain
-            code, text, whole = connection.deliver(entry.sender, entry.recipient, entry.content, by_bdat)
+            if not connection:
+                connection = open_connections[by_tls] = self._connect(by_tls)
+            code, text = connection.deliver(entry.sender, entry.recipient, entry.content, by_bdat)
         except (OSError, smtplib.SMTPException):
-            connection = open_connections.pop(by_tls, None)
-            if connection:
-                connection.close()
-            entry.uncertain += whole
-            return False
+            code, text = 421, b"connection lost"
         if code == 250:
             entry.accepted = True
             return True
         if code >= 500:
             entry.refused = f"{code} {text.decode(errors='replace')}"
             return True
-        entry.uncertain += whole
+        entry.uncertain += connection is not None and connection.is_open_question
+        if code == 421 and connection:
+            del open_connections[by_tls]
+            connection.close()
         return False
 
     def _connect(self, by_tls):
@@ -112,25 +112,40 @@ class Sending:
 def read_all(cluster, ledger, passwords, first_port, other_port, secure_port):
     """Reads every mailbox from the other frontend, and asks the first one whether it shows the same maildrop."""
     context = cluster.tls_context()
-    for number, (mailbox, password) in enumerate(passwords.items()):
+
+    def read(numbered):
+        number, (mailbox, password) = numbered
         security = ("plain", "stls", "pop3s")[number % 3]
         port = secure_port if security == "pop3s" else other_port
         reader = MaildropReader("127.0.0.1", port, mailbox, password, security, context)
-        witness = MaildropReader("127.0.0.1", first_port, mailbox, password, "stls", context)
-        names, sizes = reader.names(), reader.sizes()
-        if sorted(witness.names().values()) != sorted(names.values()):
-            ledger.problem(f"{mailbox}: the two POP3 frontends show different UIDLs")
-        if sorted(witness.sizes().values()) != sorted(sizes.values()):
-            ledger.problem(f"{mailbox}: the two POP3 frontends show different sizes")
-        if len(set(names.values())) != len(names):
-            ledger.problem(f"{mailbox}: a UIDL comes twice")
-        for message, name in names.items():
+        compare_maildrops(ledger, mailbox, reader, MaildropReader(
+            "127.0.0.1", first_port, mailbox, password, "stls", context))
+        sizes = reader.sizes()
+        for message, name in reader.names().items():
             ledger.found(mailbox, name, sizes[message], reader.message(message))
-        witness.quit()
-        check_deletion(cluster, ledger, mailbox, password, reader, first_port, context)
+        check_deletion(ledger, mailbox, password, reader, first_port, context)
+
+    with ThreadPoolExecutor(len(passwords)) as pool:
+        for outcome in [pool.submit(read, item) for item in enumerate(passwords.items())]:
+            try:
+                outcome.result()
+            except (OSError, poplib.error_proto) as error:
+                ledger.problem(f"reading: {error!r}")
 
 
-def check_deletion(cluster, ledger, mailbox, password, reader, first_port, context):
+def compare_maildrops(ledger, mailbox, reader, witness):
+    """Both frontends show the same messages with the same sizes."""
+    names, sizes = reader.names(), reader.sizes()
+    if witness.names() != names:
+        ledger.problem(f"{mailbox}: the two POP3 frontends show different UIDLs")
+    if witness.sizes() != sizes:
+        ledger.problem(f"{mailbox}: the two POP3 frontends show different sizes")
+    if len(set(names.values())) != len(names):
+        ledger.problem(f"{mailbox}: a UIDL comes twice")
+    witness.quit()
+
+
+def check_deletion(ledger, mailbox, password, reader, first_port, context):
     """RFC 1939 §6: what is deleted by one frontend is gone from the other after QUIT, and nothing else is."""
     names = reader.names()
     if not names:

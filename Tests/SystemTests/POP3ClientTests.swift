@@ -38,12 +38,11 @@ extension SystemTests {
             #expect(list.outputText.contains("2 \(message.output.count)\r\n"))
         }
 
-        @Test("curl logs in by each mechanism", arguments: ["PLAIN", "SCRAM-SHA-256", "+LOGIN"])
-        func mechanisms(mechanism: String) async throws {
+        @Test("curl logs in by AUTH PLAIN (RFC 5034)")
+        func authPlain() async throws {
             let reader = try await accountWithMail(1)
-            let option = mechanism == "+LOGIN" ? "AUTH=+LOGIN" : "AUTH=\(mechanism)"
             let outcome = try await Peer.curl.run([
-                "-sS", "--ssl-reqd", "--cacert", cluster.caFile, "--login-options", option, "-u",
+                "-sS", "--ssl-reqd", "--cacert", cluster.caFile, "--login-options", "AUTH=PLAIN", "-u",
                 "\(reader.address):\(reader.password)", "pop3://localhost:\(cluster.port(1111))/1",
             ])
             #expect(outcome.status == 0, "\(outcome.errors)")
@@ -59,9 +58,10 @@ extension SystemTests {
                 "fetchmailrc",
                 """
                 set idfile "\(folder.path)/ids"
+                set invisible
                 set pidfile "\(folder.path)/pid"
                 poll localhost protocol POP3 service \(cluster.port(1110)) uidl
-                  user "\(reader.address)" password "\(reader.password)" keep no rewrite invisible
+                  user "\(reader.address)" password "\(reader.password)" keep no rewrite
                   sslproto "TLS1.2+" sslcertfile "\(cluster.caFile)" sslcertck mda "\(agent)"
 
                 """)
@@ -76,8 +76,10 @@ extension SystemTests {
             #expect(try await cluster.messageCount(reader) == 3)
         }
 
-        @Test("mpop fetches by POP3S and by STLS, and deletes what it fetched", arguments: ["stls", "pop3s"])
-        func mpop(security: String) async throws {
+        @Test(
+            "mpop logs in by each mechanism, fetches by STLS and by POP3S, and deletes what it fetched",
+            arguments: ["user", "plain", "scram-sha-256"], ["stls", "pop3s"])
+        func mpop(mechanism: String, security: String) async throws {
             let reader = try await accountWithMail(3)
             let folder = try TemporaryFolder()
             defer { folder.remove() }
@@ -93,7 +95,7 @@ extension SystemTests {
                 port \(cluster.port(security == "pop3s" ? 1995 : 1110))
                 user \(reader.address)
                 password \(reader.password)
-                auth user
+                auth \(mechanism)
                 tls on
                 tls_starttls \(security == "pop3s" ? "off" : "on")
                 tls_trust_file \(cluster.caFile)

@@ -1,7 +1,7 @@
 import Testing
 
 extension SystemTests {
-    @Suite("SMTP clients of other people's", .cluster)
+    @Suite("SMTP clients of other people's", .cluster { MoreListeners.add($0) })
     struct SMTPClientTests {
         let cluster: TestCluster
 
@@ -130,5 +130,17 @@ extension SystemTests {
             #expect(outcome.status == 0, "\(outcome.errors)")
             #expect(try await cluster.messageCount(reader) == 2)
         }
+    }
+}
+
+/// The development cluster's listeners, and submission over TLS from the first byte, and LMTP for clients.
+private enum MoreListeners {
+    static func add(_ configuration: String) -> String {
+        let submission = #"      - {service: submission, address: "127.0.0.1:5587"}"#
+        let more = [
+            submission, #"      - {service: submissions, address: "127.0.0.1:4465"}"#,
+            #"      - {service: lmtp, address: "127.0.0.1:2424"}"#,
+        ]
+        return configuration.replacing(submission, with: more.joined(separator: "\n"))
     }
 }

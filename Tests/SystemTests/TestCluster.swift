@@ -80,8 +80,18 @@ final class TestCluster: Sendable {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle(forWritingAtPath: log)
         process.standardError = FileHandle(forWritingAtPath: log)
-        try process.run()
+        try withSignalsUnblocked { try process.run() }
         processes.withLock { $0[node] = process }
+    }
+
+    /// The threads of Dispatch block signals, and a child inherits that: it would never see SIGTERM.
+    private func withSignalsUnblocked(_ body: () throws -> Void) rethrows {
+        var none = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     private func waitUntilListening() async throws {
@@ -152,7 +162,7 @@ final class TestCluster: Sendable {
     /// How many messages a maildrop has, as POP3's LIST shows them at the second frontend.
     func messageCount(_ account: Account) async throws -> Int {
         let list = try await pop3(account, "")
-        return list.split(separator: "\n").count
+        return list.utf8.split(separator: UInt8(ascii: "\n")).count { $0.first != UInt8(ascii: "\r") }
     }
 
     /// A message as POP3 gives it at the second frontend.

@@ -1,6 +1,7 @@
 """smtplib and poplib, with what they lack: BDAT (RFC 3030), lines of any length, messages as bytes."""
 
 import poplib
+import re
 import smtplib
 import ssl
 
@@ -10,6 +11,9 @@ poplib._MAXLINE = 1 << 20  # poplib refuses lines over 2,048 octets
 class SMTPSender(smtplib.SMTP):
     """One SMTP connection that sends by DATA or by BDAT."""
 
+    # Whether a message has been sent whole, so that its fate is open until a reply tells it.
+    is_open_question = False
+
     def bdat(self, content, chunk_octets=50_000):
         """Sends a message in chunks. Returns the reply to the last one, or to the first that is no success."""
         offset = 0
@@ -17,25 +21,35 @@ class SMTPSender(smtplib.SMTP):
             chunk = content[offset : offset + chunk_octets]
             offset += len(chunk)
             last = offset == len(content)
+            self.is_open_question = last
             self.send(b"BDAT %d%s\r\n" % (len(chunk), b" LAST" if last else b"") + chunk)
             code, text = self.getreply()
             if last or code != 250:
                 return code, text
 
+    def whole_data(self, content):
+        self.putcmd("data")
+        code, text = self.getreply()
+        if code != 354:
+            return code, text
+        self.is_open_question = True
+        self.send(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
+        return self.getreply()
+
     def deliver(self, sender, recipient, content, by_bdat):
-        """One transaction. Returns the reply that decided, and whether the message was sent whole before it."""
+        """One transaction. Returns the reply that decided it."""
+        self.is_open_question = False
         options = [f"SIZE={len(content)}"]
         if any(byte > 0x7F for byte in content):
             options.append("BODY=8BITMIME")
-        for code, text in (self.mail(sender, options), self.rcpt(recipient)):
-            if code != 250:
-                self.rset()
-                return code, text, False
-        if by_bdat:
-            code, text = self.bdat(content)
-        else:
-            code, text = self.data(content)
-        return code, text, True
+        code, text = self.mail(sender, options)
+        if code == 250:
+            code, text = self.rcpt(recipient)
+        if code == 250:
+            return self.bdat(content) if by_bdat else self.whole_data(content)
+        if code != 421:
+            self.rset()
+        return code, text
 
 
 class MaildropReader:

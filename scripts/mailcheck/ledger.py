@@ -17,7 +17,7 @@ class Entry:
     recipient: str
     accepted: bool = False
     refused: str = ""
-    # Attempts whose outcome the sender cannot know: sent whole, but no 250 came.
+    # Attempts whose outcome the sender cannot know: sent whole, but neither 250 nor a refusal came.
     uncertain: int = 0
     copies: list = field(default_factory=list)
 
