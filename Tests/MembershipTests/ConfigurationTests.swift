@@ -1,0 +1,185 @@
+import Cluster
+import Mail
+import Membership
+import Testing
+
+@Suite("Configuration")
+struct ConfigurationTests {
+    private static let base = """
+        frontends:
+          - name: front
+            listeners:
+              - {service: smtp, address: "127.0.0.1:2525"}
+        nodes:
+          - {name: a, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2"}
+          - {name: b, lmtp: "127.0.0.1:3", pop3: "127.0.0.1:4"}
+
+        """
+
+    @Test("Everything that is wrong is told at once, with file, line, column, key and what is allowed")
+    func allAtOnce() {
+        let found = problems(
+            """
+            cluster:
+              partitons: 4096
+              replicas: many
+            smtp:
+              idleTimeout: 5 minutes
+            \(Self.base)
+            """)
+        #expect(
+            found.map(\.description) == [
+                #"test.yaml:2:3: cluster: unknown key "partitons": did you mean "partitions"?"#,
+                #"test.yaml:3:13: cluster.replicas: "many" is not allowed here: expected a whole number from 1 to 16"#,
+                #"test.yaml:5:16: smtp.idleTimeout: "5 minutes" is not allowed here: "#
+                    + "expected a time such as 500ms, 30s, 5m, 36h or 7d, from 1ms to 1d",
+            ])
+    }
+
+    @Test("A key that resembles none is answered with those that there are")
+    func unknownKey() {
+        let found = problems(Self.base + "cluster: {colour: red}\n")
+        #expect(found.count == 1)
+        #expect(found[0].message.contains("known here are name, partitions, replicas, durableCopies, epochs"))
+    }
+
+    @Test("Choices are listed", arguments: ["trust: {mode: tls}", "telemetry: {logLevel: loud}"])
+    func choices(line: String) {
+        let found = problems(Self.base + line + "\n")
+        #expect(found.count == 1)
+        #expect(found.allSatisfy { $0.message.contains("expected one of: ") })
+    }
+
+    @Test("A key that must be there is missed, at the place where it belongs")
+    func missing() {
+        let found = problems("nodes:\n  - {name: a, lmtp: \"127.0.0.1:1\"}\n")
+        #expect(found.map(\.description) == [#"test.yaml:2:5: nodes[0]: the key "pop3" is missing"#])
+    }
+
+    @Test("What is no YAML, or says a key twice, is an error with its line")
+    func broken() {
+        #expect(problems("cluster: {name: [").first.map { $0.line > 0 } == true)
+        #expect(
+            problems(Self.base + "cluster: {name: a}\ncluster: {name: b}\n").first?.message.contains("more than once")
+                == true)
+        #expect(problems("- a\n- b\n").first?.message.contains("expected a mapping") == true)
+        #expect(!problems("").isEmpty)
+    }
+
+    @Test("A file that is not there is an error, not a crash")
+    func noFile() {
+        #expect {
+            try ClusterConfiguration.load(path: "/nonexistent/hauberk.yaml", environment: [:])
+        } throws: { "\($0)".hasPrefix("/nonexistent/hauberk.yaml: cannot be read: ") }
+    }
+
+    @Test(
+        "Rules between keys",
+        arguments: [
+            ("cluster: {replicas: 3}", "cluster.replicas"),
+            ("cluster: {durableCopies: 2}", "cluster.durableCopies"),
+            ("cluster: {replicas: 2, durableCopies: 2, epochs: [a, +b]}", "cluster.epochs[0]"),
+            ("cluster: {epochs: [a b c]}", "cluster.epochs"),
+            ("cluster: {epochs: [a, c, +b]}", "cluster.epochs[1]"),
+            ("storage: {tombstoneGrace: 36h, tmpAge: 36h}", "storage.tombstoneGrace"),
+            ("delivery: {reconnectDelay: 1m}", "delivery.reconnectDelayMax"),
+            ("authentication: {throttle: {delay: 1m}}", "authentication.throttle.delayMax"),
+            ("delivery: {connectTimeout: 1m}", "delivery.connectTimeout"),
+            ("delivery: {inFlightPerConnectionMax: 65}", "delivery.inFlightPerConnectionMax"),
+        ])
+    func rules(line: String, path: String) {
+        let found = problems(Self.base + line + "\n")
+        #expect(found.map(\.path) == [path])
+        #expect(found.allSatisfy { $0.line >= 8 || path == "delivery.reconnectDelayMax" })
+    }
+
+    @Test("Two processes with one name, two users of one address, two nodes with one store are refused")
+    func duplicates() {
+        let found = problems(
+            """
+            frontends:
+              - {name: a, listeners: [{service: smtp, address: "127.0.0.1:1"}]}
+            nodes:
+              - {name: a, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2", data: store}
+              - {name: b, lmtp: "127.0.0.1:3", pop3: "127.0.0.1:4", data: /srv/hauberk/store}
+            """)
+        #expect(found.map(\.path).sorted() == ["nodes[0].lmtp", "nodes[0].name", "nodes[1].data"])
+    }
+
+    @Test("Design §9: a hop without TLS is refused unless its address is this machine's own")
+    func plainHops() {
+        let node = #"nodes: [{name: a, lmtp: "10.0.0.1:1", pop3: "unix:/run/pop3", trusted: true}]"#
+        #expect(problems(node).map(\.path) == ["nodes[0].lmtp"])
+        #expect(problems("trust: {mode: local}\n" + Self.base).isEmpty)
+        #expect(
+            problems("trust: {mode: local}\nnodes: [{name: a, lmtp: \"10.0.0.1:1\", pop3: \"[::1]:2\"}]").map(\.path)
+                == ["nodes[0].lmtp"])
+        #expect(problems(#"nodes: [{name: a, lmtp: "10.0.0.1:1", pop3: "10.0.0.1:2"}]"#).isEmpty)
+    }
+
+    @Test(
+        "Listeners: TLS as the service asks for it, and with a certificate",
+        arguments: [
+            ("smtp", "implicit", true, false), ("submissions", "starttls", true, false), ("pop3s", "none", true, false),
+            ("pop3s", nil, false, false), ("smtp", "starttls", false, false), ("smtp", nil, false, true),
+            ("pop3s", nil, true, true), ("submission", "none", true, true),
+        ] as [(String, String?, Bool, Bool)])
+    func listenerTLS(service: String, tls: String?, hasCertificate: Bool, isRight: Bool) {
+        let mode = tls.map { ", tls: \($0)" } ?? ""
+        let found = problems(
+            """
+            frontends:
+              - name: front
+                \(hasCertificate ? "tls: {certificate: c.pem, key: k.pem}" : "")
+                listeners: [{service: \(service), address: "127.0.0.1:9"\(mode)}]
+            nodes: [{name: a, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2"}]
+            """)
+        #expect(found.isEmpty == isRight, "\(found)")
+    }
+
+    @Test("Paths are relative to HAUBERK_HOME, which may stand in any value, and NAME in those of a process")
+    func paths() throws {
+        let configuration = try ClusterConfiguration.parse(
+            """
+            trust: {certificate: "${HAUBERK_HOME}/x/${NAME}.pem", key: "/keys/${NAME}"}
+            nodes:
+              - {name: a, lmtp: "unix:${HAUBERK_HOME}/a.lmtp", pop3: "unix:${HAUBERK_HOME}/a.pop3"}
+              - {name: b, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2", data: "/mnt/${NAME}"}
+            """, file: "test.yaml", environment: ["HAUBERK_HOME": "/home/mail"])
+        #expect(configuration.nodes[0].lmtp == .unix(path: "/home/mail/a.lmtp"))
+        #expect(configuration.nodes.map(\.data) == ["/home/mail/nodes/a", "/mnt/b"])
+        #expect(configuration.directory.path == "/home/mail/directory.sqlite")
+        #expect(
+            configuration.hopIdentity(of: "a")
+                == HopIdentity(ca: "/home/mail/certs/ca.pem", certificate: "/home/mail/x/a.pem", key: "/keys/a"))
+        let bare = try ClusterConfiguration.parse(Self.base, file: "test.yaml")
+        #expect(bare.home.hasPrefix("/") && bare.home.hasSuffix("/.hauberk"))
+    }
+
+    @Test("An edit of the nodes without a line in the ring's history is answered with that line")
+    func historyLine() throws {
+        let found = problems(Self.base + "cluster: {epochs: [a c]}\n")
+        #expect(found.count == 1)
+        #expect(found[0].message.contains(#"add the line "+b -c""#))
+        let moved = try ClusterConfiguration.parse(
+            Self.base + "cluster: {epochs: [a c, +b -c]}\n", file: "test.yaml")
+        let map = ClusterMap(moved)
+        #expect(map.epoch == 2)
+        #expect(map.nodes.map(\.name) == ["a", "b"])
+        #expect(map.node(named: "b")?.lmtp == .tcp(host: "127.0.0.1", port: 3))
+        let alice = try #require(MailboxName("alice@example.test"))
+        #expect(map.owners(of: alice).count == 1)
+    }
+
+    @Test("Every line of a file may be broken without a crash")
+    func mutilated() {
+        let lines = Self.base.split(separator: "\n", omittingEmptySubsequences: false)
+        for index in lines.indices {
+            for replacement in ["", "  - ", "name: [", "? : {", "&a *a", "!!int x: y", "\u{0}", "  \t- x"] {
+                var changed = lines.map(String.init)
+                changed[index] = replacement
+                _ = problems(changed.joined(separator: "\n"))
+            }
+        }
+    }
+}
