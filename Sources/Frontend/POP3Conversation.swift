@@ -13,6 +13,8 @@ final class POP3Conversation: Conversation {
     private var session: POP3ServerSession
     private var log: Logger
     private var waiting = Waiting.no
+    /// Whose SCRAM proof the session is checking.
+    private var proving: String?
 
     private enum Waiting {
         case no
@@ -72,6 +74,11 @@ final class POP3Conversation: Conversation {
             if step.consumed > 0 { connection.madeProgress() }
             goesOn = carryOut(step.action, connection)
         }
+        if let user = proving, !session.isAuthenticating {
+            proving = nil
+            log.info("login refused", metadata: ["user": "\(user)"])
+            frontend.login.failed(user, from: connection.peer.address)
+        }
         connection.write(session.takeOutput())
         connection.flush()
         connection.wantsBytes = waiting != .answer && connection.isWritable
@@ -120,6 +127,7 @@ final class POP3Conversation: Conversation {
         } then: { [self] answer in
             waiting = .no
             if case .rejected = answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
+            if case .credentials = answer { proving = request.user }
             session.authenticationAnswered(answer)
             run(connection)
         }
@@ -127,6 +135,8 @@ final class POP3Conversation: Conversation {
 
     private func open(_ request: POP3OpenRequest, _ connection: Connection) {
         waiting = .answer
+        if let user = proving { frontend.login.succeeded(user) }
+        proving = nil
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
         guard let target = frontend.preferredNode(for: request.mailbox).map(frontend.pop3Target) else {
             return failed(.unreachable("no owner"), connection)

@@ -17,6 +17,8 @@ final class SMTPConversation: Conversation {
     /// Nothing more is to be said: answers that still come are for nobody.
     private var ended = false
     private var greeted = false
+    /// Whose SCRAM proof the session is checking.
+    private var proving: String?
     private var recipients: RecipientRoutes
     private var message: MessageDelivery?
 
@@ -121,6 +123,7 @@ final class SMTPConversation: Conversation {
             connection.consume(step.consumed)
             if step.consumed > 0 { connection.madeProgress() }
         }
+        proofEnded(connection)
         guard !ended else { return }
         connection.write(session.takeOutput())
         connection.flush()
@@ -176,8 +179,21 @@ final class SMTPConversation: Conversation {
             guard !ended else { return }
             waiting = .no
             if case .rejected = answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
+            if case .credentials = answer { proving = request.user }
             session.authenticationAnswered(answer)
             run(connection)
+        }
+    }
+
+    /// The directory gave SCRAM credentials; only the session knows what came of them.
+    private func proofEnded(_ connection: Connection) {
+        guard let user = proving, !session.isAuthenticating else { return }
+        proving = nil
+        if session.user == nil {
+            log.info("login refused", metadata: ["user": "\(user)"])
+            frontend.login.failed(user, from: connection.peer.address)
+        } else {
+            frontend.login.succeeded(user)
         }
     }
 

@@ -107,6 +107,12 @@ package struct POP3ServerSession: Sendable {
     /// The reply bytes to write now; they leave the session.
     package mutating func takeOutput() -> [UInt8] { output.take() }
 
+    /// Whether an AUTH exchange is under way.
+    package var isAuthenticating: Bool {
+        if case .sasl = phase { return true }
+        return awaited == .password || awaited == .scram
+    }
+
     /// Whether the client has logged in, or on a node: whether a maildrop is open. Longer idle times apply then.
     package var isInTransaction: Bool {
         switch phase {

@@ -118,6 +118,9 @@ package struct SMTPServerSession: ~Copyable, Sendable {
 
     package var hasOutput: Bool { !replies.output.isEmpty }
 
+    /// Whether an AUTH exchange is under way.
+    package var isAuthenticating: Bool { phase == .saslResponse || phase == .awaitingAuthentication }
+
     /// Whether a transaction is under way or awaits its outcome.
     package var isBusy: Bool { envelope != nil || phase == .chunk || !replies.isSettled }
 
