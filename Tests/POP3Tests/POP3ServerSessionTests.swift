@@ -130,6 +130,18 @@ import Testing
         #expect(frontend.session.isInTransaction)
     }
 
+    @Test("an exchange is under way from AUTH to its end, however it ends")
+    func authenticating() {
+        var server = POP3TestServer(.frontend)
+        #expect(!server.session.isAuthenticating)
+        for ending in ["*", "!", "AGEAYg=="] {
+            _ = server.send("AUTH PLAIN\r\n")
+            #expect(server.session.isAuthenticating)
+            #expect(server.send("\(ending)\r\n").hasPrefix("-ERR"))
+            #expect(!server.session.isAuthenticating)
+        }
+    }
+
     @Test("RFC 5034 §4: a right SCRAM proof opens the mailbox of its user, and one that belongs to nobody opens none")
     func scram() throws {
         let alice = try alice()
