@@ -5,7 +5,7 @@ import Synchronization
 /// costs those who log in, and not the look-ups of mail.
 ///
 /// A thread lives as long as work waits; a key derivation costs a thousand times what a thread does.
-final class PasswordPool: Sendable {
+package final class PasswordPool: Sendable {
     private struct State {
         var running = 0
         var waiting: [@Sendable () -> Void] = []
@@ -16,13 +16,13 @@ final class PasswordPool: Sendable {
     private let queueMax: Int
     private let state = Mutex(State())
 
-    init(threads: Int, queueMax: Int) {
+    package init(threads: Int, queueMax: Int) {
         self.threads = max(1, threads)
         self.queueMax = max(0, queueMax)
     }
 
     /// Runs `work` on one of the threads. Throws at once if too many wait already.
-    func run<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async throws(DirectoryError) -> Value {
+    package func run<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async throws(DirectoryError) -> Value {
         let value = await withCheckedContinuation { (continuation: CheckedContinuation<Value?, Never>) in
             let isTaken = submit { continuation.resume(returning: work()) }
             if !isTaken { continuation.resume(returning: nil) }

@@ -1,7 +1,7 @@
 /// A table with a bound: when it is full, the entry that was longest untouched makes room.
 ///
 /// The entries stand in one array and are linked by their indices, most recently used first.
-struct RecentEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+package struct RecentEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private struct Node: Sendable {
         var key: Key
         var value: Value
@@ -17,20 +17,20 @@ struct RecentEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private var newest = none
     private var oldest = none
 
-    init(entriesMax: Int) {
+    package init(entriesMax: Int) {
         self.entriesMax = max(0, entriesMax)
     }
 
-    var count: Int { nodes.count }
+    package var count: Int { nodes.count }
 
     /// Looks a value up, and makes it the most recently used.
-    mutating func value(for key: Key) -> Value? {
+    package mutating func value(for key: Key) -> Value? {
         guard let index = indices[key] else { return nil }
         touch(index)
         return nodes[index].value
     }
 
-    mutating func insert(_ value: Value, for key: Key) {
+    package mutating func insert(_ value: Value, for key: Key) {
         guard entriesMax > 0 else { return }
         if let index = indices[key] {
             nodes[index].value = value
@@ -50,7 +50,7 @@ struct RecentEntries<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         }
     }
 
-    mutating func removeAll() {
+    package mutating func removeAll() {
         self = RecentEntries(entriesMax: entriesMax)
     }
 
