@@ -21,10 +21,22 @@ package struct RingPicture {
         loads = ring.loads()
         fair = ring.fairShares()
         let members = ring.members
-        order = members.indices.sorted {
-            (members[$0].zone ?? "\u{10FFFF}", members[$0].name) < (members[$1].zone ?? "\u{10FFFF}", members[$1].name)
-        }
+        let keys = members.map { (zone: $0.zone ?? "\u{10FFFF}", name: Self.naturalKey($0.name)) }
+        order = members.indices.sorted { keys[$0] < keys[$1] }
         layout = Layout(nodes: members.count, replicas: ring.replicas)
+    }
+
+    /// Numbers padded with zeros, so that store-2 stands before store-10.
+    private static func naturalKey(_ name: String) -> String {
+        var key = ""
+        var rest = name[...]
+        while let first = rest.first {
+            let isNumber = first.isASCII && first.isNumber
+            let run = rest.prefix { ($0.isASCII && $0.isNumber) == isNumber }
+            rest = rest.dropFirst(run.count)
+            key += isNumber ? String(repeating: "0", count: max(0, 20 - run.count)) + run : run
+        }
+        return key
     }
 
     private func document() -> String {

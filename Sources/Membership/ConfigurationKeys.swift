@@ -27,6 +27,6 @@ package enum ConfigurationKeys {
     }
 
     private static func defaultCell(_ text: String) -> String {
-        text == "required" || text == "none" ? text : "`\(text)`"
+        text == "required" || text == "none" || text.hasPrefix("`") ? text : "`\(text)`"
     }
 }

@@ -46,6 +46,10 @@ struct ConfigurationReader {
             return nil
         }
         let text = variables.reduce(scalar.string) { $0.replacing("${\($1.key)}", with: $1.value) }
+        if let variable = Self.unknownVariable(text) {
+            problem("there is no \(variable): known are ${HAUBERK_HOME} and, in paths of a process, ${NAME}", node)
+            return nil
+        }
         if let value = kind.parse(text) { return value }
         problem("\"\(scalar.string.prefix(80))\" is not allowed here: expected \(kind.allowed)", node)
         return nil
@@ -86,6 +90,14 @@ struct ConfigurationReader {
             return "unknown key \"\(name)\": did you mean \"\(near)\"?"
         }
         return "unknown key \"\(name)\": known here are \(listed(known))"
+    }
+
+    /// The first `${…}` in the text that nothing will replace.
+    private static func unknownVariable(_ text: String) -> String? {
+        let rest = text.replacing("${NAME}", with: "")
+        guard let start = rest.firstRange(of: "${")?.lowerBound else { return nil }
+        let end = rest[start...].firstIndex(of: "}").map(rest.index(after:)) ?? rest.endIndex
+        return String(rest[start..<end])
     }
 
     private static func listed(_ names: [String]) -> String { names.joined(separator: ", ") }

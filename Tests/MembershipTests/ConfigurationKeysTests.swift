@@ -1,3 +1,4 @@
+import Foundation
 import Membership
 import Testing
 
@@ -40,6 +41,16 @@ struct ConfigurationKeysTests {
         for line in lines {
             #expect(line.split(separator: "|", omittingEmptySubsequences: false).count == 6, "\(line)")
         }
+    }
+
+    @Test("README shows the table of keys as it is")
+    func readme() throws {
+        let root = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+        let readme = try String(contentsOfFile: "\(root)/README.md", encoding: .utf8)
+        let parts = readme.components(separatedBy: "<!-- configuration keys: begin -->\n")
+        let table = parts.last?.components(separatedBy: "<!-- configuration keys: end -->").first
+        #expect(parts.count == 2)
+        #expect(table == ConfigurationKeys.markdownTable())
     }
 
     /// What keys without a default are given.

@@ -156,6 +156,13 @@ struct ConfigurationTests {
         #expect(bare.home.hasPrefix("/") && bare.home.hasSuffix("/.hauberk"))
     }
 
+    @Test("A variable that does not exist is an error, not a folder of that name")
+    func unknownVariable() {
+        let found = problems(Self.base + "directory: {path: \"${HOME}/directory.sqlite\"}\n")
+        #expect(found.map(\.path) == ["directory.path"])
+        #expect(found.allSatisfy { $0.message.contains("there is no ${HOME}") })
+    }
+
     @Test("An edit of the nodes without a line in the ring's history is answered with that line")
     func historyLine() throws {
         let found = problems(Self.base + "cluster: {epochs: [a c]}\n")
