@@ -6,5 +6,5 @@ struct Hauberk: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hauberk",
         abstract: "A mail cluster: SMTP and POP3 frontends over Maildir storage nodes.",
-        subcommands: [Serve.self])
+        subcommands: [Serve.self, LoadCommand.self])
 }

@@ -1,0 +1,142 @@
+import Mail
+import NIOCore
+import SMTP
+import Wire
+
+/// Drives one `SMTPClientSession` over one connection.
+final class SMTPLoadConnection: Conversation {
+    private let slot: SMTPLoadSlot
+    private let load: SMTPLoad
+    private var session: SMTPClientSession
+    private var connection: Connection?
+    private var items: [SMTPTransactionID: SMTPLoadItem] = [:]
+    private var wasReady = false
+    private var refusal: Reason?
+
+    init(slot: SMTPLoadSlot, load: SMTPLoad) {
+        self.slot = slot
+        self.load = load
+        session = SMTPClientSession(settings: load.settings, isTLS: load.target.tls != nil)
+    }
+
+    var isReady: Bool { session.isReady }
+
+    func submit(_ item: SMTPLoadItem) {
+        guard let transaction = transaction(item) else {
+            return slot.ended(item, item.addresses.map { _ in .replied(553) })
+        }
+        items[item.id] = item
+        session.submit(transaction)
+        carryOutEvents()
+    }
+
+    func quit() {
+        session.quit()
+        carryOutEvents()
+    }
+
+    private func transaction(_ item: SMTPLoadItem) -> SMTPClientTransaction? {
+        var recipients: [SMTPRecipient] = []
+        for text in item.addresses {
+            guard let address = EmailAddress(text) else { return nil }
+            let mailbox = load.namesMailboxes ? MailboxName(local: address.local, domain: address.domain) : nil
+            recipients.append(SMTPRecipient(address: address, mailbox: mailbox))
+        }
+        return SMTPClientTransaction(
+            id: item.id, sender: load.sender, recipients: recipients, byteCount: item.message.count,
+            name: load.namesMailboxes ? MessageIdentity("\(item.token).load") : nil)
+    }
+
+    // MARK: Conversation
+
+    func opened(_ connection: Connection) {
+        self.connection = connection
+        connection.setTimes(ConnectionTimes(idle: load.target.timeout, total: .zero))
+    }
+
+    func received(_ connection: Connection) {
+        connection.madeProgress()
+        connection.consume(connection.unread.withUnsafeReadableBytes { session.receive($0) })
+        if connection.inputEnded { session.connectionLost() }
+        carryOutEvents()
+    }
+
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        // A run with a low rate leaves connections quiet for long.
+        if session.isReady, session.load == 0 { return }
+        connection.abort()
+    }
+
+    func writable(_ connection: Connection) {}
+    func draining(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+
+    func closed(_ reason: ConnectionEnd) {
+        session.connectionLost()
+        carryOutEvents()
+        connection = nil
+        slot.closed(self, trouble: wasReady ? nil : trouble(reason), forGood: (refusal?.code ?? 0) >= 500)
+    }
+
+    private func trouble(_ reason: ConnectionEnd) -> String {
+        if case .failed(let text) = reason { return text }
+        return refusal?.description ?? "the server closed the connection"
+    }
+
+    // MARK: the session's wishes
+
+    private func carryOutEvents() {
+        var events = session.takeEvents()
+        while !events.isEmpty {
+            for event in events { carryOut(event) }
+            events = session.takeEvents()
+        }
+        guard session.hasOutput else { return }
+        connection?.write(session.takeOutput())
+        connection?.flush()
+    }
+
+    private func carryOut(_ event: SMTPClientSession.Event) {
+        switch event {
+        case .ready:
+            wasReady = true
+            slot.ready(self)
+        case .bodyWanted(let id, let form):
+            if let item = items[id] { sendBody(item.message, form) }
+            session.bodySent(id)
+        case .verdicts(let id, let verdicts):
+            if let item = items.removeValue(forKey: id) { slot.ended(item, verdicts.map(\.outcome)) }
+        case .interrupted(let id, let bodySent):
+            if let item = items.removeValue(forKey: id) { slot.interrupted(item, bodySent: bodySent) }
+        case .closed(let reason):
+            refusal = reason
+            connection?.close()
+        case .startTLS, .startedStreaming:
+            preconditionFailure("nobody asked for \(event)")
+        }
+    }
+
+    private func sendBody(_ message: [UInt8], _ form: SMTPClientSession.BodyForm) {
+        var output = session.takeOutput()
+        switch form {
+        case .raw:
+            output.append(contentsOf: message)
+        case .dotStuffed:
+            var stuffer = DotStuffer()
+            output.reserveCapacity(message.count + message.count / 32 + 16)
+            message.withUnsafeBytes { stuffer.encode($0, into: &output) }
+            stuffer.finish(into: &output)
+        }
+        connection?.write(output)
+        connection?.flush()
+    }
+}
+
+extension Verdict {
+    fileprivate var outcome: Ledger.Outcome {
+        switch self {
+        case .accepted: .replied(250)
+        case .deferred(let reason), .refused(let reason): .replied(reason.code)
+        }
+    }
+}

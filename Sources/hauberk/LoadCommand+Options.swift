@@ -1,0 +1,88 @@
+import ArgumentParser
+import Foundation
+import Load
+import Mail
+import Wire
+
+/// Which server, with TLS or without.
+struct LoadTargetOptions: ParsableArguments {
+    @Option(help: "The server: host:port, or unix:/path.")
+    var target: String
+
+    @Flag(help: "Begin with TLS. The server's certificate is not verified.")
+    var tls = false
+
+    @Option(help: "How long connecting, and any answer, may take, in seconds.")
+    var timeout: Double = 60
+
+    func load() throws -> LoadTarget {
+        guard let endpoint = Endpoint(target) else {
+            throw ValidationError("--target \(target): not host:port nor unix:/path")
+        }
+        let tls = try self.tls ? ClientTLS(unverified: ()) : nil
+        return LoadTarget(endpoint: endpoint, tls: tls, timeout: .seconds(max(0.001, min(timeout, 86_400))))
+    }
+}
+
+/// How much, how fast, how many at once.
+struct LoadAmountOptions: ParsableArguments {
+    @Option(help: "Connections at once.")
+    var connections = 1
+
+    @Option(help: "Messages or sessions a second (open loop: latency counts from the time each was due).")
+    var rate: Double?
+
+    @Option(help: "Seconds after which no more is begun.")
+    var duration: Double?
+
+    @Option(help: "Threads of the generator.")
+    var threads = 1
+
+    func validate() throws {
+        guard (1...100_000).contains(connections) else { throw ValidationError("--connections: 1 to 100000") }
+        guard (1...1024).contains(threads) else { throw ValidationError("--threads: 1 to 1024") }
+        guard rate.map({ $0 >= 0.001 && $0 <= 1e9 }) ?? true else { throw ValidationError("--rate: 0.001 or more") }
+        guard duration.map({ $0 > 0 && $0 <= 1e7 }) ?? true else { throw ValidationError("--duration: more than 0") }
+    }
+
+    /// - Parameter count: nil for one that follows from the duration, or else from `standard`.
+    func load(count: Int?, standard: Int) throws -> LoadAmount {
+        guard count.map({ $0 > 0 }) ?? true else { throw ValidationError("a count must be 1 or more") }
+        return LoadAmount(
+            connections: connections, count: count ?? (duration == nil ? standard : nil),
+            duration: duration.map { .seconds($0) }, rate: rate, threads: threads)
+    }
+}
+
+/// What the outcome looks like.
+struct LoadOutputOptions: ParsableArguments {
+    @Flag(help: "Print the summary as JSON.")
+    var json = false
+
+    @Flag(help: "Show no progress.")
+    var quiet = false
+}
+
+/// Whose maildrops are read.
+struct LoadUsersOptions: ParsableArguments {
+    @Option(help: "Names to log in with; %d becomes 0 to --mailboxes less 1.")
+    var users = "user%d@example.test"
+
+    @Option(help: "How many names the pattern makes.")
+    var mailboxes = 100
+
+    @Option(help: "Their password; %d as in --users.")
+    var password: String?
+
+    @Option(help: "A file whose first line is the password.")
+    var passwordFile: String?
+
+    var names: NamePattern { NamePattern(users, count: mailboxes) }
+
+    func passwords() throws -> NamePattern {
+        if let password { return NamePattern(password, count: mailboxes) }
+        guard let passwordFile else { throw ValidationError("--password or --password-file is needed") }
+        let text = try String(contentsOfFile: passwordFile, encoding: .utf8)
+        return NamePattern(String(text.prefix { !$0.isNewline }), count: mailboxes)
+    }
+}
