@@ -58,8 +58,8 @@ struct ReplyParser: Sendable {
                 return scanned >= Self.lineBytesMax ? .garbage("reply line too long") : .needBytes
             }
             scanned = 0
-            let line = at..<(lf - 1)
             guard lf - at >= 4, bytes[lf - 1] == ASCII.cr else { return .garbage("reply line is malformed") }
+            let line = at..<(lf - 1)
             at = lf + 1
             guard let isLast = take(bytes.slice(line)) else { return .garbage("reply line is malformed") }
             if text.count > Self.replyBytesMax { return .garbage("reply is too long") }

@@ -14,7 +14,8 @@ enum SMTPVerb: CaseIterable {
             packed = packed << 8 | UInt64(ASCII.upper(line[at]))
             at += 1
         }
-        let verb = at <= 8 ? Self(packed: packed) : nil
+        // A NUL in front would leave no trace in the number.
+        let verb = at <= 8 && line.first != ASCII.nul ? Self(packed: packed) : nil
         while at < line.count, line[at] == ASCII.space { at += 1 }
         return (verb, at)
     }

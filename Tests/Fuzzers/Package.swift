@@ -27,8 +27,9 @@ let package = Package(
         module("POP3", ["Mail", "SASL"]),
         module("Wire"),
         .executableTarget(
-            name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Wire"], path: ".", exclude: ["Modules"],
-            sources: ["main.swift", "SMTP", "POP3", "ProxyProtocol"], swiftSettings: settings,
+            name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Wire"], path: ".",
+            exclude: ["Modules", "Dictionaries"],
+            sources: ["main.swift", "SMTP", "POP3", "SASL", "ProxyProtocol"], swiftSettings: settings,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),
     ],
     swiftLanguageModes: [.v6]

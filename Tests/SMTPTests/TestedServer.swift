@@ -1,0 +1,83 @@
+import Mail
+import SASL
+import SMTP
+
+/// A server session that says yes to all but `nobody`, and keeps what it said.
+final class TestedServer {
+    private var session: SMTPServerSession
+    private var unread: [UInt8] = []
+    private var recipientCount = 0
+    private var written: [UInt8] = []
+    private(set) var messages: [[UInt8]] = []
+    private(set) var envelopes: [SMTPEnvelope] = []
+    private(set) var isClosed = false
+    private(set) var proceedCount = 0
+    var output = ""
+    /// Whether output is taken before each message is begun.
+    var flushesEagerly = true
+    /// What comes while the driver is at work at DATA.
+    var meanwhile = ""
+
+    init(_ service: SMTPService, limits: SMTPLimits = SMTPLimits()) {
+        let settings = SMTPServerSettings(
+            hostname: "mx.example.test", service: service, limits: limits, offersStartTLS: true,
+            mechanisms: [.plain, .login], requiresTLSForAuthentication: false, requiresAuthentication: false)
+        session = SMTPServerSession(
+            settings: settings, peer: SMTPPeer(address: "192.0.2.1"), nonce: "fyko+d2lbbFgONRv9qkxdawL")
+        session.opened()
+        _ = session.takeOutput()
+    }
+
+    var unreadCount: Int { unread.count }
+
+    func receive(_ text: String) { receive(bytes: text.bytes) }
+
+    func receive(bytes: [UInt8]) {
+        unread += bytes
+        while !isClosed {
+            let step = unread.withUnsafeBytes { session.receive($0) }
+            let taken = Array(unread.prefix(step.consumed))
+            unread.removeFirst(step.consumed)
+            if step.action == .needBytes || step.action == .waitForStorage { break }
+            perform(step.action, taken)
+        }
+        output += session.takeOutput().text
+    }
+
+    private func perform(_ action: SMTPServerSession.Action, _ taken: [UInt8]) {
+        switch action {
+        case .needBytes, .waitForStorage: break
+        case .proceed:
+            proceedCount += 1
+            output += session.takeOutput().text
+        case .authenticate(let request): session.authenticationAnswered(answer(request))
+        case .resolveRecipient(let query):
+            let isKnown = query.address.local != "nobody"
+            session.recipientResolved(isKnown ? .accepted : .refused(Reason(550, "5.1.1", "no such user")))
+        case .startMessage(let envelope):
+            envelopes.append(envelope)
+            written = []
+            recipientCount = session.settings.service.isLMTP ? envelope.recipients.count : 1
+            if flushesEagerly { output += session.takeOutput().text }
+            unread += meanwhile.bytes
+            meanwhile = ""
+            session.messageStarted(.accepted)
+        case .body(let range): written += taken[range]
+        case .endMessage(let id, _):
+            messages.append(written)
+            session.messageStored(id, Array(repeating: .accepted, count: recipientCount))
+        case .abandonMessage: written = []
+        case .startTLS:
+            output += session.takeOutput().text
+            session.tlsStarted(SMTPTLS(version: "TLSv1.3"))
+        case .close: isClosed = true
+        }
+    }
+
+    private func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {
+        guard let mailbox = MailboxName("a@example.test"), let address = EmailAddress("a@example.test") else {
+            return .rejected
+        }
+        return .user(AuthenticatedUser(address: address, mailbox: mailbox))
+    }
+}
