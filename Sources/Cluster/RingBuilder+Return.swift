@@ -3,13 +3,15 @@ extension RingBuilder {
     /// Gives a node that lost a partition it owned before that partition back, if what it holds instead can be passed on
     /// among copies that are moving anyway. Each success is one copy less to carry.
     mutating func bringBack() {
+        // Each attempt looks at the whole table, so a great one gets fewer: a change takes a second or so at most.
+        var attempts = 50_000_000 / table.count
         for _ in 0..<3 {
             let needless = movedCount() - unavoidableCount()
-            guard needless > 0, bringBackOnce(atMost: needless) else { return }
+            guard needless > 0, bringBackOnce(atMost: needless, &attempts) else { return }
         }
     }
 
-    private mutating func bringBackOnce(atMost limit: Int) -> Bool {
+    private mutating func bringBackOnce(atMost limit: Int, _ attempts: inout Int) -> Bool {
         var successes = 0
         for partition in 0..<partitions where successes < limit {
             let first = partition * replicas
@@ -18,7 +20,8 @@ extension RingBuilder {
                 guard former[place] != Self.hole, !table[first..<first + replicas].contains(former[place]) else {
                     continue
                 }
-                for copy in first..<first + replicas where isMoved(copy) && fits(node, copy) {
+                for copy in first..<first + replicas where attempts > 0 && isMoved(copy) && fits(node, copy) {
+                    attempts -= 1
                     guard exchange(copy, to: node) else { continue }
                     successes += 1
                     break

@@ -4,6 +4,7 @@
 /// before costs nothing; every other copy is mail that has to be carried from node to node.
 struct RingBuilder {
     static let hole = Ring.NodeIndex.max
+    private static let paceSteps = 32
 
     let members: [RingMember]
     let partitions: Int
@@ -96,27 +97,30 @@ struct RingBuilder {
     /// between equals, to the one with the greatest affinity, so that any two nodes share some partitions.
     private mutating func fillHoles() {
         let gaps = members.indices.map { max(0, targets[$0] - loads[$0]) }
-        var takers = members.indices.filter { gaps[$0] > 0 }
+        var takers = Takers(
+            nodes: members.indices.filter { gaps[$0] > 0 }, gaps: gaps, paces: gaps.map { $0 > 0 ? Self.paceSteps : 0 })
         let everywhere = zonesNeededEverywhere()
         for partition in 0..<partitions {
             let copies = partition * replicas..<(partition + 1) * replicas
             for zone in everywhere {
-                while let copy = copyToGive(to: zone, copies) { fill(copy, &takers, gaps, zone) }
+                while let copy = copyToGive(to: zone, copies) { fill(copy, &takers, zone) }
             }
-            for copy in copies where table[copy] == Self.hole { fill(copy, &takers, gaps, nil) }
+            for copy in copies where table[copy] == Self.hole { fill(copy, &takers, nil) }
         }
     }
 
-    private mutating func fill(_ copy: Int, _ takers: inout [Int], _ gaps: [Int], _ zone: Int?) {
-        if let node = mostBehind(takers, gaps, copy, zone) {
-            move(copy, to: node)
-            if loads[node] == targets[node] { takers.removeAll { $0 == node } }
-        } else if let node = members.indices
-            .filter({ (zone == nil || shares.zoneOf[$0] == zone) && fits($0, copy) })
-            .min(by: { loads[$0] - targets[$0] < loads[$1] - targets[$1] })
-        {
-            move(copy, to: node)
-        }
+    private mutating func fill(_ copy: Int, _ takers: inout Takers, _ zone: Int?) {
+        let giver = table[copy]
+        guard let node = mostBehind(takers, copy, zone) ?? leastOverfull(copy, zone) else { return }
+        move(copy, to: node)
+        takers.update(node, lack: targets[node] - loads[node])
+        if giver != Self.hole { takers.update(Int(giver), lack: targets[Int(giver)] - loads[Int(giver)]) }
+    }
+
+    /// When no node that lacks copies may take this one: the levelling afterwards finds it a better place.
+    private func leastOverfull(_ copy: Int, _ zone: Int?) -> Int? {
+        members.indices.filter { (zone == nil || shares.zoneOf[$0] == zone) && fits($0, copy) }
+            .min { loads[$0] - targets[$0] < loads[$1] - targets[$1] }
     }
 
     /// Zones whose share is so great that they need as many copies of every partition as they may have.
@@ -146,21 +150,33 @@ struct RingBuilder {
         return needed > 0 ? best?.copy : nil
     }
 
-    private func mostBehind(_ takers: [Int], _ gaps: [Int], _ copy: Int, _ zone: Int?) -> Int? {
-        var best: (node: Int, lack: Int, affinity: UInt64)?
-        for node in takers where zone == nil || shares.zoneOf[node] == zone {
-            // In coarse steps: exact comparison would repeat a pattern, and some nodes would never meet.
-            let lack = ((targets[node] - loads[node]) * Self.paceSteps + gaps[node] - 1) / gaps[node]
-            if let best, lack < best.lack { continue }
-            guard fits(node, copy) else { continue }
+    private func mostBehind(_ takers: Takers, _ copy: Int, _ zone: Int?) -> Int? {
+        var best: (node: Int, pace: Int, affinity: UInt64)?
+        for node in takers.nodes {
+            let pace = takers.paces[node]
+            if let best, pace < best.pace { continue }
+            if let zone, shares.zoneOf[node] != zone { continue }
             let affinity = StableHash.affinity(node: seeds[node], partition: copy / replicas)
-            if let best, lack == best.lack, affinity < best.affinity { continue }
-            best = (node, lack, affinity)
+            if let best, pace == best.pace, affinity < best.affinity { continue }
+            if fits(node, copy) { best = (node, pace, affinity) }
         }
         return best?.node
     }
 
-    private static let paceSteps = 32
+    /// The nodes that still lack copies, and how much of what each is to be given is still missing.
+    ///
+    /// In coarse steps: exact comparison would repeat a pattern, and some nodes would never meet.
+    private struct Takers {
+        var nodes: [Int]
+        let gaps: [Int]
+        var paces: [Int]
+
+        mutating func update(_ node: Int, lack: Int) {
+            guard gaps[node] > 0 else { return }
+            paces[node] = (lack * RingBuilder.paceSteps + gaps[node] - 1) / gaps[node]
+            if lack <= 0 { nodes.removeAll { $0 == node } }
+        }
+    }
 
     /// The preferred owner opens mailboxes and answers first, so that too is shared out evenly at the start.
     private mutating func balanceFirstOwners() {
