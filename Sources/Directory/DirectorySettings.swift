@@ -2,7 +2,7 @@ import Mail
 
 /// How a directory in SQLite is opened and asked.
 package struct DirectorySettings: Sendable {
-    /// The database file.
+    /// The database file. Frontends too need to write to its folder: SQLite keeps its shared memory beside the file.
     package var path: String
     /// The domain of those who log in as `alice` instead of `alice@example.test`; nil refuses them.
     package var defaultDomain: String?

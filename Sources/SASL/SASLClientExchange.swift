@@ -19,24 +19,29 @@ package struct SASLClientExchange: Sendable {
     }
 
     /// A server that asks for more than this wastes our time, not an attacker's.
-    package static let iterationsMax = 1_000_000
+    package static let iterationsMaxDefault = 1_000_000
 
     package let mechanism: SASLMechanism
     private let user: String
     private let password: String
     private let nonce: String
+    private let iterationsMax: Int
     private var state: State
     /// Whether the server has proved that it knows the password too; PLAIN and LOGIN cannot tell. Without it, a
     /// success that the server claims after SCRAM is none (RFC 5802 §5).
     package private(set) var isServerVerified = false
 
     /// - Parameter nonce: random printable characters without a comma, new for every exchange.
-    package init(mechanism: SASLMechanism, user: String, password: String, nonce: String) {
+    package init(
+        mechanism: SASLMechanism, user: String, password: String, nonce: String,
+        iterationsMax: Int = iterationsMaxDefault
+    ) {
         precondition(SCRAMText.isNonce(nonce), "not a nonce: \(nonce)")
         self.mechanism = mechanism
         self.user = user
         self.password = password
         self.nonce = nonce
+        self.iterationsMax = iterationsMax
         state =
             switch mechanism {
             case .plain: .plain
@@ -91,7 +96,7 @@ package struct SASLClientExchange: Sendable {
             let iterations = SCRAMText.value("i", of: attributes[2]).flatMap({ Int($0) })
         else { return fail("no salt") }
         guard nonce.hasPrefix(self.nonce), nonce != self.nonce else { return fail("other nonce") }
-        guard !salt.isEmpty, (1...Self.iterationsMax).contains(iterations) else { return fail("no salt") }
+        guard !salt.isEmpty, (1...max(1, iterationsMax)).contains(iterations) else { return fail("no salt") }
         let keys = SCRAMKeys(password: password, salt: salt, iterations: iterations)
         let withoutProof = "c=biws,r=\(nonce)"
         let authMessage = Array("\(bare),\(text),\(withoutProof)".utf8)

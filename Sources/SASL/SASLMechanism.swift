@@ -4,7 +4,7 @@ package enum SASLMechanism: String, Sendable, CaseIterable {
     case plain = "PLAIN"
     case login = "LOGIN"
 
-    /// Takes the name as a client sends it; mechanism names do not depend on case in practice (RFC 4422 §3.1).
+    /// Takes the name as a client sends it: RFC 4422 §3.1 has capitals only, and clients write it in any case.
     package init?(name: some StringProtocol) {
         guard name.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
         self.init(rawValue: name.uppercased())

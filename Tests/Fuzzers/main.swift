@@ -19,6 +19,10 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("pop3-client", fuzzPOP3ClientSession),
     ("pop3-message", fuzzPOP3MessageEncoder),
     ("proxy-protocol", fuzzProxyProtocol),
+    ("base64", fuzzBase64),
+    ("sasl-server", fuzzSASLServerExchange),
+    ("sasl-client", fuzzSASLClientExchange),
+    ("scram-dialogue", fuzzSCRAMDialogue),
 ]
 
 let wanted = getenv("HAUBERK_FUZZER").map { String(cString: $0) } ?? ""
