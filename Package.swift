@@ -102,6 +102,7 @@ let package = Package(
         tests("MaildirsTests", ["Maildirs", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
+        tests("LoadTests", ["Load", "Mail", "SMTP", "POP3"]),
         tests("WireTests", ["Wire", nioCore]),
         tests(
             "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],

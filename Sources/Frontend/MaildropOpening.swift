@@ -9,11 +9,12 @@ final class MaildropOpening: Conversation {
         /// The node is down, hangs, or does not speak to us.
         case unreachable(String)
         /// The node says that it cannot open the mailbox now.
-        case refused(String)
+        case refused(POP3ResponseCode, String)
     }
 
     enum Outcome {
-        case opened(Connection)
+        /// With the node's word on it, such as how many messages there are.
+        case opened(Connection, text: String)
         case failed(Failure)
     }
 
@@ -45,9 +46,9 @@ final class MaildropOpening: Conversation {
             case .greeting(let reply) where reply.isOK:
                 continue
             case .reply(.xopen, let reply) where reply.isOK:
-                return finish(.opened(connection))
+                return finish(.opened(connection, text: reply.explanation))
             case .greeting(let reply), .reply(_, let reply):
-                return fail(.refused(reply.text), connection)
+                return fail(.refused(reply.code ?? .systemTemporary, reply.explanation), connection)
             case .violation(let why):
                 return fail(.unreachable("the node broke the protocol: \(why)"), connection)
             case .line, .body, .end:

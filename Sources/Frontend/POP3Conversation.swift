@@ -143,19 +143,19 @@ final class POP3Conversation: Conversation {
         }
         let opening = MaildropOpening(request: request) { [self] outcome in
             switch outcome {
-            case .opened(let node): join(connection, node)
+            case .opened(let node, let text): join(connection, node, text: text)
             case .failed(let failure): failed(failure, connection)
             }
         }
         Dialer.connect(target, on: connection.eventLoop, conversation: opening)
     }
 
-    private func join(_ connection: Connection, _ node: Connection) {
+    private func join(_ connection: Connection, _ node: Connection, text: String) {
         guard connection.isOpen else { return node.abort() }
         waiting = .no
         log.info("maildrop opened")
         frontend.metrics.pop3Logins.increment()
-        session.maildropOpened()
+        session.maildropOpened(text: text)
         connection.write(session.takeOutput())
         connection.flush()
         Relay.join(client: connection, server: node, times: listener.sessionTimes) { [log] in
@@ -169,7 +169,7 @@ final class POP3Conversation: Conversation {
         switch failure {
         case .unreachable:
             session.maildropFailed(.systemTemporary, "the mailbox cannot be reached now, try again later")
-        case .refused(let text): session.maildropFailed(temporary: true, text)
+        case .refused(let code, let text): session.maildropFailed(code, text)
         }
         run(connection)
     }

@@ -112,11 +112,8 @@ final class POP3NodeConversation: Conversation {
                 case .success(let snapshot):
                     self.snapshot = snapshot
                     log.debug("maildrop opened", metadata: ["messages": "\(snapshot.count)"])
-                    session.maildropOpened(
-                        (0..<snapshot.count).map {
-                            MaildropEntry(uidl: snapshot.uidl(at: $0), octets: snapshot.octets(at: $0))
-                        })
-                case .failure(let error):
+                    session.maildropOpened(snapshot)
+            case .failure(let error):
                     log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
                     session.maildropFailed(temporary: true, "the mailbox cannot be opened now")
@@ -188,3 +185,6 @@ final class POP3NodeConversation: Conversation {
             })
     }
 }
+
+/// A session lists the store's own snapshot: a large mailbox is not copied for it.
+extension MaildropSnapshot: MaildropEntries {}
