@@ -7,10 +7,33 @@ extension SMTPServerSession {
         let reply: SMTPReply
     }
 
+    /// The parameters of MAIL that some service takes.
+    private enum Keyword: UInt8 {
+        case size, body, utf8, auth, name, isRepeat
+
+        init?(_ bytes: UnsafeRawBufferPointer, isCluster: Bool) {
+            if bytes.equals("SIZE") {
+                self = .size
+            } else if bytes.equals("BODY") {
+                self = .body
+            } else if bytes.equals("SMTPUTF8") {
+                self = .utf8
+            } else if bytes.equals("AUTH"), !isCluster {
+                self = .auth
+            } else if bytes.equals("XNAME"), isCluster {
+                self = .name
+            } else if bytes.equals("XREPEAT"), isCluster {
+                self = .isRepeat
+            } else {
+                return nil
+            }
+        }
+    }
+
     /// RFC 1870, RFC 6152, RFC 6531 §3.4, RFC 4954 §5, and the cluster's own.
     func mailParameters(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Result<MailParameters, Refusal> {
         var parameters = MailParameters()
-        var seen: Set<String> = []
+        var seen: UInt8 = 0
         var reader = ParameterReader(bytes, from: start)
         while true {
             switch reader.next() {
@@ -19,40 +42,42 @@ extension SMTPServerSession {
             case .malformed:
                 return .failure(Refusal(reply: .badParameter))
             case .parameter(let parameter):
-                guard seen.insert(String(decoding: parameter.keyword, as: UTF8.self).uppercased()).inserted else {
-                    return .failure(Refusal(reply: .repeatedParameter))
+                guard let keyword = Keyword(parameter.keyword, isCluster: settings.service == .cluster) else {
+                    return .failure(Refusal(reply: .unknownParameter))
                 }
-                if let reply = read(parameter, into: &parameters) { return .failure(Refusal(reply: reply)) }
+                let bit: UInt8 = 1 << keyword.rawValue
+                if seen & bit != 0 { return .failure(Refusal(reply: .repeatedParameter)) }
+                seen |= bit
+                if let reply = read(keyword, parameter.value, into: &parameters) {
+                    return .failure(Refusal(reply: reply))
+                }
             }
         }
     }
 
-    /// The reply that refuses the parameter; nil if it was taken.
-    private func read(_ parameter: ParameterReader.Parameter, into all: inout MailParameters) -> SMTPReply? {
-        let keyword = parameter.keyword
-        let isCluster = settings.service == .cluster
-        if keyword.equals("SIZE") {
-            all.size = parameter.value?.decimal
+    /// The reply that refuses the value; nil if it was taken.
+    private func read(
+        _ keyword: Keyword, _ value: UnsafeRawBufferPointer?, into all: inout MailParameters
+    ) -> SMTPReply? {
+        switch keyword {
+        case .size:
+            all.size = value?.decimal
             return all.size == nil ? .badParameter : nil
-        }
-        if keyword.equals("BODY") { return readBody(parameter.value, into: &all) }
-        if keyword.equals("SMTPUTF8") {
+        case .body:
+            return readBody(value, into: &all)
+        case .utf8:
             all.utf8 = true
-            return parameter.value == nil ? nil : .badParameter
-        }
-        if keyword.equals("AUTH"), !isCluster {
+            return value == nil ? nil : .badParameter
+        case .auth:
             // RFC 4954 §5: taken and not believed.
-            return parameter.value.flatMap { XText.decode($0) } == nil ? .badParameter : nil
-        }
-        if keyword.equals("XNAME"), isCluster {
-            all.name = parameter.value.flatMap { XText.decode($0) }.flatMap { MessageIdentity($0) }
+            return value.flatMap { XText.decode($0) } == nil ? .badParameter : nil
+        case .name:
+            all.name = value.flatMap { XText.decode($0) }.flatMap { MessageIdentity($0) }
             return all.name == nil ? .badParameter : nil
-        }
-        if keyword.equals("XREPEAT"), isCluster {
+        case .isRepeat:
             all.isRepeat = true
-            return parameter.value == nil ? nil : .badParameter
+            return value == nil ? nil : .badParameter
         }
-        return .unknownParameter
     }
 
     private func readBody(_ value: UnsafeRawBufferPointer?, into all: inout MailParameters) -> SMTPReply? {
