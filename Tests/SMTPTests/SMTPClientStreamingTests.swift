@@ -11,6 +11,7 @@ struct SMTPClientStreamingTests {
     func chunks() {
         let client = TestedClient(mode: .lmtp, offers: offers, inFlight: 4)
         client.beginStreaming(1, ["a@x.test", "b@x.test"])
+        #expect(!client.chunk(1, 1, isLast: false))
         client.submit(2, ["a@x.test"])
         #expect(client.said() == "MAIL FROM:<s@x.test>\r\nRCPT TO:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n")
         #expect(client.hear("250 ok\r\n550 5.1.1 no\r\n") == "")
@@ -19,6 +20,7 @@ struct SMTPClientStreamingTests {
         #expect(client.events == [.startedStreaming(id)])
         #expect(client.chunk(1, 10, isLast: false) && client.said() == "BDAT 10\r\n")
         #expect(client.chunk(1, 0, isLast: true) && client.said() == "BDAT 0 LAST\r\n")
+        #expect(!client.chunk(1, 1, isLast: true) && client.said() == "")
         #expect(client.hear("250 ok\r\n") == "")
         #expect(client.hear("250 ok\r\n").hasPrefix("MAIL"))
         let verdicts: [Verdict] = [.refused(Reason(550, "5.1.1", "no")), .accepted]
