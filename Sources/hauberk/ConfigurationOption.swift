@@ -9,10 +9,13 @@ struct ConfigurationOption: ParsableArguments {
         help: "The cluster's configuration file (default: $HAUBERK_CONFIG, else cluster-config/dev.yaml).")
     var path: String?
 
+    /// The file's path, as it was given.
+    var file: String { path ?? Self.defaultPath }
+
     /// Reads the file; everything that is wrong with it is told at once, a line each.
     func load() throws -> ClusterConfiguration {
         do throws(ConfigurationError) {
-            return try ClusterConfiguration.load(path: path ?? Self.defaultPath)
+            return try ClusterConfiguration.load(path: file)
         } catch {
             throw CommandFailure("\(error)")
         }

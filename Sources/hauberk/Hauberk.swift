@@ -6,5 +6,11 @@ struct Hauberk: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hauberk",
         abstract: "A mail cluster: SMTP and POP3 frontends over Maildir storage nodes.",
-        subcommands: [Serve.self, LoadCommand.self])
+        version: Version.text,
+        subcommands: [Serve.self, LoadCommand.self],
+        groupedSubcommands: [
+            CommandGroup(name: "Directory", subcommands: [DomainCommand.self, AccountCommand.self, AliasCommand.self]),
+            CommandGroup(name: "Cluster", subcommands: [RingCommand.self, Locate.self, CertificateCommand.self]),
+            CommandGroup(name: "Configuration", subcommands: [CheckConfig.self, ConfigCommand.self]),
+        ])
 }

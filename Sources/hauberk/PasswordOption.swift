@@ -1,0 +1,72 @@
+import ArgumentParser
+import Glibc
+
+/// Where a new password comes from: never from the command line itself, which other users of the machine can see.
+struct PasswordOption: ParsableArguments {
+    @Flag(name: .customLong("password-stdin"), help: "Read the password from the first line of standard input.")
+    var isFromInput = false
+
+    @Flag(name: .customLong("generate"), help: "Make a random password and print it.")
+    var isGenerated = false
+
+    func validate() throws {
+        if isFromInput, isGenerated {
+            throw ValidationError("--password-stdin and --generate exclude each other.")
+        }
+    }
+
+    /// The password; without an option it is asked for on the terminal.
+    func password() throws -> String {
+        if isGenerated { return Self.random() }
+        if isFromInput { return try Self.firstLine() }
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw CommandFailure(
+                "there is no terminal to ask for a password on: give --password-stdin or --generate")
+        }
+        let password = try HiddenInput.line(prompt: "Password: ")
+        guard try HiddenInput.line(prompt: "Again: ") == password else {
+            throw CommandFailure("the two passwords differ, nothing was changed: try again")
+        }
+        return password
+    }
+
+    private static func firstLine() throws -> String {
+        guard let line = readLine(), !line.isEmpty else {
+            throw CommandFailure("standard input has no password: its first line must be one")
+        }
+        return line
+    }
+
+    /// 20 characters, 115 bits, none of which is easily taken for another.
+    private static func random() -> String {
+        let alphabet = Array("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")
+        var generator = SystemRandomNumberGenerator()
+        return String((0..<20).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &generator)] })
+    }
+}
+
+/// Lines that are typed without being shown.
+private enum HiddenInput {
+    private static let interrupt: UInt8 = 3
+
+    static func line(prompt: String) throws -> String {
+        var settings = termios()
+        guard tcgetattr(STDIN_FILENO, &settings) == 0 else {
+            throw CommandFailure("the terminal does not answer: \(String(cString: strerror(errno)))")
+        }
+        let before = settings
+        // Ctrl-C comes as a character that ends the line, so that it cannot leave a terminal without echo behind.
+        settings.c_lflag &= ~tcflag_t(ECHO | ISIG)
+        withUnsafeMutableBytes(of: &settings.c_cc) { $0[Int(VEOL)] = interrupt }
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)
+        defer {
+            var settings = before
+            tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)
+            note("")
+        }
+        note(prompt, terminator: "")
+        guard let line = readLine() else { throw CommandFailure("no password was typed") }
+        if line.utf8.contains(interrupt) { throw ExitCode(128 + SIGINT) }
+        return line
+    }
+}
