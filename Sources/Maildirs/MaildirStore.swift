@@ -116,9 +116,12 @@ package final class MaildirStore: Sendable {
         }
     }
 
-    /// Removes files that lie in `tmp/` for more than 36 hours, in all mailboxes, without haste.
-    package func cleanTmp(then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void) {
-        core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core).clean() }
+    /// Removes files that nobody touched in `tmp/` for `age`, in all mailboxes, without haste.
+    package func cleanTmp(
+        olderThan age: Duration = .seconds(36 * 3600),
+        then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
+    ) {
+        core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core, age: age).clean() }
     }
 
     /// Removes tombstones older than the grace time, in all mailboxes, without haste.

@@ -1,13 +1,12 @@
 import Glibc
 
-/// Removes what crashes left in `tmp/`: files that nobody touched for 36 hours, as qmail does.
+/// Removes what crashes left in `tmp/`: files that nobody touched for long, as qmail does after 36 hours.
 struct TmpCleaner {
     let core: StoreCore
-
-    static let age = Duration.seconds(36 * 60 * 60)
+    let age: Duration
 
     func clean() throws(MaildirError) -> MaintenanceReport {
-        let limit = try serverTime().minus(Self.age)
+        let limit = try serverTime().minus(age)
         var report = MaintenanceReport()
         try StoreWalk(core: core).forEachMailbox(
             { folder, mailbox throws(MaildirError) in

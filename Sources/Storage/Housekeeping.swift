@@ -1,27 +1,39 @@
 import Logging
 import Maildirs
+import Membership
 
-/// What a storage node does by itself, now and then: removes what crashed deliveries left in `tmp/`.
+/// What a storage node does by itself, now and then: removes what crashed deliveries left in `tmp/`, and tombstones
+/// that have outlived everything that could bring their messages back.
 struct Housekeeping {
     let context: StorageContext
 
-    private static let interval = Duration.seconds(6 * 3600)
+    private static let interval = Duration.seconds(3600)
+
+    private typealias Outcome = Result<MaintenanceReport, MaildirError>
 
     /// Runs until it is cancelled.
     func run() async {
         while !Task.isCancelled {
-            await cleanTmp()
+            let settings = context.housekeeping
+            note("tmp cleaned", await outcome { context.store.cleanTmp(olderThan: settings.tmpAge, then: $0) })
+            note(
+                "tombstones expired",
+                await outcome { context.store.expireTombstones(olderThan: settings.tombstoneGrace, then: $0) })
             try? await Task.sleep(for: Self.interval)
         }
     }
 
-    private func cleanTmp() async {
-        let result = await withCheckedContinuation { done in
-            context.store.cleanTmp { done.resume(returning: $0) }
-        }
-        switch result {
-        case .success(let report): context.log.debug("tmp cleaned", metadata: ["report": "\(report)"])
-        case .failure(let error): context.log.error("tmp cannot be cleaned", metadata: ["error": "\(error)"])
+    private func outcome(_ work: (@escaping @Sendable (Outcome) -> Void) -> Void) async -> Outcome {
+        await withCheckedContinuation { done in work { done.resume(returning: $0) } }
+    }
+
+    private func note(_ message: Logger.Message, _ outcome: Outcome) {
+        switch outcome {
+        case .success(let report):
+            context.log.debug(message, metadata: ["mailboxes": "\(report.mailboxes)", "removed": "\(report.removed)"])
+            for error in report.failures { context.log.error("housekeeping", metadata: ["error": "\(error)"]) }
+        case .failure(let error):
+            context.log.error("housekeeping", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -113,7 +113,7 @@ final class POP3NodeConversation: Conversation {
                     self.snapshot = snapshot
                     log.debug("maildrop opened", metadata: ["messages": "\(snapshot.count)"])
                     session.maildropOpened(snapshot)
-            case .failure(let error):
+                case .failure(let error):
                     log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
                     session.maildropFailed(temporary: true, "the mailbox cannot be opened now")

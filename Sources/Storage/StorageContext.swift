@@ -14,6 +14,7 @@ final class StorageContext: Sendable {
     let log: Logger
     let metrics = StorageMetrics()
     let store: MaildirStore
+    let housekeeping: StorageSettings
     private let node: NodeSettings
     private let ring: Ring
     private let current: Mutex<StorageSessions>
@@ -21,6 +22,7 @@ final class StorageContext: Sendable {
     init(_ configuration: ClusterConfiguration, node: NodeSettings, store: MaildirStore, log: Logger) {
         self.log = log
         self.store = store
+        housekeeping = configuration.storage
         self.node = node
         ring = configuration.ring()
         current = Mutex(StorageSessions(configuration, node: node))

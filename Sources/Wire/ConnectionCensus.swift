@@ -16,7 +16,7 @@ package struct ConnectionLimits: Sendable, Equatable {
 final class ConnectionCensus: Sendable {
     private struct State {
         var limits: ConnectionLimits
-        var open: [ObjectIdentifier: (channel: any Channel, address: String)] = [:]
+        var open: [ObjectIdentifier: (channel: any Channel, address: String?)] = [:]
         var byAddress: [String: Int] = [:]
     }
 
@@ -33,13 +33,22 @@ final class ConnectionCensus: Sendable {
     }
 
     /// Counts a connection in, or says why it may not come.
-    func enter(_ channel: any Channel, address: String) -> ConnectionRefusal? {
+    func enter(_ channel: any Channel) -> ConnectionRefusal? {
         state.withLock { state in
-            let limits = state.limits
-            if limits.connectionsMax > 0, state.open.count >= limits.connectionsMax { return .tooManyConnections }
+            if state.limits.connectionsMax > 0, state.open.count >= state.limits.connectionsMax {
+                return .tooManyConnections
+            }
+            state.open[ObjectIdentifier(channel)] = (channel, nil)
+            return nil
+        }
+    }
+
+    /// Counts it for its address, once that is known, or says why it may not stay.
+    func identify(_ channel: any Channel, address: String) -> ConnectionRefusal? {
+        state.withLock { state in
             let already = state.byAddress[address, default: 0]
-            if limits.perAddressMax > 0, already >= limits.perAddressMax { return .tooManyFromAddress }
-            state.open[ObjectIdentifier(channel)] = (channel, address)
+            if state.limits.perAddressMax > 0, already >= state.limits.perAddressMax { return .tooManyFromAddress }
+            state.open[ObjectIdentifier(channel)]?.address = address
             state.byAddress[address] = already + 1
             return nil
         }
@@ -47,7 +56,7 @@ final class ConnectionCensus: Sendable {
 
     func leave(_ channel: any Channel) {
         state.withLock { state in
-            guard let (_, address) = state.open.removeValue(forKey: ObjectIdentifier(channel)) else { return }
+            guard let address = state.open.removeValue(forKey: ObjectIdentifier(channel))?.address else { return }
             let left = state.byAddress[address, default: 1] - 1
             state.byAddress[address] = left > 0 ? left : nil
         }

@@ -12,6 +12,8 @@ final class ConnectionHandler: ChannelInboundHandler {
         case proxyHeader(then: ServerTLS?)
         case handshake
         case open
+        /// There are too many already: the text is said, if there is any, and that is all.
+        case refused(String)
     }
 
     let connection: Connection
@@ -39,7 +41,13 @@ final class ConnectionHandler: ChannelInboundHandler {
         switch phase {
         case .open: open()
         case .proxyHeader, .handshake: connection.requestRead()
+        case .refused(let text): refuse(text)
         }
+    }
+
+    private func refuse(_ text: String) {
+        connection.write(Array(text.utf8))
+        connection.close()
     }
 
     private func open() {
@@ -60,7 +68,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         connection.readFinished()
         switch phase {
         case .proxyHeader(let tls): readProxyHeader(then: tls, context: context)
-        case .handshake: break
+        case .handshake, .refused: break
         case .open: deliver()
         }
         connection.requestRead()

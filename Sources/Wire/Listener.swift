@@ -105,23 +105,31 @@ package final class Listener: Sendable {
     ) throws {
         let connection = Connection(channel: channel, peer: Peer(channel.remoteAddress))
         connection.setTimes(settings.handshakeTimes)
+        let isBehindBalancer = settings.isBalancer(connection.peer.address)
+        // A connection counts from its first moment: handshakes cost more than conversations.
+        var refused = census.enter(channel)
+        if refused == nil, !isBehindBalancer { refused = census.identify(channel, address: connection.peer.address) }
+        channel.closeFuture.whenComplete { _ in census.leave(channel) }
         let phase: ConnectionHandler.Phase
-        if settings.isBalancer(connection.peer.address) {
+        if let refused {
+            // Before TLS and PROXY headers there is no way to say why.
+            let isPlain = settings.implicitTLS == nil && !isBehindBalancer
+            phase = .refused(isPlain ? refusal(refused) : "")
+        } else if isBehindBalancer {
             phase = .proxyHeader(then: settings.implicitTLS)
-        } else if settings.implicitTLS != nil {
+        } else if let tls = settings.implicitTLS {
             phase = .handshake
+            try connection.addServerTLS(tls)
         } else {
             phase = .open
         }
         let handler = ConnectionHandler(connection: connection, phase: phase) { connection in
-            if let reason = census.enter(channel, address: connection.peer.address) {
+            if isBehindBalancer, let reason = census.identify(channel, address: connection.peer.address) {
                 connection.write(Array(refusal(reason).utf8))
                 return nil
             }
             return makeConversation(connection)
         }
-        channel.closeFuture.whenComplete { _ in census.leave(channel) }
-        if case .handshake = phase, let tls = settings.implicitTLS { try connection.addServerTLS(tls) }
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
