@@ -32,7 +32,8 @@ package struct SMTPLimits: Hashable, Sendable {
         errorsMax: Int = 20, refusedRecipientsMax: Int = 100, authenticationFailuresMax: Int = 5,
         transactionsMax: Int = 1000, receivedMax: Int = 100, transactionsInFlightMax: Int = 64
     ) {
-        self.messageBytesMax = min(max(0, messageBytesMax), 1 << 50)
+        // RFC 1870 §3: a bound of 0 would be announced as none.
+        self.messageBytesMax = min(max(1, messageBytesMax), 1 << 50)
         self.recipientsMax = max(1, recipientsMax)
         self.commandLineBytesMax = max(512, commandLineBytesMax)
         self.authenticationLineBytesMax = max(512, authenticationLineBytesMax)
