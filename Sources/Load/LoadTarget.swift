@@ -6,6 +6,8 @@ package struct LoadTarget: Sendable {
     package var endpoint: Endpoint
     /// TLS from the first byte; servers' certificates are not verified, unless the cluster's CA is given.
     package var tls: ClientTLS?
+    /// The name that the server's certificate must bear, where certificates are verified.
+    package var certificateName: String?
     /// How long connecting, and any answer, may take.
     package var timeout: Duration
 
@@ -15,7 +17,9 @@ package struct LoadTarget: Sendable {
         self.timeout = timeout
     }
 
-    var dialTarget: DialTarget { DialTarget(endpoint: endpoint, tls: tls, timeout: timeout) }
+    var dialTarget: DialTarget {
+        DialTarget(endpoint: endpoint, tls: tls, certificateName: certificateName, timeout: timeout)
+    }
 }
 
 /// How much of it: the same for mail and for sessions.

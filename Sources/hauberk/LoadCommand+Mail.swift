@@ -124,7 +124,7 @@ struct LoadLMTPCommand: AsyncParsableCommand {
         commandName: "lmtp", abstract: "Send messages by LMTP.",
         discussion: """
             A storage node wants the names that the cluster gives to messages and mailboxes (--cluster), and a \
-            certificate of the cluster's CA (--ca, --certificate, --key).
+            certificate of the cluster's CA (--node, --ca, --certificate, --key).
             """)
 
     @OptionGroup var mail: LoadMailOptions
@@ -134,6 +134,9 @@ struct LoadLMTPCommand: AsyncParsableCommand {
 
     @Option(help: "Messages on the way at once on each connection; more than 1 for storage nodes only.")
     var inFlight = 1
+
+    @Option(help: "The storage node's name, which its certificate bears, for mutual TLS.")
+    var node: String?
 
     @Option(help: "The cluster's CA, for mutual TLS.")
     var ca: String?
@@ -147,8 +150,10 @@ struct LoadLMTPCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...10_000).contains(inFlight) else { throw ValidationError("--in-flight: 1 to 10000") }
         guard inFlight == 1 || cluster else { throw ValidationError("--in-flight is for storage nodes (--cluster)") }
-        let given = [ca, certificate, key].count { $0 != nil }
-        guard given == 0 || given == 3 else { throw ValidationError("--ca, --certificate and --key belong together") }
+        let given = [node, ca, certificate, key].count { $0 != nil }
+        guard given == 0 || given == 4 else {
+            throw ValidationError("--node, --ca, --certificate and --key belong together")
+        }
     }
 
     func run() async throws {
@@ -156,6 +161,7 @@ struct LoadLMTPCommand: AsyncParsableCommand {
             load.namesMailboxes = cluster
             load.settings.transactionsInFlightMax = inFlight
             if let ca, let certificate, let key {
+                load.target.certificateName = node
                 load.target.tls = try ClientTLS(clusterCA: ca, certificate: certificate, key: key)
             }
         }

@@ -1,0 +1,63 @@
+"""One measured run of a load against a cluster, or of the bare loop beside it."""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+
+from .processes import cpu_seconds
+
+
+class MeasureError(Exception):
+    """A run that cannot be taken for a measurement; the text says why."""
+
+
+def settle(seconds):
+    """Lets the disk finish what earlier runs left to it: removed files are discarded late, and slow fsync meanwhile."""
+    os.sync()
+    time.sleep(seconds)
+
+
+def load(cluster, pids, *arguments):
+    """Runs `hauberk load`. Returns its summary, with the servers' CPU microseconds per message added."""
+    user, system = cpu_seconds(pids)
+    result = subprocess.run(
+        [cluster.hauberk, "load", *map(str, arguments), "--json", "--quiet"], capture_output=True, text=True,
+        timeout=600, env=cluster.environment)
+    user_after, system_after = cpu_seconds(pids)
+    if result.returncode != 0:
+        raise MeasureError(f"hauberk load {' '.join(map(str, arguments))}: {result.stdout} {result.stderr}")
+    summary = json.loads(result.stdout)
+    messages = summary["messages"] or summary["done"]
+    summary["userMicroseconds"] = (user_after - user) * 1e6 / messages
+    summary["systemMicroseconds"] = (system_after - system) * 1e6 / messages
+    return summary
+
+
+def bare_loop(program, folder, threads, cycles, octets, mailboxes):
+    """Durable deliveries a second by the system calls alone."""
+    result = subprocess.run(
+        [program, folder, str(threads), str(cycles), str(octets), str(mailboxes)], capture_output=True, text=True,
+        timeout=600, check=False)
+    if result.returncode != 0:
+        raise MeasureError(result.stderr.strip())
+    return float(result.stdout.split()[0])
+
+
+def ring_lookup(program, nodes):
+    result = subprocess.run([program, str(nodes)], capture_output=True, text=True, timeout=300, check=False)
+    if result.returncode != 0:
+        raise MeasureError(result.stderr.strip())
+    return float(result.stdout)
+
+
+def medians(summaries):
+    """The median of each figure over several runs."""
+    figures = {}
+    for key in ("messagesPerSecond", "rate", "userMicroseconds", "systemMicroseconds"):
+        figures[key] = statistics.median(summary[key] for summary in summaries)
+    for key in ("p50", "p99", "maximum"):
+        figures[key] = statistics.median(summary["latency"][key] for summary in summaries)
+    figures["spread"] = [min(s["messagesPerSecond"] for s in summaries), max(s["messagesPerSecond"] for s in summaries)]
+    return figures
