@@ -29,20 +29,24 @@ import Testing
 
     /// Delivers from many tasks, and cuts the power in the middle. What was acknowledged.
     private static func deliverUntilPowerCut(_ disk: SmallDisk) async throws -> Set<String> {
-        let store = try TestFolder(existing: disk.path + "/store").store(threads: 8)
-        defer { store.shutdown() }
         let tally = Tally()
-        return try await withThrowingTaskGroup(of: String?.self) { group in
+        let store = try TestFolder(existing: disk.path + "/store").store(
+            threads: 8,
+            faults: FaultPlan { step, _ in
+                if step == .link, tally.next() == 200 { #expect(throws: Never.self) { try disk.cutPower() } }
+                return nil
+            })
+        defer { store.shutdown() }
+        return await withTaskGroup(of: String?.self) { group in
             for number in 0..<400 {
                 group.addTask {
                     let mailbox = mailbox(of: number)
                     let outcome = await store.deliver("\(number)\r\n", .numbered(number), to: [mailbox])
                     guard outcome == [.success(.stored)] else { return nil }
-                    if tally.next() == 150 { try disk.cutPower() }
                     return label(mailbox, MessageIdentity.numbered(number).text)
                 }
             }
-            return try await group.reduce(into: []) { if let label = $1 { $0.insert(label) } }
+            return await group.reduce(into: []) { if let label = $1 { $0.insert(label) } }
         }
     }
 
@@ -50,7 +54,7 @@ import Testing
     func powerCutDuringDelivery() async throws {
         guard let disk = try SmallDisk.make(megabytes: 48) else { return }
         let acknowledged = try await Self.deliverUntilPowerCut(disk)
-        #expect(acknowledged.count >= 150)
+        #expect(!acknowledged.isEmpty)
         #expect(acknowledged.count < 400)
         try disk.unmount()
         try disk.mount()
