@@ -15,12 +15,19 @@ package enum LoadMessage {
         case foreign
     }
 
+    /// Octets of the first line before content of that size.
+    static func firstLineOctets(token: String, contentOctets: Int) -> Int {
+        fieldName.utf8.count + token.utf8.count + " \(contentOctets) ".utf8.count + 16 + 2
+    }
+
     /// Puts the first line before `content`, which must have CRLF line ends.
     static func make(token: String, content: [UInt8]) -> [UInt8] {
         let sum = content.withUnsafeBytes { checksum($0) }
         var message: [UInt8] = []
         message.reserveCapacity(content.count + 96)
-        message.append(contentsOf: "\(fieldName)\(token) \(content.count) \(String(sum, radix: 16))\r\n".utf8)
+        let digits = String(sum, radix: 16)
+        let padding = String(repeating: "0", count: 16 - digits.count)
+        message.append(contentsOf: "\(fieldName)\(token) \(content.count) \(padding)\(digits)\r\n".utf8)
         message.append(contentsOf: content)
         return message
     }

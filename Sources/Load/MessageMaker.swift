@@ -33,23 +33,22 @@ struct MessageMaker: Sendable {
             Message-ID: <\(token)@load.test>\r
             \r\n
             """.utf8)
-        // Sixty or so octets are for the first line.
-        fill(&content, to: size - 64, from: number)
+        fill(&content, to: size - LoadMessage.firstLineOctets(token: token, contentOctets: size), from: number)
         return LoadMessage.make(token: token, content: content)
     }
 
-    /// Appends lines of text, starting somewhere else for each number, and ends with a whole line.
+    /// Appends lines of text up to that size, if there is room; for each number from another line on.
     private func fill(_ content: inout [UInt8], to size: Int, from number: Int) {
-        content.reserveCapacity(max(size, content.count) + 2)
-        let lines = text.count / Self.lineOctets
-        var at = (number % lines) * Self.lineOctets
+        guard content.count + 2 <= size else { return }
+        content.reserveCapacity(size)
+        var at = (number % (text.count / Self.lineOctets)) * Self.lineOctets
         while content.count + 2 < size {
             let piece = min(size - 2 - content.count, text.count - at)
             content.append(contentsOf: text[at..<at + piece])
             at = 0
         }
-        if content.last == UInt8(ascii: "\r") { content.removeLast() }
-        if content.last != UInt8(ascii: "\n") { content.append(contentsOf: "\r\n".utf8) }
+        if content.last == UInt8(ascii: "\r") { content[content.count - 1] = UInt8(ascii: ".") }
+        content.append(contentsOf: "\r\n".utf8)
     }
 
     private static let lineOctets = 74
