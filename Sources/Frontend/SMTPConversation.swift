@@ -50,9 +50,12 @@ final class SMTPConversation: Conversation {
     func opened(_ connection: Connection) {
         frontend.metrics.smtpConnections.increment()
         log.debug("connected", metadata: ["tls": "\(connection.isTLS)", "service": "\(listener.session.service)"])
-        guard listener.greetingDelay > .zero else { return greet(connection) }
-        waiting = .answer
-        connection.after(listener.greetingDelay) { [self] in greet(connection) }
+        // Who has talked before the greeting is found out at no cost; who will talk, only by making them wait.
+        if listener.greetingDelay > .zero {
+            connection.after(listener.greetingDelay) { [self] in greet(connection) }
+        } else {
+            connection.afterPolling { [self] in greet(connection) }
+        }
     }
 
     private func greet(_ connection: Connection) {

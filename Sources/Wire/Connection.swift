@@ -180,6 +180,13 @@ package final class Connection {
         Task { back(await work()) }
     }
 
+    /// Runs `body` on the loop once everything that had arrived by now has been read.
+    package func afterPolling(_ body: @escaping () -> Void) {
+        let bound = NIOLoopBound(body, eventLoop: eventLoop)
+        // A round of the loop is poll, read, tasks: the second task runs behind a poll that the first did not see.
+        eventLoop.execute { bound.eventLoop.execute { bound.value() } }
+    }
+
     /// Runs `body` on the loop after `delay`.
     package func after(_ delay: Duration, _ body: @escaping () -> Void) {
         let bound = NIOLoopBound(body, eventLoop: eventLoop)

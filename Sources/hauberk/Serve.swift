@@ -29,6 +29,7 @@ struct Serve: AsyncParsableCommand {
     var `init` = false
 
     func run() async throws {
+        ProcessLimits.prepare()
         let configuration = try file.load()
         let plan = try ProcessPlan(configuration, names: names)
         if `init` { try await Initialisation(plan: plan).run() }
@@ -36,7 +37,6 @@ struct Serve: AsyncParsableCommand {
         LoggingSystem.bootstrap { label in sink.handler(label: label) }
         let registry = PrometheusRegistry()
         MetricsSystem.bootstrap(registry)
-        ProcessLimits.prepare()
 
         let services = try await ProcessServices(plan: plan, registry: registry)
         let reload = ReloadService(services: services, plan: plan, file: file, sink: sink)
