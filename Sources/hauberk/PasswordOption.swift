@@ -65,8 +65,20 @@ private enum HiddenInput {
             note("")
         }
         note(prompt, terminator: "")
-        guard let line = readLine() else { throw CommandFailure("no password was typed") }
-        if line.utf8.contains(interrupt) { throw ExitCode(128 + SIGINT) }
-        return line
+        return try readLine()
+    }
+
+    /// Not by the C library, which would wait for a newline behind a Ctrl-C.
+    private static func readLine() throws -> String {
+        var bytes: [UInt8] = []
+        while bytes.last != UInt8(ascii: "\n") {
+            var buffer = [UInt8](repeating: 0, count: 1024)
+            let count = read(STDIN_FILENO, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw CommandFailure("no password was typed") }
+            if buffer[..<count].contains(interrupt) { throw ExitCode(128 + SIGINT) }
+            bytes += buffer[..<count]
+        }
+        return String(decoding: bytes.dropLast(), as: UTF8.self)
     }
 }
