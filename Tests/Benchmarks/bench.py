@@ -93,7 +93,7 @@ class Bench:
         works = {}
         for connections, count in MAIL.items():
             count //= self.shrink
-            works[f"SMTP, {connections} connections"] = lambda c=connections, n=count: self.send(c, n)
+            works[f"SMTP, {connections} connection{'s' * (connections > 1)}"] = lambda c=connections, n=count: self.send(c, n)
             works[f"bare loop, {connections}"] = lambda c=connections, n=count: self.bare_loop(c, n)
         works["SMTP, 32, a connection per message"] = lambda: self.send(
             32, MAIL[32] // self.shrink // 2, "--messages-per-connection", 1)
@@ -135,7 +135,7 @@ class Bench:
                 continue
             row = figures["mail"][name] = runs.medians(summaries)
             row["bareLoop"] = bare[f"bare loop, {re.search('[0-9]+', name)[0]}"]
-            row["ofBareLoop"] = row["messagesPerSecond"] / row["bareLoop"]
+            row["ofBareLoop"] = row["rate"] / row["bareLoop"]
         for name, summaries in self.rotate(self.read_works()).items():
             figures["read"][name] = runs.medians(summaries)
         figures["budgets"] = report.budgets(figures)

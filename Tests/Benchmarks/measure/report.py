@@ -25,13 +25,13 @@ def budgets(figures):
 
 def table(figures):
     """All of it, for people."""
-    lines = [f"{'work':<38} {'msg/s':>8} {'(spread)':>15} {'bare':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8} "
+    lines = [f"{'work':<38} {'per s':>8} {'(spread)':>15} {'bare':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8} "
              f"{'user µs':>8} {'sys µs':>7}"]
     for name, row in {**figures["mail"], **figures["read"]}.items():
         bare = f"{row['bareLoop']:>8.0f} {row['ofBareLoop']:>6.0%}" if "bareLoop" in row else f"{'':>8} {'':>6}"
         spread = f"{row['spread'][0]:.0f}–{row['spread'][1]:.0f}"
         lines.append(
-            f"{name:<38} {row['messagesPerSecond']:>8.0f} {spread:>15} {bare} {row['p50']:>8.2f} {row['p99']:>8.2f} "
+            f"{name:<38} {row['rate']:>8.0f} {spread:>15} {bare} {row['p50']:>8.2f} {row['p99']:>8.2f} "
             f"{row['userMicroseconds']:>8.0f} {row['systemMicroseconds']:>7.0f}")
     lines.append("")
     for row in figures["budgets"]:
