@@ -102,7 +102,7 @@ let package = Package(
         tests("MaildirsTests", ["Maildirs", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
-        tests("LoadTests", ["Load", "Mail", "SMTP", "POP3"]),
+        tests("LoadTests", ["Load", "POP3", nioCore]),
         tests("WireTests", ["Wire", nioCore]),
         tests(
             "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],

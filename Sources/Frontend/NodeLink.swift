@@ -32,6 +32,9 @@ final class NodeLink {
     /// Connections that failed since one last came up.
     private var failures = 0
     private var pausedUntil: Scheduled<Void>?
+    /// When each message's time is over, in that order. Finished ones stay until they come to the head.
+    private var deadlines: Deque<(end: NIODeadline, transaction: NodeTransaction)> = []
+    private var deadlineTimer: Scheduled<Void>?
 
     /// Messages in flight on every open connection before another connection is worth its cost.
     private static let crowded = 8
@@ -53,10 +56,21 @@ final class NodeLink {
         pump()
     }
 
-    /// The delivery timeout begins.
+    /// The delivery timeout begins. It is the same for all, so the oldest ends first, and one timer serves them.
     func setDeadline(_ transaction: NodeTransaction) {
-        transaction.deadline = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(settings.timeout)) {
-            transaction.finish(.unanswered)
+        while let first = deadlines.first, first.transaction.isFinished { deadlines.removeFirst() }
+        deadlines.append((.now() + TimeAmount(settings.timeout), transaction))
+        if deadlineTimer == nil { armDeadlineTimer() }
+    }
+
+    private func armDeadlineTimer() {
+        while let first = deadlines.first, first.transaction.isFinished { deadlines.removeFirst() }
+        guard let first = deadlines.first else { return deadlineTimer = nil }
+        deadlineTimer = eventLoop.assumeIsolated().scheduleTask(deadline: first.end) { [self] in
+            while let first = deadlines.first, first.end <= .now() {
+                deadlines.removeFirst().transaction.finish(.unanswered)
+            }
+            armDeadlineTimer()
         }
     }
 

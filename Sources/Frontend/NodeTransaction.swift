@@ -13,7 +13,6 @@ final class NodeTransaction {
     /// The node may have it already under this name: a connection broke after it was sent.
     var isRepeat = false
     private var finished: (([Verdict]) -> Void)?
-    var deadline: Scheduled<Void>?
 
     init(
         identity: MessageIdentity, sender: ReversePath, isUTF8: Bool, destinations: [Destination], body: ByteBuffer,
@@ -33,7 +32,6 @@ final class NodeTransaction {
     func finish(_ verdicts: [Verdict]) {
         guard let finished else { return }
         self.finished = nil
-        deadline?.cancel()
         body = ByteBuffer()
         finished(verdicts)
     }

@@ -6,6 +6,8 @@ package struct LoadTarget: Sendable {
     package var endpoint: Endpoint
     /// TLS from the first byte; servers' certificates are not verified, unless the cluster's CA is given.
     package var tls: ClientTLS?
+    /// What STARTTLS begins, where the session asks for it.
+    package var startTLS: ClientTLS?
     /// The name that the server's certificate must bear, where certificates are verified.
     package var certificateName: String?
     /// How long connecting, and any answer, may take.

@@ -69,7 +69,11 @@ final class SMTPLoadConnection: Conversation {
 
     func writable(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
+
+    func tlsStarted(_ connection: Connection) {
+        session.tlsStarted()
+        carryOutEvents()
+    }
 
     func closed(_ reason: ConnectionEnd) {
         session.connectionLost()
@@ -111,8 +115,11 @@ final class SMTPLoadConnection: Conversation {
         case .closed(let reason):
             refusal = reason
             connection?.close()
-        case .startTLS, .startedStreaming:
-            preconditionFailure("nobody asked for \(event)")
+        case .startTLS:
+            connection?.write(session.takeOutput())
+            if let tls = load.target.startTLS { connection?.startTLS(tls, name: nil) }
+        case .startedStreaming:
+            preconditionFailure("nothing was to be streamed")
         }
     }
 

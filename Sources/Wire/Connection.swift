@@ -154,6 +154,19 @@ package final class Connection {
         }
     }
 
+    /// The same as a client: the server has agreed to STARTTLS.
+    ///
+    /// - Parameter name: the name that the server's certificate must bear; nil to take any that `tls` trusts.
+    package func startTLS(_ tls: ClientTLS, name: String?) {
+        flush()
+        do {
+            try addClientTLS(tls, name: name)
+        } catch {
+            endReason = .failed("TLS: \(error)")
+            abort()
+        }
+    }
+
     func addServerTLS(_ tls: ServerTLS) throws {
         try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context), position: .first)
     }

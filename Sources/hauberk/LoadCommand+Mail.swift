@@ -38,6 +38,9 @@ struct LoadMailOptions: ParsableArguments {
     @Flag(help: "Use BDAT (CHUNKING) instead of DATA.")
     var bdat = false
 
+    @Flag(help: "Ask for TLS by STARTTLS. The server's certificate is not verified.")
+    var starttls = false
+
     @Option(help: "user:password for AUTH PLAIN.")
     var auth: String?
 
@@ -65,10 +68,12 @@ struct LoadMailOptions: ParsableArguments {
         guard let sizes = SizeDistribution(size) else { throw ValidationError("--size \(size)") }
         let amount = try amount.load(count: messages, standard: 1000)
         let settings = SMTPClientSettings(
-            mode: mode, clientName: "load.test", credentials: try credentials(), usesChunks: bdat, pipelines: pipeline)
+            mode: mode, clientName: "load.test", startTLS: starttls ? .required : .never,
+            credentials: try credentials(), usesChunks: bdat, pipelines: pipeline)
         var load = SMTPLoad(
             target: try target.load(), amount: amount, settings: settings, sender: try sender(),
             recipients: NamePattern(recipient, count: mailboxes), sizes: sizes, run: Self.newRun())
+        if starttls { load.target.startTLS = try ClientTLS(unverified: ()) }
         load.recipientsPerMessage = recipientsPerMessage
         load.messagesPerConnection = messagesPerConnection
         load.files = try files()
