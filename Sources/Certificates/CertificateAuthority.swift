@@ -49,9 +49,11 @@ package struct CertificateAuthority: Sendable {
     /// - Parameters:
     ///   - node: the node's name: the certificate's common name, and one of its DNS names if it can be one.
     ///   - names: further names and addresses that others reach the node by.
+    ///   - isClient: whether it also proves who opens a connection; not for what strangers see.
     ///   - roles: what the node is allowed to be ("frontend", "storage"): the organizational units of the subject.
     package func issue(
-        node: String, names: CertificateNames, roles: [String] = [], validity: Duration = nodeValidityDefault
+        node: String, names: CertificateNames, isClient: Bool = true, roles: [String] = [],
+        validity: Duration = nodeValidityDefault
     ) throws(CertificateError) -> CertificateFiles {
         for name in [node] + roles { try Self.checkName(name) }
         let authority = try Certificate(pem: files.certificatePEM)
@@ -65,7 +67,7 @@ package struct CertificateAuthority: Sendable {
             dnsNames: (isNamed ? [] : [node]) + names.dnsNames, ipAddresses: names.ipAddresses)
         try certificate.finish(
             key: key, issuer: authority.pointer,
-            extensions: Certificate.endEntity(names: all, purposes: "serverAuth,clientAuth"))
+            extensions: Certificate.endEntity(names: all, purposes: isClient ? "serverAuth,clientAuth" : "serverAuth"))
         try certificate.sign(by: authorityKey)
         return CertificateFiles(certificatePEM: try certificate.pem(), keyPEM: try key.pem())
     }

@@ -26,7 +26,9 @@ final class FrontendContext: Sendable {
     let durableCopies: Int
     let streamSettings: SMTPClientSettings
     let streamTimes: ConnectionTimes
-    private let hopTLS: ClientTLS?
+    /// How long a node may take to answer.
+    let answerTimeout: Duration
+    private let hop: HopTLS
     private let connectTimeout: Duration
     private let tls: Mutex<ServerTLS?>
 
@@ -37,7 +39,9 @@ final class FrontendContext: Sendable {
         let delivery = configuration.delivery
         let connectTimeout = delivery.connectTimeout
         self.log = log
-        self.hopTLS = hopTLS
+        answerTimeout = delivery.timeout
+        let hop = HopTLS(hopTLS)
+        self.hop = hop
         self.connectTimeout = connectTimeout
         self.tls = Mutex(tls)
         map = ClusterMap(configuration)
@@ -61,7 +65,7 @@ final class FrontendContext: Sendable {
             clientName: frontend.name)
         links = PerLoop(group) { loop in
             NodeLinks(eventLoop: loop, settings: linkSettings, log: log) { node in
-                Self.target(node.lmtp, of: node, tls: hopTLS, timeout: connectTimeout)
+                Self.target(node.lmtp, of: node, tls: hop.value, timeout: connectTimeout)
             }
         }
         streamSettings = SMTPClientSettings(mode: .lmtp, clientName: frontend.name)
@@ -74,9 +78,12 @@ final class FrontendContext: Sendable {
         set { tls.withLock { $0 = newValue } }
     }
 
+    /// What nodes see of this frontend; for connections to come.
+    func setHopTLS(_ tls: ClientTLS?) { hop.value = tls }
+
     /// Where a node takes POP3 sessions.
     func pop3Target(_ node: NodeSettings) -> DialTarget {
-        Self.target(node.pop3, of: node, tls: hopTLS, timeout: connectTimeout)
+        Self.target(node.pop3, of: node, tls: hop.value, timeout: connectTimeout)
     }
 
     private static func target(
@@ -94,7 +101,7 @@ final class FrontendContext: Sendable {
     /// Whether mail for a recipient is taken (RFC 5321 §3.3, §3.6).
     func verdict(on resolution: Resolution, for query: SMTPRecipientQuery, eventLoop: any EventLoop) -> Verdict {
         switch resolution {
-        case .unknownUser:
+        case .unknownUser, .mailboxes([]):
             return .refused(Reason(550, "5.1.1", "<\(query.address)>: no such user here"))
         case .foreignDomain:
             return .refused(
@@ -111,6 +118,18 @@ final class FrontendContext: Sendable {
             }
             return .accepted
         }
+    }
+}
+
+/// The frontend's certificate for its hops, which a reload may change.
+private final class HopTLS: Sendable {
+    private let tls: Mutex<ClientTLS?>
+
+    init(_ tls: ClientTLS?) { self.tls = Mutex(tls) }
+
+    var value: ClientTLS? {
+        get { tls.withLock { $0 } }
+        set { tls.withLock { $0 = newValue } }
     }
 }
 

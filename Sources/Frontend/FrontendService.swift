@@ -52,12 +52,28 @@ package final class FrontendService: Service {
         try? await gracefulShutdown()
         context.log.notice("draining")
         await Listener.drain(listeners.withLock { $0 }, timeout: drainTimeout)
+        await finishDeliveries()
         context.log.notice("stopped")
     }
 
-    /// New limits, times and certificate, for connections to come.
-    package func reload(_ configuration: ClusterConfiguration, frontend: FrontendSettings, tls: ServerTLS?) {
+    /// Copies beyond the quorum may still be under way when the last client has gone.
+    private func finishDeliveries() async {
+        let end = ContinuousClock.now + drainTimeout
+        while await context.links.onEach({ $0.load }).contains(where: { $0 > 0 }), ContinuousClock.now < end {
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { break }
+        }
+        _ = await context.links.onEach { $0.quit() }
+    }
+
+    /// New limits, times and certificates, for connections to come.
+    package func reload(
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, tls: ServerTLS?, hopTLS: ClientTLS?
+    ) {
+        // Listeners change with a restart only: one that began with TLS never goes on without.
+        let isImplicit = self.frontend.listeners.contains { $0.tlsMode == .implicit }
+        let tls = tls ?? (isImplicit ? context.serverTLS : nil)
         context.serverTLS = tls
+        context.setHopTLS(hopTLS)
         let new = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
         setup.withLock { $0 = new }
         for (listener, settings) in zip(listeners.withLock { $0 }, self.frontend.listeners) {

@@ -19,17 +19,23 @@ final class MaildropOpening: Conversation {
     }
 
     private let request: POP3OpenRequest
+    private let timeout: Duration
     private var session = POP3ClientSession()
     private var finished: ((Outcome) -> Void)?
 
-    /// - Parameter finished: called once; after `.opened` the connection waits to be handed over.
-    init(request: POP3OpenRequest, finished: @escaping (Outcome) -> Void) {
+    /// - Parameters:
+    ///   - timeout: how long the node may take to answer.
+    ///   - finished: called once; after `.opened` the connection waits to be handed over.
+    init(request: POP3OpenRequest, timeout: Duration, finished: @escaping (Outcome) -> Void) {
         self.request = request
+        self.timeout = timeout
         self.finished = finished
         session.send(.xopen(request.mailbox, utf8: request.utf8, language: request.language))
     }
 
     func opened(_ connection: Connection) {
+        // Listing a large mailbox that nobody has opened for long takes its time.
+        connection.setTimes(ConnectionTimes(idle: timeout, total: .zero))
         // The greeting need not be waited for: a node takes the command with it.
         connection.write(session.takeOutput())
         connection.flush()

@@ -89,7 +89,8 @@ final class MessageDelivery {
         for leg in legs {
             let transaction = transaction(for: leg, body: ByteBuffer())
             let stream = MessageStream(
-                transaction: transaction, settings: frontend.streamSettings, times: frontend.streamTimes
+                transaction: transaction, settings: frontend.streamSettings, times: frontend.streamTimes,
+                stallTimeout: frontend.answerTimeout
             ) { [weak self] in
                 guard let self, !isBlocked else { return }
                 unblocked()
@@ -106,7 +107,11 @@ final class MessageDelivery {
     /// The message is whole. Tells one verdict for each destination, once.
     func finish(_ finished: @escaping ([Verdict]) -> Void) {
         self.finished = finished
-        tellIfKnown()
+        if !streams.isEmpty, quorum.isDecided {
+            // Nobody can have accepted before the end, so all is lost already, and no copy may stay anywhere.
+            abandon()
+            return tellIfKnown()
+        }
         let links = frontend.links[eventLoop]
         guard streams.isEmpty else {
             stream()
@@ -135,7 +140,7 @@ final class MessageDelivery {
         tellIfKnown()
     }
 
-    /// A stream may fail before the message is whole, so the outcome may be known before it is asked for.
+    /// A stream may fail before the message is whole: then the outcome is known before it is asked for.
     private func tellIfKnown() {
         guard let finished, quorum.isDecided else { return }
         self.finished = nil

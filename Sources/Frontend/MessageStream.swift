@@ -14,6 +14,8 @@ final class MessageStream: Conversation {
     /// What came before the node was ready for it.
     private var held = ByteBuffer()
     private var state = State.opening
+    private var stall: Scheduled<Void>?
+    private let stallTimeout: Duration
 
     private enum State: Equatable {
         case opening
@@ -28,13 +30,15 @@ final class MessageStream: Conversation {
     /// - Parameters:
     ///   - transaction: told the outcome; its own body is not used.
     ///   - times: the connection's clocks once it stands: a client may be slow, but not for ever.
+    ///   - stallTimeout: how long the node may leave what it was sent untaken.
     ///   - changed: called when `isBlocked` may have become false.
     init(
         transaction: NodeTransaction, settings: SMTPClientSettings, times: ConnectionTimes,
-        changed: @escaping () -> Void
+        stallTimeout: Duration, changed: @escaping () -> Void
     ) {
         self.transaction = transaction
         self.times = times
+        self.stallTimeout = stallTimeout
         self.changed = changed
         session = SMTPClientSession(settings: settings)
         session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
@@ -69,6 +73,7 @@ final class MessageStream: Conversation {
     func abandon() {
         state = .ended
         held = ByteBuffer()
+        stall?.cancel()
         transaction.finish(.deferred(.unexpected))
         connection?.abort()
     }
@@ -80,6 +85,7 @@ final class MessageStream: Conversation {
         connection.write(bytes)
         connection.flush()
         connection.madeProgress()
+        if !connection.isWritable { watchForStall(connection) }
     }
 
     // MARK: Conversation
@@ -87,6 +93,17 @@ final class MessageStream: Conversation {
     func opened(_ connection: Connection) {
         guard state != .ended else { return connection.abort() }
         self.connection = connection
+        connection.setTimes(times)
+        watchForStall(connection)
+    }
+
+    /// The node must take what it was sent within the answer's time, or its client would wait for a node that hangs.
+    private func watchForStall(_ connection: Connection) {
+        stall?.cancel()
+        stall = connection.after(stallTimeout) { [self] in
+            end(.unanswered)
+            connection.abort()
+        }
     }
 
     func received(_ connection: Connection) {
@@ -98,7 +115,11 @@ final class MessageStream: Conversation {
         connection.flush()
     }
 
-    func writable(_ connection: Connection) { changed() }
+    func writable(_ connection: Connection) {
+        stall?.cancel()
+        changed()
+    }
+
     func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
 
@@ -119,7 +140,10 @@ final class MessageStream: Conversation {
             startStreaming(connection)
         case .verdicts(_, let verdicts):
             state = .ended
+            held = ByteBuffer()
+            stall?.cancel()
             transaction.finish(verdicts)
+            session.abandonStreaming(Self.id)
             session.quit()
             changed()
         case .interrupted:
@@ -132,7 +156,7 @@ final class MessageStream: Conversation {
     }
 
     private func startStreaming(_ connection: Connection) {
-        connection.setTimes(times)
+        stall?.cancel()
         let whole = state == .openingWhole
         guard whole || state == .opening else { return }
         state = .streaming
@@ -145,6 +169,7 @@ final class MessageStream: Conversation {
         guard state != .ended else { return }
         state = .ended
         held = ByteBuffer()
+        stall?.cancel()
         transaction.finish(verdict)
         changed()
     }

@@ -1,16 +1,20 @@
+import Mail
 import NIOCore
 import SMTP
 import Wire
 
 /// One LMTP connection to a storage node, which many messages share: their transactions are pipelined on it.
 final class NodeConnection: Conversation {
-    private unowned let link: NodeLink
+    private let link: NodeLink
     private var session: SMTPClientSession
     private var connection: Connection?
     private var transactions: [SMTPTransactionID: NodeTransaction] = [:]
     private var lastID: UInt64 = 0
     private var flushPlanned = false
     private let inFlightMax: Int
+    private var wasReady = false
+    /// Why the conversation ended, unless we ended it.
+    private var failure: Reason?
 
     init(link: NodeLink, settings: SMTPClientSettings) {
         self.link = link
@@ -18,11 +22,16 @@ final class NodeConnection: Conversation {
         inFlightMax = settings.transactionsInFlightMax
     }
 
-    var isReady: Bool { session.isReady }
+    /// It has not come up yet.
+    var isConnecting: Bool { !wasReady && !isOver }
+    /// It takes no more messages.
+    private(set) var isOver = false
     var load: Int { session.load }
-    var hasRoom: Bool { session.isReady && session.load < inFlightMax && connection?.isWritable ?? false }
+    var hasRoom: Bool { session.isReady && !isOver && session.load < inFlightMax && connection?.isWritable ?? false }
 
     func submit(_ transaction: NodeTransaction) {
+        // A connection that was quiet for long is not a node that hangs.
+        if session.load == 0 { connection?.madeProgress() }
         lastID += 1
         let id = SMTPTransactionID(lastID)
         transactions[id] = transaction
@@ -42,6 +51,7 @@ final class NodeConnection: Conversation {
     }
 
     func quit() {
+        isOver = true
         session.quit()
         carryOutEvents()
         connection?.flush()
@@ -74,9 +84,10 @@ final class NodeConnection: Conversation {
     }
 
     func closed(_ reason: ConnectionEnd) {
+        isOver = true
         session.connectionLost()
         carryOutEvents()
-        link.ended(self, reason)
+        link.ended(self, failure.map { .failed("\($0)") } ?? reason)
     }
 
     private func carryOutEvents() {
@@ -91,10 +102,16 @@ final class NodeConnection: Conversation {
     private func carryOut(_ event: SMTPClientSession.Event) {
         switch event {
         case .ready:
+            wasReady = true
             connection.map(link.ready)
         case .bodyWanted(let id, _):
             connection?.write(session.takeOutput())
-            if let transaction = transactions[id] { connection?.write(transaction.body) }
+            guard let transaction = transactions[id], !transaction.isFinished else {
+                // Its octets were announced and are gone: what followed would be taken for them.
+                connection?.abort()
+                return
+            }
+            connection?.write(transaction.body)
             session.bodySent(id)
         case .verdicts(let id, let verdicts):
             transactions.removeValue(forKey: id)?.finish(verdicts)
@@ -104,7 +121,9 @@ final class NodeConnection: Conversation {
                 transaction.isRepeat = transaction.isRepeat || bodySent
                 link.resubmit(transaction)
             }
-        case .closed:
+        case .closed(let reason):
+            failure = isOver ? nil : reason
+            isOver = true
             connection?.close()
         case .startTLS, .startedStreaming:
             preconditionFailure("a shared connection to a node was told \(event)")

@@ -23,12 +23,13 @@ struct NodeLinkSettings: Sendable {
 /// A message stays here until the node has answered for it or its time is over. When a connection breaks, its messages
 /// go out again under their names, so a node that was killed and came back in time loses nobody's message.
 final class NodeLink {
-    let target: DialTarget
+    private let makeTarget: () -> DialTarget
     private let settings: NodeLinkSettings
     private let eventLoop: any EventLoop
     private let log: Logger
     private var connections: [NodeConnection] = []
     private var waiting: Deque<NodeTransaction> = []
+    private var heldBytes = 0
     /// Connections that failed since one last came up.
     private var failures = 0
     private var pausedUntil: Scheduled<Void>?
@@ -38,19 +39,30 @@ final class NodeLink {
 
     /// Messages in flight on every open connection before another connection is worth its cost.
     private static let crowded = 8
+    /// Message text that may be held for a node that does not take it, in octets.
+    private static let heldBytesMax = 64 << 20
 
-    init(target: DialTarget, settings: NodeLinkSettings, eventLoop: any EventLoop, log: Logger) {
-        self.target = target
+    /// - Parameter target: asked for each connection, because a reload may change the certificate.
+    init(
+        target: @escaping () -> DialTarget, settings: NodeLinkSettings, eventLoop: any EventLoop, log: Logger
+    ) {
+        makeTarget = target
         self.settings = settings
         self.eventLoop = eventLoop
         self.log = log
     }
+
+    var target: DialTarget { makeTarget() }
 
     /// Whether it is worth a try: false while connections fail one after the other.
     var isReachable: Bool { failures < 3 }
 
     /// Hands a message over; it is finished once, within the delivery timeout.
     func submit(_ transaction: NodeTransaction) {
+        let size = transaction.body.readableBytes
+        guard heldBytes + size <= Self.heldBytesMax else { return transaction.finish(.unanswered) }
+        heldBytes += size
+        transaction.released = { [self] in heldBytes -= size }
         setDeadline(transaction)
         waiting.append(transaction)
         pump()
@@ -96,8 +108,8 @@ final class NodeLink {
     }
 
     private func dial() {
-        guard pausedUntil == nil, connections.count < settings.connectionsMax,
-            !connections.contains(where: { !$0.isReady })
+        guard pausedUntil == nil, connections.count(where: { !$0.isOver }) < settings.connectionsMax,
+            !connections.contains(where: \.isConnecting)
         else { return }
         let client = SMTPClientSettings(
             mode: .lmtp, clientName: settings.clientName, transactionsInFlightMax: settings.inFlightMax)
@@ -129,12 +141,17 @@ final class NodeLink {
         let delay = settings.reconnect.delay(failures: failures, random: .random(in: 0 ... .max))
         pausedUntil = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [self] in
             pausedUntil = nil
+            // Recipients are refused while the node is unreachable: nobody else would find out that it is back.
+            if failures > 0 { dial() }
             pump()
         }
     }
 
-    /// Finishes what is idle; called when the process drains.
+    /// Messages that have no answer yet.
+    var load: Int { waiting.count + connections.reduce(0) { $0 + $1.load } }
+
+    /// The process ends: says goodbye on every connection.
     func quit() {
-        for connection in connections where connection.load == 0 { connection.quit() }
+        for connection in connections { connection.quit() }
     }
 }

@@ -23,8 +23,15 @@ final class NodeLinks {
 
     subscript(node: NodeSettings) -> NodeLink {
         if let link = links[node.name] { return link }
-        let link = NodeLink(target: target(node), settings: settings, eventLoop: eventLoop, log: log)
+        let link = NodeLink(target: { [target] in target(node) }, settings: settings, eventLoop: eventLoop, log: log)
         links[node.name] = link
         return link
+    }
+
+    /// Messages that have no answer yet.
+    var load: Int { links.values.reduce(0) { $0 + $1.load } }
+
+    func quit() {
+        for link in links.values { link.quit() }
     }
 }

@@ -12,6 +12,8 @@ final class NodeTransaction {
     private(set) var body: ByteBuffer
     /// The node may have it already under this name: a connection broke after it was sent.
     var isRepeat = false
+    /// Called once, when the body is let go.
+    var released: () -> Void = {}
     private var finished: (([Verdict]) -> Void)?
 
     init(
@@ -33,11 +35,18 @@ final class NodeTransaction {
         guard let finished else { return }
         self.finished = nil
         body = ByteBuffer()
+        released()
+        released = {}
         finished(verdicts)
     }
 
     func finish(_ verdict: Verdict) {
         finish(Array(repeating: verdict, count: destinations.count))
+    }
+
+    /// An alias may lead from an ASCII address to one that is not (RFC 6531 §3.4).
+    private var needsUTF8: Bool {
+        isUTF8 || destinations.contains { !$0.address.description.utf8.allSatisfy { $0 < 0x80 } }
     }
 
     /// As one connection's session sees it.
@@ -46,6 +55,6 @@ final class NodeTransaction {
         SMTPClientTransaction(
             id: id, sender: sender,
             recipients: destinations.map { SMTPRecipient(address: $0.address, mailbox: $0.mailbox) },
-            byteCount: byteCount, utf8: isUTF8, name: identity, isRepeat: isRepeat)
+            byteCount: byteCount, utf8: needsUTF8, name: identity, isRepeat: isRepeat)
     }
 }

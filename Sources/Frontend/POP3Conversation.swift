@@ -13,6 +13,8 @@ final class POP3Conversation: Conversation {
     private var session: POP3ServerSession
     private var log: Logger
     private var waiting = Waiting.no
+    /// A login that is being checked, perhaps after a delay; nobody waits for it once the client is gone.
+    private var login: Task<Void, Never>?
     /// Whose SCRAM proof the session is checking.
     private var proving: String?
 
@@ -63,6 +65,7 @@ final class POP3Conversation: Conversation {
     }
 
     func closed(_ reason: ConnectionEnd) {
+        login?.cancel()
         log.debug("closed", metadata: ["reason": "\(reason)"])
     }
 
@@ -122,7 +125,7 @@ final class POP3Conversation: Conversation {
     private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {
         waiting = .answer
         let address = connection.peer.address
-        connection.perform { [login = frontend.login] in
+        login = connection.perform { [login = frontend.login] in
             await login.answer(request, from: address)
         } then: { [self] answer in
             waiting = .no
@@ -141,7 +144,7 @@ final class POP3Conversation: Conversation {
         guard let target = frontend.preferredNode(for: request.mailbox).map(frontend.pop3Target) else {
             return failed(.unreachable("no owner"), connection)
         }
-        let opening = MaildropOpening(request: request) { [self] outcome in
+        let opening = MaildropOpening(request: request, timeout: frontend.answerTimeout) { [self] outcome in
             switch outcome {
             case .opened(let node, let text): join(connection, node, text: text)
             case .failed(let failure): failed(failure, connection)

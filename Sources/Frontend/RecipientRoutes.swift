@@ -15,9 +15,15 @@ struct RecipientRoutes {
         self.countMax = countMax
     }
 
-    mutating func add(_ destinations: [Destination]) {
+    /// The most mailboxes that the recipients of one message may lead to, all aliases followed.
+    static let destinationsMax = 5_000
+
+    /// False if the recipients lead to too many mailboxes.
+    mutating func add(_ destinations: [Destination]) -> Bool {
+        guard accepted.reduce(destinations.count, { $0 + $1.count }) <= Self.destinationsMax else { return false }
         if accepted.count >= countMax { accepted.removeFirst(accepted.count - countMax + 1) }
         accepted.append(destinations)
+        return true
     }
 
     /// The message begins: its recipients are the last `count` accepted.

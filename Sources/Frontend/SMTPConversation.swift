@@ -19,6 +19,8 @@ final class SMTPConversation: Conversation {
     private var greeted = false
     /// Whose SCRAM proof the session is checking.
     private var proving: String?
+    /// A login that is being checked, perhaps after a delay; nobody waits for it once the client is gone.
+    private var login: Task<Void, Never>?
     private var recipients: RecipientRoutes
     private var message: MessageDelivery?
 
@@ -78,7 +80,9 @@ final class SMTPConversation: Conversation {
         end(connection)
     }
 
-    func writable(_ connection: Connection) { run(connection) }
+    func writable(_ connection: Connection) {
+        if greeted { run(connection) }
+    }
 
     func tlsStarted(_ connection: Connection) {
         waiting = .no
@@ -90,7 +94,9 @@ final class SMTPConversation: Conversation {
         // While the client waits for us, its clock stands still.
         if case .idle = timeout, waiting == .answer || waiting == .nodes { return }
         log.info("timed out", metadata: ["clock": "\(timeout)"])
-        _ = session.timedOut(timeout == .idle ? .idle : .total)
+        let action = session.timedOut(timeout == .idle ? .idle : .total)
+        // A message that is being stored has its answer first, or its sender would send it again.
+        if action == .waitForStorage, waiting == .answer { return }
         end(connection)
     }
 
@@ -100,6 +106,7 @@ final class SMTPConversation: Conversation {
 
     func closed(_ reason: ConnectionEnd) {
         ended = true
+        login?.cancel()
         drop(&message)
         log.debug("closed", metadata: ["reason": "\(reason)"])
     }
@@ -176,7 +183,7 @@ final class SMTPConversation: Conversation {
     private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {
         waiting = .answer
         let address = connection.peer.address
-        connection.perform { [login = frontend.login] in
+        login = connection.perform { [login = frontend.login] in
             await login.answer(request, from: address)
         } then: { [self] answer in
             guard !ended else { return }
@@ -229,8 +236,10 @@ final class SMTPConversation: Conversation {
     }
 
     private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {
-        let verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
-        if verdict.isAccepted { recipients.add(resolution.destinations) }
+        var verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
+        if verdict.isAccepted, !recipients.add(resolution.destinations) {
+            verdict = .deferred(Reason(452, "4.5.3", "too many mailboxes for one message"))
+        }
         log.debug("recipient", metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
         session.recipientResolved(verdict)
     }
@@ -248,7 +257,7 @@ final class SMTPConversation: Conversation {
             frontend: frontend, eventLoop: connection.eventLoop)
         delivery.append(header)
         delivery.unblocked = { [self] in
-            guard waiting == .nodes else { return }
+            guard waiting == .nodes, message?.isBlocked == false else { return }
             waiting = .no
             run(connection)
         }
@@ -279,6 +288,7 @@ final class SMTPConversation: Conversation {
         waiting = .answer
         if summary.appendLineEnd { message.append([0x0D, 0x0A]) }
         let began = frontend.clock.monotonic()
+        var isInside = true
         message.finish { [self] verdicts in
             let took = frontend.clock.monotonic() - began
             let replies = recipients.replies(verdicts, isLMTP: listener.session.service.isLMTP)
@@ -293,7 +303,9 @@ final class SMTPConversation: Conversation {
             guard !ended else { return }
             waiting = .no
             session.messageStored(id, replies, note: "\(message.identity)")
-            run(connection)
+            // Known at once: the loop that brought us here goes on by itself.
+            if !isInside { run(connection) }
         }
+        isInside = false
     }
 }

@@ -121,6 +121,9 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     /// Whether an AUTH exchange is under way.
     package var isAuthenticating: Bool { phase == .saslResponse || phase == .awaitingAuthentication }
 
+    /// Whether messages that were read whole await their outcome.
+    package var isStoring: Bool { !replies.isSettled }
+
     /// Whether a transaction is under way or awaits its outcome.
     package var isBusy: Bool { envelope != nil || phase == .chunk || !replies.isSettled }
 

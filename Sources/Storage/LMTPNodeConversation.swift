@@ -18,6 +18,8 @@ final class LMTPNodeConversation: Conversation {
     private var flushing = false
     /// The message under way could not be written; the rest of it is read past.
     private var failure: MaildirError?
+    /// As much awaits its commit as may: nothing is read meanwhile.
+    private var storing = false
     private var ended = false
 
     init(node: StorageContext, connection: Connection) {
@@ -42,7 +44,6 @@ final class LMTPNodeConversation: Conversation {
     func tlsStarted(_ connection: Connection) {}
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
-        guard !session.isBusy || timeout == .total else { return }
         _ = session.timedOut(timeout == .idle ? .idle : .total)
         end(connection)
     }
@@ -72,6 +73,7 @@ final class LMTPNodeConversation: Conversation {
 
     private func run(_ connection: Connection) {
         var goesOn = true
+        storing = false
         while goesOn, !flushing, !ended, connection.isWritable {
             // The text goes from here into the writer: it is copied once, as its line ends change.
             goesOn = connection.unread.withUnsafeReadableBytes { unread in
@@ -85,7 +87,7 @@ final class LMTPNodeConversation: Conversation {
         guard !ended else { return }
         connection.write(session.takeOutput())
         connection.flush()
-        connection.wantsBytes = !flushing && connection.isWritable
+        connection.wantsBytes = !flushing && !storing && connection.isWritable
     }
 
     private var consumed = 0
@@ -98,9 +100,10 @@ final class LMTPNodeConversation: Conversation {
         case .proceed:
             return true
         case .needBytes:
-            if connection.inputEnded { end(connection) }
+            if connection.inputEnded, !session.isStoring { end(connection) }
             return false
         case .waitForStorage:
+            storing = true
             return false
         case .startMessage(let envelope):
             start(envelope)

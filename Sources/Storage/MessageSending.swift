@@ -11,6 +11,7 @@ final class MessageSending {
     private let finished: (_ whole: Bool) -> Void
     private var reading = false
     private var stopped = false
+    private var octetsRead = 0
 
     init(
         reader: MessageReader, topLines: Int?, connection: Connection, finished: @escaping (_ whole: Bool) -> Void
@@ -42,7 +43,10 @@ final class MessageSending {
     }
 
     private func send(_ piece: [UInt8]) {
+        octetsRead += piece.count
         guard !piece.isEmpty else {
+            // A file that became shorter is no whole message, however well it ends.
+            guard encoder.isSatisfied || octetsRead >= reader.size else { return finish(whole: false) }
             var end = connection.buffer(capacity: POP3MessageEncoder.finishBytesMax)
             end.writeWithUnsafeMutableBytes(minimumWritableBytes: POP3MessageEncoder.finishBytesMax) {
                 encoder.finish(into: $0)

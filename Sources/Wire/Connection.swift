@@ -70,7 +70,7 @@ package final class Connection {
         wantsBytes = false
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         // A peer that never reads our last words must not keep the connection.
-        let force = eventLoop.scheduleTask(in: .seconds(10)) { bound.value.abort() }
+        let force = eventLoop.scheduleTask(in: .seconds(30)) { bound.value.abort() }
         channel.writeAndFlush(ByteBuffer()).whenComplete { _ in
             force.cancel()
             bound.value.abort()
@@ -80,6 +80,8 @@ package final class Connection {
     /// Says that no more output comes; the peer may still send.
     func closeOutput() {
         guard isOpen, !closing, !outputEnded else { return }
+        // With both halves gone the channel would drop what is still to be sent.
+        if inputEnded { return close() }
         outputEnded = true
         channel.close(mode: .output, promise: nil)
     }
@@ -111,7 +113,8 @@ package final class Connection {
     /// The conversation took `count` bytes of `unread`. An emptied buffer is let go, so that an idle connection holds
     /// none.
     package func consume(_ count: Int) {
-        unread.moveReaderIndex(forwardBy: count)
+        // A connection that broke meanwhile has dropped its unread bytes.
+        unread.moveReaderIndex(forwardBy: min(count, unread.readableBytes))
         if unread.readableBytes == 0 { unread = ByteBuffer() }
     }
 
@@ -130,7 +133,9 @@ package final class Connection {
 
     func timerFired() {
         guard isOpen, let timeout = timer.fired(self) else { return }
-        if closing { abort() } else { conversation?.timedOut(self, timeout) }
+        // Without a conversation it is still in its handshake.
+        guard !closing, let conversation else { return abort() }
+        conversation.timedOut(self, timeout)
     }
 
     func ended() {
@@ -186,11 +191,12 @@ package final class Connection {
     }
 
     /// Runs async work off the loop and comes back with its value.
+    @discardableResult
     package func perform<Value: Sendable>(
         _ work: @escaping @Sendable () async -> Value, then body: @escaping (Value) -> Void
-    ) {
+    ) -> Task<Void, Never> {
         let back = completion(body)
-        Task { back(await work()) }
+        return Task { back(await work()) }
     }
 
     /// Runs `body` on the loop once everything that had arrived by now has been read.
@@ -200,10 +206,11 @@ package final class Connection {
         eventLoop.execute { bound.eventLoop.execute { bound.value() } }
     }
 
-    /// Runs `body` on the loop after `delay`.
-    package func after(_ delay: Duration, _ body: @escaping () -> Void) {
+    /// Runs `body` on the loop after `delay`, unless it is cancelled.
+    @discardableResult
+    package func after(_ delay: Duration, _ body: @escaping () -> Void) -> Scheduled<Void> {
         let bound = NIOLoopBound(body, eventLoop: eventLoop)
-        eventLoop.scheduleTask(in: TimeAmount(delay)) { bound.value() }
+        return eventLoop.scheduleTask(in: TimeAmount(delay)) { bound.value() }
     }
 }
 

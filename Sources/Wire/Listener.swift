@@ -156,7 +156,7 @@ package final class Listener: Sendable {
         for listener in listeners { await listener.drain() }
         let end = ContinuousClock.now + timeout
         while listeners.contains(where: { $0.connectionCount > 0 }), ContinuousClock.now < end {
-            try? await Task.sleep(for: .milliseconds(50))
+            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { break }
         }
         for listener in listeners { listener.connections.forEach { $0.close(promise: nil) } }
     }

@@ -4,14 +4,26 @@ package import NIOCore
 /// a loop, such as the connections to the storage nodes.
 package final class PerLoop<Value>: Sendable {
     private let boxes: [ObjectIdentifier: NIOLoopBoundBox<Value?>]
+    private let loops: [any EventLoop]
     private let make: @Sendable (any EventLoop) -> Value
 
     package init(_ group: any EventLoopGroup, make: @escaping @Sendable (any EventLoop) -> Value) {
         self.make = make
+        loops = Array(group.makeIterator())
         boxes = Dictionary(
             uniqueKeysWithValues: group.makeIterator().map { loop in
                 (ObjectIdentifier(loop), NIOLoopBoundBox.makeEmptyBox(valueType: Value.self, eventLoop: loop))
             })
+    }
+
+    /// Asks or tells the values that have been made, each on its loop.
+    package func onEach<Answer: Sendable>(_ body: @escaping @Sendable (Value) -> Answer) async -> [Answer] {
+        var answers: [Answer] = []
+        for loop in loops {
+            let answer = try? await loop.submit { self.boxes[ObjectIdentifier(loop)]?.value.map(body) }.get()
+            if let answer = answer ?? nil { answers.append(answer) }
+        }
+        return answers
     }
 
     /// The value of `loop`, which must be the current one and belong to the group.

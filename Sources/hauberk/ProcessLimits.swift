@@ -7,6 +7,7 @@ enum ProcessLimits {
     static func prepare() {
         umask(0o077)
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGHUP, SIG_IGN)  // Until somebody is there to reload.
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
         limit.rlim_cur = limit.rlim_max

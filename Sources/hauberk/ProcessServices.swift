@@ -41,17 +41,19 @@ struct ProcessServices: Sendable {
 
     /// Takes new limits and certificates.
     func reload(_ plan: ProcessPlan) throws {
-        for frontend in plan.frontends {
-            let tls = try ServerTLS(listenersOf: frontend)
+        let configuration = plan.configuration
+        // Everything is read before anything changes: what cannot be read leaves all as it was.
+        let frontendTLS = try plan.frontends.map { frontend in
+            (frontend, try ServerTLS(listenersOf: frontend), try ClientTLS(hopsOf: frontend.name, configuration))
+        }
+        let nodeTLS = try plan.nodes.map { ($0, try ServerTLS(hopOf: $0, configuration)) }
+        for (frontend, tls, hopTLS) in frontendTLS {
             for (name, service) in frontends where name == frontend.name {
-                service.reload(plan.configuration, frontend: frontend, tls: tls)
+                service.reload(configuration, frontend: frontend, tls: tls, hopTLS: hopTLS)
             }
         }
-        for node in plan.nodes {
-            let tls = try ServerTLS(hopOf: node, plan.configuration)
-            for (name, service) in nodes where name == node.name {
-                service.reload(plan.configuration, tls: tls)
-            }
+        for (node, tls) in nodeTLS {
+            for (name, service) in nodes where name == node.name { service.reload(configuration, tls: tls) }
         }
     }
 }
