@@ -63,6 +63,44 @@ final class RawConnection: @unchecked Sendable {
         return await reply()
     }
 
+    /// The lines up to the one that is a single dot, with their CRLF and without the dots that transparency added
+    /// (RFC 1939 §3).
+    func multiline() async throws -> [UInt8] {
+        let bytes = await onQueue { $0.takeMultiline() }
+        guard let bytes else { throw Failed(description: "closed before the end of a multi-line answer") }
+        return bytes
+    }
+
+    private func takeMultiline() -> [UInt8]? {
+        let end = Array("\r\n.\r\n".utf8)
+        if unread.starts(with: end.dropFirst(2)) {
+            unread.removeFirst(3)
+            return []
+        }
+        // Answers end a batch here: nothing is asked ahead of them.
+        while !unread.ends(with: end) {
+            if unread.elementsEqual(end.dropFirst(2)) {
+                unread = []
+                return []
+            }
+            guard readMore() else { return nil }
+        }
+        let text = unread.dropLast(3)
+        unread = []
+        return text.withUnsafeBytes(withoutTransparency)
+    }
+
+    private func withoutTransparency(_ text: UnsafeRawBufferPointer) -> [UInt8] {
+        var plain: [UInt8] = []
+        plain.reserveCapacity(text.count)
+        var atLineStart = true
+        for byte in text {
+            if !(atLineStart && byte == UInt8(ascii: ".")) { plain.append(byte) }
+            atLineStart = byte == UInt8(ascii: "\n")
+        }
+        return plain
+    }
+
     /// Everything up to the peer's end.
     func rest() async -> String {
         await onQueue { connection in
@@ -97,4 +135,8 @@ final class RawConnection: @unchecked Sendable {
         unread += bytes[..<count]
         return true
     }
+}
+
+extension [UInt8] {
+    fileprivate func ends(with end: [UInt8]) -> Bool { suffix(end.count).elementsEqual(end) }
 }

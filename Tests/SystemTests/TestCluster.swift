@@ -19,10 +19,10 @@ final class TestCluster: Sendable {
 
     let home: TemporaryFolder
     let configuration: String
-    private let nodes: [String]
+    let nodes: [String]
     private let ports: [Int: Int]
     private let block: PortBlock
-    private let processes = Mutex<[String: Process]>([:])
+    let processes = Mutex<[String: Process]>([:])
     private let accountCount = Mutex(0)
 
     /// Starts all nodes and waits until they listen.
@@ -72,14 +72,18 @@ final class TestCluster: Sendable {
 
     func start(node: String) throws {
         let log = home.path + "/\(node).log"
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
+        if !FileManager.default.fileExists(atPath: log) {
+            _ = FileManager.default.createFile(atPath: log, contents: nil)
+        }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Tree.hauberk)
         process.arguments = ["serve", "--config", configuration, "--node", node, "--init"]
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: log)
-        process.standardError = FileHandle(forWritingAtPath: log)
+        let output = FileHandle(forWritingAtPath: log)
+        output?.seekToEndOfFile()
+        process.standardOutput = output
+        process.standardError = output
         try withSignalsUnblocked { try process.run() }
         processes.withLock { $0[node] = process }
     }
@@ -95,7 +99,12 @@ final class TestCluster: Sendable {
     }
 
     private func waitUntilListening() async throws {
-        for port in ports.values.sorted() {
+        try await waitUntilListening(ports.keys.sorted())
+    }
+
+    /// - Parameter developmentPorts: as the development cluster has them.
+    func waitUntilListening(_ developmentPorts: [Int]) async throws {
+        for port in developmentPorts.map({ self.port($0) }) {
             var tries = 0
             while (try? RawConnection(port: port)) == nil {
                 tries += 1
@@ -149,14 +158,24 @@ final class TestCluster: Sendable {
         return outcome.outputText
     }
 
-    func makeAccount() async throws -> Account {
+    /// - Parameter options: more of what `account add` takes.
+    func makeAccount(options: [String] = []) async throws -> Account {
+        let account = nextAccount()
+        try await add(account, options: options)
+        return account
+    }
+
+    func nextAccount() -> Account {
         let number = accountCount.withLock { count in
             count += 1
             return count
         }
-        let account = Account(address: "user\(number)@example.test", password: "secret-\(number)")
-        try await hauberk(["account", "add", account.address, "--password-stdin"], input: account.password + "\n")
-        return account
+        return Account(address: "user\(number)@example.test", password: "secret-\(number)")
+    }
+
+    func add(_ account: Account, options: [String]) async throws {
+        try await hauberk(
+            ["account", "add", account.address, "--password-stdin"] + options, input: account.password + "\n")
     }
 
     /// How many messages a maildrop has, as POP3's LIST shows them at the second frontend.
