@@ -63,8 +63,9 @@ final class FrontendContext: Sendable {
             connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
             reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
             clientName: frontend.name)
+        let health = Dictionary(uniqueKeysWithValues: configuration.nodes.map { ($0.name, NodeHealth()) })
         links = PerLoop(group) { loop in
-            NodeLinks(eventLoop: loop, settings: linkSettings, log: log) { node in
+            NodeLinks(eventLoop: loop, health: health, settings: linkSettings, log: log) { node in
                 Self.target(node.lmtp, of: node, tls: hop.value, timeout: connectTimeout)
             }
         }

@@ -24,6 +24,7 @@ struct NodeLinkSettings: Sendable {
 /// go out again under their names, so a node that was killed and came back in time loses nobody's message.
 final class NodeLink {
     private let makeTarget: () -> DialTarget
+    private let health: NodeHealth
     private let settings: NodeLinkSettings
     private let eventLoop: any EventLoop
     private let log: Logger
@@ -44,9 +45,11 @@ final class NodeLink {
 
     /// - Parameter target: asked for each connection, because a reload may change the certificate.
     init(
-        target: @escaping () -> DialTarget, settings: NodeLinkSettings, eventLoop: any EventLoop, log: Logger
+        target: @escaping () -> DialTarget, health: NodeHealth, settings: NodeLinkSettings, eventLoop: any EventLoop,
+        log: Logger
     ) {
         makeTarget = target
+        self.health = health
         self.settings = settings
         self.eventLoop = eventLoop
         self.log = log
@@ -55,7 +58,7 @@ final class NodeLink {
     var target: DialTarget { makeTarget() }
 
     /// Whether it is worth a try: false while connections fail one after the other.
-    var isReachable: Bool { failures < 3 }
+    var isReachable: Bool { health.isReachable }
 
     /// Hands a message over; it is finished once, within the delivery timeout.
     func submit(_ transaction: NodeTransaction) {
@@ -122,6 +125,7 @@ final class NodeLink {
     func ready(_ connection: Connection) {
         if failures > 0 { log.notice("storage node is back", metadata: ["node": "\(target.endpoint)"]) }
         failures = 0
+        health.isReachable = true
         connection.setTimes(ConnectionTimes(idle: settings.idleTimeout, total: .zero))
         pump()
     }
@@ -134,6 +138,7 @@ final class NodeLink {
 
     private func lost(_ why: String) {
         failures += 1
+        if failures >= 3 { health.isReachable = false }
         if failures == 1 {
             log.warning("storage node is lost", metadata: ["node": "\(target.endpoint)", "reason": "\(why)"])
         }

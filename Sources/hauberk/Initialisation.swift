@@ -70,7 +70,9 @@ struct Initialisation {
         try makeFolder((certificate as NSString).deletingLastPathComponent)
         let hostname = configuration.hostname(of: frontend)
         let names = try CertificateNames(dnsNames: [hostname, "localhost"], ipAddresses: ["127.0.0.1", "::1"])
-        let files = try authority?.issue(node: hostname, names: names, isClient: false) ?? CertificateAuthority.selfSigned(names: names)
+        let files =
+            try authority?.issue(node: hostname, names: names, isClient: false)
+            ?? CertificateAuthority.selfSigned(names: names)
         try files.write(certificate: certificate, key: key)
     }
 

@@ -11,10 +11,12 @@ struct ListenerTests {
 
     func listen(
         limits: ConnectionLimits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0),
-        balancers: Bool = false, times: ConnectionTimes? = nil, record: EchoConversation.Record
+        balancers: Bool = false, handshake: Duration = .seconds(30), times: ConnectionTimes? = nil,
+        record: EchoConversation.Record
     ) async throws -> (Listener, Int) {
         let settings = ListenerOptions(
-            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits, isBalancer: { _ in balancers })
+            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits,
+            handshakeTimes: ConnectionTimes(idle: handshake, total: handshake), isBalancer: { _ in balancers })
         let listener = try await Listener.bind(settings, group: group, refusal: { "no: \($0)\r\n" }) { connection in
             if let times { connection.setTimes(times) }
             return EchoConversation(record: record)
@@ -119,6 +121,16 @@ struct ListenerTests {
         let (listener, port) = try await listen(balancers: true, record: EchoConversation.Record())
         let client = try SocketClient(port: port)
         try await client.send("EHLO there\r\n")
+        #expect(try await client.read() == "")
+        await listener.drain()
+    }
+
+    @Test("a connection that never finishes its handshake is ended when the handshake's time is over")
+    func silentHandshake() async throws {
+        let (listener, port) = try await listen(
+            balancers: true, handshake: .milliseconds(200), record: EchoConversation.Record())
+        let client = try SocketClient(port: port)
+        try await client.send("PROXY TCP4")
         #expect(try await client.read() == "")
         await listener.drain()
     }

@@ -1,0 +1,59 @@
+import Testing
+
+extension SystemTests {
+    /// Deliveries wait one second for a node, so that these tests need not wait for long.
+    @Suite(
+        "Storage nodes that go and come back",
+        .cluster { $0 + "\ndelivery:\n  timeout: 1s\n  connectTimeout: 500ms\n  reconnectDelayMax: 500ms\n" })
+    struct RecoveryTests {
+        let cluster: TestCluster
+
+        init() throws { cluster = try SystemTests.cluster() }
+
+        private func owner(of account: TestCluster.Account) async throws -> String {
+            let text = try await cluster.hauberk(["locate", account.address])
+            return try #require(["store-1", "store-2", "store-3"].first { text.contains($0) })
+        }
+
+        /// Offers a message of so many octets; the reply to RCPT if it is refused there, otherwise that to the dot.
+        private func offer(_ octets: Int, to account: TestCluster.Account) async throws -> String {
+            let client = try RawConnection(port: cluster.port(2525))
+            _ = await client.reply()
+            _ = await client.command("EHLO client.example")
+            _ = await client.command("MAIL FROM:<sender@client.example>")
+            let recipient = await client.command("RCPT TO:<\(account.address)>") ?? "gone"
+            guard recipient.hasPrefix("2") else { return recipient }
+            _ = await client.command("DATA")
+            let line = String(repeating: "x", count: 98) + "\r\n"
+            await client.send("Subject: recovery\r\n\r\n" + String(repeating: line, count: octets / 100))
+            return await client.command(".") ?? "gone"
+        }
+
+        @Test("A large message for a node that is down is deferred, and the frontend lives on")
+        func largeMessageForDeadNode() async throws {
+            let reader = try await cluster.makeAccount()
+            let node = try await owner(of: reader)
+            try await cluster.crash(node)
+            for _ in 0..<3 { #expect(try await offer(300_000, to: reader).hasPrefix("451 4.4.1")) }
+            #expect(cluster.isRunning("smtp-a"))
+            try cluster.start(node: node)
+            try await untilDelivered(to: reader, octets: 300_000)
+        }
+
+        /// Offers until it is taken, as a mail server would; then it is there once.
+        private func untilDelivered(to account: TestCluster.Account, octets: Int) async throws {
+            let before = try? await cluster.messageCount(account)
+            var reply = ""
+            for _ in 0..<200 where !reply.hasPrefix("250") {
+                reply = try await offer(octets, to: account)
+                if !reply.hasPrefix("250") {
+                    #expect(reply.hasPrefix("4"), "\(reply)")
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+            }
+            #expect(reply.hasPrefix("250"))
+            let after = try await cluster.messageCount(account)
+            if let before { #expect(after == before + 1) } else { #expect(after >= 1) }
+        }
+    }
+}
