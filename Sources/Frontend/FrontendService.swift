@@ -65,7 +65,7 @@ package final class FrontendService: Service {
         _ = await context.links.onEach { $0.quit() }
     }
 
-    /// New limits, times and certificates, for connections to come.
+    /// New limits, times, balancers and certificates, for connections to come.
     package func reload(
         _ configuration: ClusterConfiguration, frontend: FrontendSettings, tls: ServerTLS?, hopTLS: ClientTLS?
     ) {
@@ -76,18 +76,23 @@ package final class FrontendService: Service {
         context.setHopTLS(hopTLS)
         let new = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
         setup.withLock { $0 = new }
-        for (listener, settings) in zip(listeners.withLock { $0 }, self.frontend.listeners) {
+        for (listener, settings) in zip(listeners.withLock { $0 }, frontend.listeners) {
             listener.update(
-                limits: new.limits(settings.service), implicitTLS: settings.tlsMode == .implicit ? tls : nil)
+                limits: new.limits(settings.service), implicitTLS: settings.tlsMode == .implicit ? tls : nil,
+                isBalancer: Self.isBalancer(settings))
         }
     }
 
-    private func listen(_ settings: Membership.ListenerSettings) async throws -> Listener {
+    private static func isBalancer(_ settings: Membership.ListenerSettings) -> @Sendable (String) -> Bool {
         let proxies = settings.proxyFrom
+        return { address in proxies.contains { $0.contains(address) } }
+    }
+
+    private func listen(_ settings: Membership.ListenerSettings) async throws -> Listener {
         let options = ListenerOptions(
             endpoint: settings.address, implicitTLS: settings.tlsMode == .implicit ? context.serverTLS : nil,
             limits: setup.withLock { $0.limits(settings.service) },
-            isBalancer: { address in proxies.contains { $0.contains(address) } })
+            isBalancer: Self.isBalancer(settings))
         return try await Listener.bind(
             options, group: group,
             refusal: { [context] reason in

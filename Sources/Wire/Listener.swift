@@ -133,11 +133,14 @@ package final class Listener: Sendable {
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    /// New limits and certificates, from the next connection on.
-    package func update(limits: ConnectionLimits, implicitTLS: ServerTLS?) {
+    /// New limits, certificates and balancers (nil: as they are), from the next connection on.
+    package func update(
+        limits: ConnectionLimits, implicitTLS: ServerTLS?, isBalancer: (@Sendable (_ address: String) -> Bool)? = nil
+    ) {
         shared.update {
             $0.limits = limits
             $0.implicitTLS = implicitTLS
+            if let isBalancer { $0.isBalancer = isBalancer }
         }
         connections.setLimits(limits)
     }
