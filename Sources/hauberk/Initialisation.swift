@@ -12,7 +12,7 @@ struct Initialisation {
     private var configuration: ClusterConfiguration { plan.configuration }
 
     func run() async throws {
-        try makeFolder(configuration.home)
+        try Folders.make(configuration.home)
         let lock = try InitialisationLock(folder: configuration.home)
         defer { lock.release() }
         try makeCertificates()
@@ -20,73 +20,50 @@ struct Initialisation {
         try await makeDirectory()
     }
 
-    private func makeFolder(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw CommandFailure("cannot make the folder \(path): \(error.localizedDescription)")
-        }
-    }
-
     private func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     // MARK: certificates
 
+    /// The CA is asked for only when something is missing: its key need not be on every machine.
     private func makeCertificates() throws {
-        let hops = configuration.trust.mode == .mutualTLS
-        let authority = hops ? try self.authority() : nil
-        if let authority {
-            for name in plan.names {
-                let identity = configuration.hopIdentity(of: name)
-                guard !isThere(identity.certificate) else { continue }
-                try makeFolder((identity.certificate as NSString).deletingLastPathComponent)
-                try authority.issue(node: name, names: CertificateNames(dnsNames: [name]))
-                    .write(certificate: identity.certificate, key: identity.key)
-            }
+        let usesAuthority = configuration.trust.mode == .mutualTLS
+        if usesAuthority, !isThere(configuration.trust.ca) { _ = try AuthorityFiles(configuration).make() }
+        for name in plan.names where usesAuthority {
+            let identity = configuration.hopIdentity(of: name)
+            guard !isThere(identity.certificate) else { continue }
+            try Folders.make((identity.certificate as NSString).deletingLastPathComponent)
+            try AuthorityFiles(configuration).load().issue(node: name, names: CertificateNames(dnsNames: [name]))
+                .write(certificate: identity.certificate, key: identity.key)
         }
-        for frontend in plan.frontends { try makeListenerCertificate(frontend, authority) }
-    }
-
-    private func authority() throws -> CertificateAuthority {
-        let ca = configuration.trust.ca
-        let key = (ca as NSString).deletingPathExtension + ".key"
-        guard isThere(ca) else {
-            try makeFolder((ca as NSString).deletingLastPathComponent)
-            let authority = try CertificateAuthority.make(name: "\(configuration.cluster.name) cluster CA")
-            try authority.files.write(certificate: ca, key: key)
-            return authority
-        }
-        return try CertificateAuthority(
-            CertificateFiles(
-                certificatePEM: String(contentsOfFile: ca, encoding: .utf8),
-                keyPEM: String(contentsOfFile: key, encoding: .utf8)))
+        for frontend in plan.frontends { try makeListenerCertificate(frontend, usesAuthority: usesAuthority) }
     }
 
     /// For a frontend whose certificate is not there: one that only development should show to clients.
-    private func makeListenerCertificate(_ frontend: FrontendSettings, _ authority: CertificateAuthority?) throws {
+    private func makeListenerCertificate(_ frontend: FrontendSettings, usesAuthority: Bool) throws {
         guard let certificate = frontend.tls.certificate, let key = frontend.tls.key, !isThere(certificate) else {
             return
         }
-        try makeFolder((certificate as NSString).deletingLastPathComponent)
+        try Folders.make((certificate as NSString).deletingLastPathComponent)
         let hostname = configuration.hostname(of: frontend)
         let names = try CertificateNames(dnsNames: [hostname, "localhost"], ipAddresses: ["127.0.0.1", "::1"])
         let files =
-            try authority?.issue(node: hostname, names: names, isClient: false)
-            ?? CertificateAuthority.selfSigned(names: names)
+            usesAuthority
+            ? try AuthorityFiles(configuration).load().issue(node: hostname, names: names, isClient: false)
+            : try CertificateAuthority.selfSigned(names: names)
         try files.write(certificate: certificate, key: key)
     }
 
     // MARK: stores and directory
 
     private func makeStore(_ node: NodeSettings) throws {
-        try makeFolder((node.data as NSString).deletingLastPathComponent)
+        try Folders.make((node.data as NSString).deletingLastPathComponent)
         try MaildirStore.initialize(
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions)
     }
 
     private func makeDirectory() async throws {
-        try makeFolder((configuration.directory.path as NSString).deletingLastPathComponent)
+        try Folders.make((configuration.directory.path as NSString).deletingLastPathComponent)
         let directory = SQLiteDirectory(
             settings: Directory.DirectorySettings(path: configuration.directory.path), access: .administration)
         try await directory.check()
