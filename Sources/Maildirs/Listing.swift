@@ -48,6 +48,25 @@ struct Listing {
         }
     }
 
+    /// What the snapshot keeps: each message's name once, and no room to grow. A directory that was read several times
+    /// has left every pass's names behind.
+    private func compacted() -> ([MaildropSnapshot.Record], [UInt8]) {
+        var records: [MaildropSnapshot.Record] = []
+        var kept: [UInt8] = []
+        records.reserveCapacity(found.count)
+        kept.reserveCapacity(found.reduce(0) { $0 + Int($1.nameLength) })
+        for message in found {
+            guard let octets = message.octets else { continue }
+            records.append(
+                MaildropSnapshot.Record(
+                    offset: UInt32(kept.count), nameLength: message.nameLength, stemLength: message.stemLength,
+                    isInCur: message.isInCur, octets: UInt64(octets)))
+            let start = Int(message.offset)
+            kept.append(contentsOf: names[start..<start + Int(message.nameLength)])
+        }
+        return (records, kept)
+    }
+
     private init(core: StoreCore, mailbox: OpenFile) {
         self.core = core
         self.mailbox = mailbox
@@ -62,13 +81,7 @@ struct Listing {
         sortAndUnite()
         try removeTombstoned(tombstones)
         try measureForeign()
-        let records = found.compactMap { found in
-            found.octets.map {
-                MaildropSnapshot.Record(
-                    offset: found.offset, nameLength: found.nameLength, stemLength: found.stemLength,
-                    isInCur: found.isInCur, octets: UInt64($0))
-            }
-        }
+        let (records, names) = compacted()
         let snapshot = MaildropSnapshot(mailbox: name, partition: partition, records: records, names: names)
         return ListingCache.Kept(
             snapshot: snapshot, stamps: stamps, isProvable: isProvable, tombstones: tombstones)
