@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The dependency lists below are the architecture: a module imports lower layers only, never a sibling.
-// Layers, from the bottom: values, decisions (pure), resources, roles, program.
+// Layers, from the bottom: values, decisions (pure), resources, hops, roles, program.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -61,23 +61,24 @@ let package = Package(
         // resources
         module("Certificates", ["CCrypto"]),
         module("Telemetry", [coreMetrics, logging]),
-        module("Maildirs", ["Mail", "Digests"]),
+        module("Maildirs", ["Mail", "Digests", "Cluster"]),
         module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
         module("Wire", ["Mail", nioCore, nioPosix, nioSSL, nioTLS, nioHTTP1]),
+        // hops
+        module("Hops", ["Mail", "SMTP", "POP3", "Cluster", "Wire", collections, logging, nioCore]),
         // roles
         module(
             "Frontend",
             [
-                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", collections, logging,
-                metrics, coreMetrics, nioCore, lifecycle,
+                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", "Hops", logging, metrics,
+                coreMetrics, nioCore, lifecycle,
             ]),
         module(
             "Storage",
             [
-                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", logging, metrics,
-                coreMetrics,
-                nioCore, lifecycle,
+                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", "Hops", logging, metrics,
+                coreMetrics, nioCore, lifecycle,
             ]),
         module("Load", ["Mail", "SMTP", "POP3", "Wire", nioCore, nioPosix]),
         // program

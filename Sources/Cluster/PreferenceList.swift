@@ -22,6 +22,17 @@ package enum PreferenceList {
         return list
     }
 
+    /// The best live node to stand in for an owner: one that is none of `used`, in a zone of its own if there is one.
+    package static func standIn(
+        _ ring: Ring, partition: Int, besides used: [Ring.NodeIndex], isLive: (Ring.NodeIndex) -> Bool
+    ) -> Ring.NodeIndex? {
+        let zones = used.compactMap { ring.member($0).zone }
+        let rest = standIns(ring, partition, ring.owners(ofPartition: partition)).filter {
+            !used.contains($0) && isLive($0)
+        }
+        return rest.first { !isCovered(ring.member($0).zone, zones) } ?? rest.first
+    }
+
     private static func isCovered(_ zone: String?, _ zones: [String]) -> Bool {
         zone.map(zones.contains) ?? false
     }

@@ -1,5 +1,6 @@
 import Cluster
 import Directory
+import Hops
 import Logging
 import Mail
 import Membership
@@ -20,6 +21,8 @@ final class FrontendContext: Sendable {
     let directory: CachedDirectory
     let login: LoginGate
     let links: PerLoop<NodeLinks>
+    /// In the order of the ring's members.
+    let health: [NodeHealth]
     let map: ClusterMap
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
@@ -28,6 +31,8 @@ final class FrontendContext: Sendable {
     let streamTimes: ConnectionTimes
     /// How long a node may take to answer.
     let answerTimeout: Duration
+    /// How long a node may take before another one is asked too.
+    let lagTimeout: Duration
     private let hop: HopTLS
     private let connectTimeout: Duration
     private let tls: Mutex<ServerTLS?>
@@ -40,11 +45,13 @@ final class FrontendContext: Sendable {
         let connectTimeout = delivery.connectTimeout
         self.log = log
         answerTimeout = delivery.timeout
+        lagTimeout = delivery.handoffAfter
         let hop = HopTLS(hopTLS)
         self.hop = hop
         self.connectTimeout = connectTimeout
         self.tls = Mutex(tls)
-        map = ClusterMap(configuration)
+        let map = ClusterMap(configuration)
+        self.map = map
         identifiers = Identifiers(origin: frontend.name, clock: clock)
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
         durableCopies = configuration.cluster.durableCopies
@@ -59,14 +66,15 @@ final class FrontendContext: Sendable {
                 entriesMax: throttle.entriesMax),
             clock: clock, metrics: metrics, log: log)
         let linkSettings = NodeLinkSettings(
-            timeout: delivery.timeout, idleTimeout: delivery.idleTimeout,
+            timeout: delivery.timeout, lagTimeout: delivery.handoffAfter, idleTimeout: delivery.idleTimeout,
             connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
             reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
             clientName: frontend.name)
-        let health = Dictionary(uniqueKeysWithValues: configuration.nodes.map { ($0.name, NodeHealth()) })
+        let health = map.nodes.map { [clock] _ in NodeHealth(clock: clock.monotonic) }
+        self.health = health
         links = PerLoop(group) { loop in
             NodeLinks(eventLoop: loop, health: health, settings: linkSettings, log: log) { node in
-                Self.target(node.lmtp, of: node, tls: hop.value, timeout: connectTimeout)
+                Self.target(map[node].lmtp, of: map[node], tls: hop.value, timeout: connectTimeout)
             }
         }
         streamSettings = SMTPClientSettings(mode: .lmtp, clientName: frontend.name)
@@ -83,8 +91,8 @@ final class FrontendContext: Sendable {
     func setHopTLS(_ tls: ClientTLS?) { hop.value = tls }
 
     /// Where a node takes POP3 sessions.
-    func pop3Target(_ node: NodeSettings) -> DialTarget {
-        Self.target(node.pop3, of: node, tls: hop.value, timeout: connectTimeout)
+    func pop3Target(_ node: Ring.NodeIndex) -> DialTarget {
+        Self.target(map[node].pop3, of: map[node], tls: hop.value, timeout: connectTimeout)
     }
 
     private static func target(
@@ -94,9 +102,10 @@ final class FrontendContext: Sendable {
             endpoint: endpoint, tls: node.trusted ? nil : tls, certificateName: node.name, timeout: timeout)
     }
 
-    /// The node that a mailbox's POP3 sessions go to.
-    func preferredNode(for mailbox: MailboxName) -> NodeSettings? {
-        map.owners(of: mailbox).first.map { map[$0] }
+    /// The nodes that a mailbox's POP3 sessions may go to, those first that are likely to answer.
+    func owners(of mailbox: MailboxName) -> [Ring.NodeIndex] {
+        let owners = map.owners(of: mailbox)
+        return owners.filter { !health[Int($0)].isSuspect } + owners.filter { health[Int($0)].isSuspect }
     }
 
     /// Whether mail for a recipient is taken (RFC 5321 §3.3, §3.6).
@@ -107,15 +116,14 @@ final class FrontendContext: Sendable {
         case .foreignDomain:
             return .refused(
                 Reason(550, "5.7.1", "<\(query.address)>: relaying denied, mail for this domain is not taken here"))
-        case .mailboxes(let destinations):
+        case .mailboxes:
             let links = links[eventLoop]
-            let isReachable = destinations.allSatisfy { destination in
-                map.owners(of: destination.mailbox).lazy.filter { links[self.map[$0]].isReachable }.count
-                    >= durableCopies
-            }
-            guard isReachable else {
+            let reachable = map.ring.members.indices.lazy.filter { links[Ring.NodeIndex($0)].isReachable }
+            guard reachable.prefix(durableCopies).count >= durableCopies else {
                 return .deferred(
-                    Reason(451, "4.4.1", "<\(query.address)>: the mailbox cannot be reached now, try again later"))
+                    Reason(
+                        451, "4.4.1",
+                        "<\(query.address)>: too few storage nodes can be reached now, try again later"))
             }
             return .accepted
         }

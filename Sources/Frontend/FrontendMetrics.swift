@@ -1,3 +1,4 @@
+import Cluster
 import Mail
 import Metrics
 
@@ -11,8 +12,14 @@ struct FrontendMetrics: Sendable {
     private let accepted = Counter(label: "messages", dimensions: [("verdict", "accepted")])
     private let deferred = Counter(label: "messages", dimensions: [("verdict", "deferred")])
     private let refused = Counter(label: "messages", dimensions: [("verdict", "refused")])
+    private let handedOff = Counter(label: "handoffs")
     private let octets = Counter(label: "message_octets")
     private let deliveryTime = Timer(label: "delivery_seconds")
+
+    /// A node has answered for a copy.
+    func copyAnswered(_ kind: DeliveryPlan.Copy.Kind, _ verdict: Verdict) {
+        if kind != .own, verdict.isAccepted { handedOff.increment() }
+    }
 
     /// A message that was read whole has its verdicts.
     func messageEnded(_ verdicts: [Verdict], octets: Int, took: Duration) {

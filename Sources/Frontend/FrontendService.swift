@@ -1,5 +1,6 @@
 import CoreMetrics
 package import Directory
+import Hops
 package import Logging
 import Mail
 package import Membership

@@ -34,9 +34,7 @@ final class MaildropOpening: Conversation {
     }
 
     func opened(_ connection: Connection) {
-        // Listing a large mailbox that nobody has opened for long takes its time.
-        connection.setTimes(ConnectionTimes(idle: timeout, total: .zero))
-        // The greeting need not be waited for: a node takes the command with it.
+        // Until the greeting, the time for connecting goes on. The greeting need not be waited for: a node takes the command with it.
         connection.write(session.takeOutput())
         connection.flush()
     }
@@ -50,6 +48,8 @@ final class MaildropOpening: Conversation {
                 if connection.inputEnded { fail(.unreachable("the node closed the connection"), connection) }
                 return
             case .greeting(let reply) where reply.isOK:
+                // Listing a large mailbox that nobody has opened for long takes its time.
+                connection.setTimes(ConnectionTimes(idle: timeout, total: .zero))
                 continue
             case .reply(.xopen, let reply) where reply.isOK:
                 return finish(.opened(connection, text: reply.explanation))

@@ -1,4 +1,6 @@
 import Cluster
+import Directory
+import Hops
 import Mail
 import Membership
 import NIOCore
@@ -8,8 +10,10 @@ import Wire
 /// One message on its way from a client to the storage nodes.
 ///
 /// A small message is gathered and handed to the nodes whole, on connections that many messages share, so that it can
-/// be sent again under its name when a node dies. A large one streams to all its nodes at the same time while it comes
-/// in, as fast as the slowest of them takes it, and is never whole in memory.
+/// be sent again under its name when a node dies, or to another node. A large one streams to all its nodes at the same
+/// time while it comes in, as fast as the slowest of them that is needed takes it, and is never whole in memory.
+///
+/// The client has its answer when the quorum has the message. What is missing then, this goes on with behind the answer.
 final class MessageDelivery {
     let identity: MessageIdentity
     /// Called when the nodes have taken what made `isBlocked` true.
@@ -19,19 +23,15 @@ final class MessageDelivery {
     private let isUTF8: Bool
     private let destinations: [Destination]
     private let frontend: FrontendContext
+    private let links: NodeLinks
     private let eventLoop: any EventLoop
-    private let legs: [Leg]
-    private var quorum: DeliveryQuorum
+    /// Made when it is known whether the message can be sent again.
+    private var plan: DeliveryPlan?
+    /// Also what is sent again, until every copy has its place.
     private var body = ByteBuffer()
-    private var streams: [MessageStream] = []
-    private var streamed: [NodeTransaction] = []
+    private var streams: [(stream: MessageStream, transaction: NodeTransaction, node: Ring.NodeIndex)] = []
+    private var isAbandoned = false
     private var finished: (([Verdict]) -> Void)?
-
-    /// One storage node, and which of the destinations it owns.
-    private struct Leg {
-        let node: Ring.NodeIndex
-        let destinations: [Int]
-    }
 
     init(
         identity: MessageIdentity, sender: ReversePath, isUTF8: Bool, destinations: [Destination],
@@ -43,27 +43,20 @@ final class MessageDelivery {
         self.destinations = destinations
         self.frontend = frontend
         self.eventLoop = eventLoop
-        let owners = destinations.map { Array(frontend.map.owners(of: $0.mailbox)) }
-        legs = Self.legs(owners)
-        quorum = DeliveryQuorum(owners: owners, quorum: frontend.durableCopies)
+        links = frontend.links[eventLoop]
     }
 
-    private static func legs(_ owners: [[Ring.NodeIndex]]) -> [Leg] {
-        var places: [Ring.NodeIndex: [Int]] = [:]
-        for (destination, nodes) in owners.enumerated() {
-            for node in nodes { places[node, default: []].append(destination) }
-        }
-        return places.sorted { $0.key < $1.key }.map { Leg(node: $0.key, destinations: $0.value) }
+    private func makePlan(canResend: Bool) -> [DeliveryPlan.Copy] {
+        let ring = frontend.map.ring
+        var plan = DeliveryPlan(
+            ring: ring, partitions: destinations.map { ring.partition(of: $0.mailbox) },
+            quorum: frontend.durableCopies, canResend: canResend)
+        let copies = plan.start(isLive: isLive)
+        self.plan = plan
+        return copies
     }
 
-    private func transaction(for leg: Leg, body: ByteBuffer) -> NodeTransaction {
-        NodeTransaction(
-            identity: identity, sender: sender, isUTF8: isUTF8, destinations: leg.destinations.map { destinations[$0] },
-            body: body
-        ) { verdicts in
-            self.answered(leg, verdicts)
-        }
-    }
+    private func isLive(_ node: Ring.NodeIndex) -> Bool { links[node].isReachable }
 
     // MARK: the text
 
@@ -77,29 +70,86 @@ final class MessageDelivery {
     }
 
     /// Whether the client must wait before it sends more.
-    var isBlocked: Bool { streams.contains { $0.isBlocked } }
+    var isBlocked: Bool { streams.contains { $0.stream.isBlocked } }
 
     private func stream() {
         if streams.isEmpty { openStreams() }
-        for stream in streams { stream.send(body) }
+        for (stream, _, _) in streams { stream.send(body) }
         body = ByteBuffer()
     }
 
     private func openStreams() {
-        for leg in legs {
-            let transaction = transaction(for: leg, body: ByteBuffer())
+        for (node, copies) in Self.legs(makePlan(canResend: false)) {
+            let transaction = transaction(copies, content: .message, body: ByteBuffer())
             let stream = MessageStream(
                 transaction: transaction, settings: frontend.streamSettings, times: frontend.streamTimes,
-                stallTimeout: frontend.answerTimeout
+                stallTimeout: frontend.answerTimeout, lagTimeout: frontend.lagTimeout
             ) { [weak self] in
                 guard let self, !isBlocked else { return }
                 unblocked()
+            } stalled: { [weak self] stream in
+                self?.stalled(stream)
             }
-            streams.append(stream)
-            streamed.append(transaction)
-            let target = frontend.links[eventLoop][frontend.map[leg.node]].target
-            Dialer.connect(target, on: eventLoop, conversation: stream)
+            streams.append((stream, transaction, node))
+            Dialer.connect(links[node].target, on: eventLoop, conversation: stream)
         }
+    }
+
+    /// A node that lags holds the client up only while the message cannot do without it.
+    private func stalled(_ slow: MessageStream) {
+        guard let node = streams.first(where: { $0.stream === slow })?.node else { return }
+        let others = Set(streams.lazy.filter { $0.stream.isGoing && $0.stream !== slow }.map(\.node))
+        let ring = frontend.map.ring
+        let canDoWithout = destinations.allSatisfy { destination in
+            let owners = ring.owners(of: destination.mailbox)
+            return !owners.contains(node) || owners.count(where: others.contains) >= frontend.durableCopies
+        }
+        if canDoWithout { slow.abandon() }
+    }
+
+    // MARK: the copies
+
+    private static func legs(_ copies: [DeliveryPlan.Copy]) -> [(Ring.NodeIndex, [DeliveryPlan.Copy])] {
+        Dictionary(grouping: copies, by: \.node).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private func send(_ copies: [DeliveryPlan.Copy]) {
+        guard !isAbandoned else { return }
+        for (holds, content) in [(false, HopContent.message), (true, .hold)] {
+            for (node, copies) in Self.legs(copies.filter { ($0.kind == .hold) == holds }) {
+                let transaction = transaction(copies, content: content, body: holds ? ByteBuffer() : body)
+                transaction.lagging = { [self] in
+                    send(copies.flatMap { plan?.lagging($0, isLive: isLive) ?? [] })
+                }
+                links[node].submit(transaction)
+            }
+        }
+    }
+
+    private func transaction(
+        _ copies: [DeliveryPlan.Copy], content: HopContent, body: ByteBuffer
+    ) -> NodeTransaction {
+        let recipients = copies.map { copy in
+            SMTPRecipient(
+                address: destinations[copy.recipient].address, mailbox: destinations[copy.recipient].mailbox,
+                heldFor: copy.kind == .own ? nil : frontend.map[copy.owner].name)
+        }
+        return NodeTransaction(
+            identity: identity, sender: sender, isUTF8: isUTF8, recipients: recipients, content: content, body: body
+        ) { verdicts in
+            self.answered(copies, verdicts)
+        }
+    }
+
+    private func answered(_ copies: [DeliveryPlan.Copy], _ verdicts: [Verdict]) {
+        var more: [DeliveryPlan.Copy] = []
+        for (copy, verdict) in zip(copies, verdicts) {
+            more += plan?.answered(copy, verdict, isLive: isLive) ?? []
+            frontend.metrics.copyAnswered(copy.kind, verdict)
+        }
+        send(more)
+        tellIfKnown()
+        if let plan, plan.isFinished { body = ByteBuffer() }
     }
 
     // MARK: the end
@@ -107,43 +157,32 @@ final class MessageDelivery {
     /// The message is whole. Tells one verdict for each destination, once.
     func finish(_ finished: @escaping ([Verdict]) -> Void) {
         self.finished = finished
-        if !streams.isEmpty, quorum.isDecided {
+        guard !streams.isEmpty else { return send(makePlan(canResend: true)) }
+        if plan?.isDecided ?? false {
             // Nobody can have accepted before the end, so all is lost already, and no copy may stay anywhere.
             abandon()
             return tellIfKnown()
         }
-        let links = frontend.links[eventLoop]
-        guard streams.isEmpty else {
-            stream()
-            for (leg, (stream, transaction)) in zip(legs, zip(streams, streamed)) {
-                links[frontend.map[leg.node]].setDeadline(transaction)
-                stream.finish()
-            }
-            return
+        stream()
+        for (stream, transaction, node) in streams {
+            links[node].setTimes(transaction)
+            stream.finish()
         }
-        for leg in legs { links[frontend.map[leg.node]].submit(transaction(for: leg, body: body)) }
-        body = ByteBuffer()
     }
 
     /// The client went away or broke the rules: nothing of the message stays.
     func abandon() {
+        isAbandoned = true
         unblocked = {}
-        for stream in streams { stream.abandon() }
+        for (stream, _, _) in streams { stream.abandon() }
         streams = []
         body = ByteBuffer()
     }
 
-    private func answered(_ leg: Leg, _ verdicts: [Verdict]) {
-        for (destination, verdict) in zip(leg.destinations, verdicts) {
-            _ = quorum.answered(node: leg.node, recipient: destination, verdict)
-        }
-        tellIfKnown()
-    }
-
     /// A stream may fail before the message is whole: then the outcome is known before it is asked for.
     private func tellIfKnown() {
-        guard let finished, quorum.isDecided else { return }
+        guard let finished, let plan, plan.isDecided else { return }
         self.finished = nil
-        finished(quorum.verdicts.map { $0 ?? .deferred(.unexpected) })
+        finished(plan.verdicts.map { $0 ?? .deferred(.unexpected) })
     }
 }

@@ -1,5 +1,8 @@
+import Cluster
 import CoreMetrics
+import Hops
 import Logging
+import Membership
 import NIOCore
 import POP3
 import SASL
@@ -141,16 +144,29 @@ final class POP3Conversation: Conversation {
         if let user = proving { frontend.login.succeeded(user) }
         proving = nil
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
-        guard let target = frontend.preferredNode(for: request.mailbox).map(frontend.pop3Target) else {
-            return failed(.unreachable("no owner"), connection)
-        }
+        open(request, at: frontend.owners(of: request.mailbox)[...], connection)
+    }
+
+    /// Every owner shows the same maildrop: the first that opens it serves the session.
+    private func open(
+        _ request: POP3OpenRequest, at owners: ArraySlice<Ring.NodeIndex>, _ connection: Connection
+    ) {
+        guard let owner = owners.first else { return failed(.unreachable("no owner"), connection) }
         let opening = MaildropOpening(request: request, timeout: frontend.answerTimeout) { [self] outcome in
             switch outcome {
-            case .opened(let node, let text): join(connection, node, text: text)
-            case .failed(let failure): failed(failure, connection)
+            case .opened(let node, let text):
+                frontend.health[Int(owner)].heard()
+                join(connection, node, text: text)
+            case .failed(let failure):
+                frontend.health[Int(owner)].suspect()
+                guard owners.count > 1, connection.isOpen else { return failed(failure, connection) }
+                log.warning(
+                    "another owner is asked",
+                    metadata: ["node": "\(frontend.map[owner].name)", "reason": "\(failure)"])
+                open(request, at: owners.dropFirst(), connection)
             }
         }
-        Dialer.connect(target, on: connection.eventLoop, conversation: opening)
+        Dialer.connect(frontend.pop3Target(owner), on: connection.eventLoop, conversation: opening)
     }
 
     private func join(_ connection: Connection, _ node: Connection, text: String) {

@@ -13,14 +13,19 @@ package enum CommitOutcome: Hashable, Sendable {
 package struct DeliveryRecipient: Sendable {
     package let mailbox: MailboxName
     package let partition: Int
-    /// `Return-Path:` and `Delivered-To:`, each ended by LF.
+    /// `Return-Path:` and `Delivered-To:`, each ended by LF; nothing for a copy that has them already.
     package let header: [UInt8]
+    /// The node that the copy is kept for; nil if this node is an owner of the mailbox.
+    package let heldFor: HandoffTarget?
 
-    package init(mailbox: MailboxName, partition: Int, header: [UInt8]) {
+    package init(mailbox: MailboxName, partition: Int, header: [UInt8], heldFor: HandoffTarget? = nil) {
         self.mailbox = mailbox
         self.partition = partition
         self.header = header
+        self.heldFor = heldFor
     }
+
+    var folder: MailboxFolder { MailboxFolder(mailbox, partition: partition, heldFor: heldFor) }
 }
 
 /// Gathers the outcomes of one message's recipients, and tells them when the last is known.

@@ -1,5 +1,5 @@
 import Glibc
-import Mail
+package import Mail
 
 /// Deletes messages of one mailbox for one session: the tombstone first, then the files (see the table of `Tombstones`).
 struct Deletion {
@@ -9,55 +9,52 @@ struct Deletion {
     private let snapshot: MaildropSnapshot
     private let indices: [Int]
 
-    /// How many files could not be removed though they are tombstoned, and so hidden for good. An error: not deleted, or
-    /// not for good.
+    private let tombstones: [Tombstone]
+
+    /// An error: not deleted, or not for good.
     static func delete(
         _ indices: [Int], of snapshot: MaildropSnapshot, core: StoreCore
-    ) throws(MaildirError) -> Int {
-        if indices.isEmpty { return 0 }
-        let folder = MailboxFolder(snapshot.mailbox, partition: snapshot.partition)
-        return try core.root.withDirectory { root throws(MaildirError) in
-            let mailbox = try core.folders.make(folder, in: root)
-            let deletion = Deletion(core: core, folder: folder, mailbox: mailbox, snapshot: snapshot, indices: indices)
-            return try deletion.run()
+    ) throws(MaildirError) -> DeletionOutcome {
+        if indices.isEmpty { return DeletionOutcome(failures: 0, tombstones: []) }
+        let tombstones = stride(from: 0, to: indices.count, by: Tombstones.identitiesMax).map { start in
+            Tombstone(
+                name: core.names.tombstone(),
+                lines: lines(of: indices[start..<min(start + Tombstones.identitiesMax, indices.count)], snapshot))
         }
+        return try core.root.withDirectory { root throws(MaildirError) in
+            let mailbox = try core.folders.make(snapshot.folder, in: root)
+            let deletion = Deletion(
+                core: core, folder: snapshot.folder, mailbox: mailbox, snapshot: snapshot, indices: indices,
+                tombstones: tombstones)
+            return DeletionOutcome(failures: try deletion.run(), tombstones: tombstones)
+        }
+    }
+
+    private static func lines(of indices: ArraySlice<Int>, _ snapshot: MaildropSnapshot) -> [UInt8] {
+        var lines: [UInt8] = []
+        for index in indices {
+            snapshot.appendUIDL(at: index, to: &lines)
+            lines.append(UInt8(ascii: "\n"))
+        }
+        return lines
     }
 
     private func run() throws(MaildirError) -> Int {
         do throws(MaildirError) {
-            try writeTombstone()
+            try writeTombstones()
         } catch {
             guard error.isFull else { throw error }
             _ = try unlinkAll()
             for part in ["new", "cur"] { try? OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part) }
-            try writeTombstone()
+            try writeTombstones()
         }
         return try unlinkAll()
     }
 
-    private func writeTombstone() throws(MaildirError) {
-        let name = core.names.tombstone()
-        let home = try DeliveryFolder(folder, mailbox: mailbox)
-        let gone = try OpenFile.openDirectory("gone", in: mailbox.descriptor)
-        let temporary = core.names.temporary(for: name)
-        let file = try Delivery.create(temporary, in: home, faults: core.options.faults)
-        defer { unlinkat(home.tmp.descriptor, temporary, 0) }
-        try file.write(lines(), name: temporary)
-        try file.sync(temporary)
-        if linkat(home.tmp.descriptor, temporary, gone.descriptor, name.text, 0) != 0 {
-            let error = MaildirError.failed("link", name.text)
-            if try file.status().st_nlink < 2 { throw error }
+    private func writeTombstones() throws(MaildirError) {
+        for tombstone in tombstones {
+            try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
         }
-        try gone.sync("gone")
-    }
-
-    private func lines() -> [UInt8] {
-        var lines: [UInt8] = []
-        for index in indices {
-            lines += snapshot.stem(at: index)
-            lines.append(UInt8(ascii: "\n"))
-        }
-        return lines
     }
 
     private func unlinkAll() throws(MaildirError) -> Int {
@@ -80,4 +77,24 @@ struct Deletion {
     private func remove(_ path: [UInt8]) -> Bool {
         (try? withPath(path) { unlinkat(mailbox.descriptor, $0, 0) == 0 }) ?? false
     }
+}
+
+/// A list of deleted messages under a name of its own, as it lies in `gone/` of every replica.
+package struct Tombstone: Hashable, Sendable {
+    package let name: MessageIdentity
+    /// Identities, each ended by LF.
+    package let lines: [UInt8]
+
+    package init(name: MessageIdentity, lines: [UInt8]) {
+        self.name = name
+        self.lines = lines
+    }
+}
+
+/// What became of a deletion.
+package struct DeletionOutcome: Hashable, Sendable {
+    /// How many files could not be removed though they are tombstoned, and so hidden for good.
+    package let failures: Int
+    /// What the other replicas have to be told.
+    package let tombstones: [Tombstone]
 }

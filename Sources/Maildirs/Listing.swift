@@ -32,17 +32,17 @@ struct Listing {
 
     /// The mailbox as it is now, from the cache where that provably matches.
     static func snapshot(
-        of name: MailboxName, partition: Int, core: StoreCore
+        of key: MailboxKey, heldFor target: HandoffTarget?, core: StoreCore
     ) throws(MaildirError) -> MaildropSnapshot {
-        let folder = MailboxFolder(name, partition: partition)
+        let folder = MailboxFolder(key.mailbox, partition: key.partition, heldFor: target)
         return try core.root.withDirectory { root throws(MaildirError) in
             guard let mailbox = try folder.openIfThere(in: root) else {
-                return MaildropSnapshot(mailbox: name, partition: partition, records: [], names: [])
+                return MaildropSnapshot(key: key, folder: folder)
             }
             let kept = core.listings.find(folder)
             if let kept, kept.isProvable, try kept.stamps == DirectoryStamps(of: mailbox) { return kept.snapshot }
             var listing = Listing(core: core, mailbox: mailbox)
-            let fresh = try listing.list(name, partition, tombstones: kept?.tombstones ?? TombstoneIndex())
+            let fresh = try listing.list(key, folder, tombstones: kept?.tombstones ?? TombstoneIndex())
             core.listings.keep(fresh, for: folder)
             return fresh.snapshot
         }
@@ -73,7 +73,7 @@ struct Listing {
     }
 
     private mutating func list(
-        _ name: MailboxName, _ partition: Int, tombstones known: TombstoneIndex
+        _ key: MailboxKey, _ folder: MailboxFolder, tombstones known: TombstoneIndex
     ) throws(MaildirError) -> ListingCache.Kept {
         var tombstones = known
         let (stamps, isProvable) = try readUntilSteady(&tombstones)
@@ -82,7 +82,9 @@ struct Listing {
         try removeTombstoned(tombstones)
         try measureForeign()
         let (records, names) = compacted()
-        let snapshot = MaildropSnapshot(mailbox: name, partition: partition, records: records, names: names)
+        let snapshot = MaildropSnapshot(
+            key: key, folder: folder, records: records, names: names,
+            tombstones: tombstones.names(since: FileTime.now().minus(core.options.tombstoneGrace)))
         return ListingCache.Kept(
             snapshot: snapshot, stamps: stamps, isProvable: isProvable, tombstones: tombstones)
     }
@@ -190,11 +192,11 @@ struct Listing {
     private mutating func removeTombstoned(_ tombstones: TombstoneIndex) throws(MaildirError) {
         if tombstones.isEmpty { return }
         let hinted = names.withUnsafeBytes { names in
-            found.indices.filter { tombstones.mayContain(Self.stem(found[$0], names)) }
+            found.indices.filter { tombstones.mayContain(identityOf: Self.stem(found[$0], names)) }
         }
         if hinted.isEmpty { return }
         let exact = try Tombstones.exact(in: mailbox)
-        for index in hinted.reversed() where exact.contains(stem(found[index])) {
+        for index in hinted.reversed() where exact.contains(stem(found[index]).withUnsafeBytes(StemIdentity.bytes)) {
             // Left by a crash between tombstone and unlink, or delivered again. If it cannot be removed, it is hidden.
             try withPath(path(found[index])) { path in _ = unlinkat(mailbox.descriptor, path, 0) }
             found.remove(at: index)

@@ -1,21 +1,38 @@
 import Glibc
-import Mail
+package import Mail
 
-/// Where a mailbox lies below the root: `mail/<partition>/<domain>/<mailbox>`, with `tmp`, `new`, `cur` and `gone` in it.
+/// Where a copy of a mailbox lies below the root, with `tmp`, `new`, `cur` and `gone` in it:
+/// `mail/<partition>/<domain>/<mailbox>` for a mailbox of this node,
+/// `spool/handoff-<node>/<partition>/<domain>/<mailbox>` for what waits for another node.
+///
+/// Both have the same layout, so that what waits is listed, deleted from and carried over by the same code.
 struct MailboxFolder: Hashable, Sendable {
     /// Relative to the root.
     let path: String
 
     static let mail = "mail"
+    static let spool = "spool"
     static let parts = ["tmp", "new", "cur", "gone"]
 
-    init(_ mailbox: MailboxName, partition: Int) {
+    init(_ mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil) {
         let components = mailbox.pathComponents
-        path = "\(Self.mail)/\(partition)/\(components.domain)/\(components.mailbox)"
+        path = "\(Self.top(target))/\(partition)/\(components.domain)/\(components.mailbox)"
     }
 
     /// A folder found by walking the store.
     init(path: String) { self.path = path }
+
+    /// What holds all mailboxes of this node, or all that waits for another.
+    static func top(_ target: HandoffTarget?) -> String { target.map { "\(spool)/\($0.folder)" } ?? mail }
+
+    /// Takes a path that `init` made back apart. Nil for a folder that is not a mailbox's.
+    var key: MailboxKey? {
+        let parts = path.split(separator: "/").suffix(3).map(String.init)
+        guard parts.count == 3, let partition = Int(parts[0]), String(partition) == parts[0],
+            let mailbox = MailboxName(domainComponent: parts[1], mailboxComponent: parts[2])
+        else { return nil }
+        return MailboxKey(mailbox: mailbox, partition: partition)
+    }
 
     /// The mailbox's own folder; a symbolic link in its place is refused.
     func open(in root: OpenFile) throws(MaildirError) -> OpenFile {
@@ -25,6 +42,17 @@ struct MailboxFolder: Hashable, Sendable {
     /// Nil where nothing was delivered yet.
     func openIfThere(in root: OpenFile) throws(MaildirError) -> OpenFile? {
         try ifThere { () throws(MaildirError) in try open(in: root) }
+    }
+}
+
+/// A mailbox and its partition, which together say where it lies.
+package struct MailboxKey: Hashable, Sendable {
+    package let mailbox: MailboxName
+    package let partition: Int
+
+    package init(mailbox: MailboxName, partition: Int) {
+        self.mailbox = mailbox
+        self.partition = partition
     }
 }
 

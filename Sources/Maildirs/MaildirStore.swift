@@ -7,7 +7,7 @@ import Synchronization
 /// Nothing here blocks its caller: work is done on the store's own threads, and `then` is called there. Two stores, in two
 /// processes or on two hosts, may serve one root at the same time.
 package final class MaildirStore: Sendable {
-    private let core: StoreCore
+    let core: StoreCore
     private let queue: DeliveryQueue
     private let partitions: Int
 
@@ -77,14 +77,15 @@ package final class MaildirStore: Sendable {
             core: core, queue: queue, identity: identity, mayBeRepeat: mayBeRepeat, recipients: recipients)
     }
 
-    /// Lists a mailbox. One that nothing was delivered to yet is empty.
+    /// Lists a mailbox, or what waits in it for another node. One that nothing was delivered to yet is empty.
     package func open(
-        _ mailbox: MailboxName, partition: Int,
+        _ mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
         then: @escaping @Sendable (Result<MaildropSnapshot, MaildirError>) -> Void
     ) {
         check(partition, mailbox)
+        let key = MailboxKey(mailbox: mailbox, partition: partition)
         core.read(then: then) { [core] () throws(MaildirError) in
-            try Listing.snapshot(of: mailbox, partition: partition, core: core)
+            try Listing.snapshot(of: key, heldFor: target, core: core)
         }
     }
 
@@ -95,8 +96,7 @@ package final class MaildirStore: Sendable {
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
-                let folder = MailboxFolder(snapshot.mailbox, partition: snapshot.partition)
-                guard let mailbox = try folder.openIfThere(in: root),
+                guard let mailbox = try snapshot.folder.openIfThere(in: root),
                     let file = try MessageSearch(mailbox: mailbox, stem: snapshot.stem(at: index))
                         .open(snapshot.path(at: index))
                 else { return nil }
@@ -105,11 +105,11 @@ package final class MaildirStore: Sendable {
         }
     }
 
-    /// Deletes messages of a snapshot for good: success means that they never come back, whatever crashes. The number is
-    /// of files that could not be removed yet; they are hidden, and removed by a later listing.
+    /// Deletes messages of a snapshot for good: success means that they never come back here, whatever crashes. Files that
+    /// could not be removed yet are hidden, and removed by a later listing.
     package func delete(
         _ indices: [Int], of snapshot: MaildropSnapshot,
-        then: @escaping @Sendable (Result<Int, MaildirError>) -> Void
+        then: @escaping @Sendable (Result<DeletionOutcome, MaildirError>) -> Void
     ) {
         core.write(then: then) { [core] () throws(MaildirError) in
             try Deletion.delete(indices, of: snapshot, core: core)
@@ -134,7 +134,7 @@ package final class MaildirStore: Sendable {
         }
     }
 
-    private func check(_ partition: Int, _ mailbox: MailboxName) {
+    func check(_ partition: Int, _ mailbox: MailboxName) {
         precondition((0..<partitions).contains(partition), "\(mailbox): no partition \(partition) of \(partitions)")
     }
 }

@@ -1,5 +1,7 @@
+package import Cluster
 import Digests
 package import Mail
+import Synchronization
 
 /// The messages of a mailbox at one moment, in the order that every replica shows them in; it does not change any more.
 ///
@@ -17,14 +19,22 @@ package final class MaildropSnapshot: Sendable {
     package let partition: Int
     /// The sum of the messages' octets, as STAT tells it.
     package let octets: Int
+    /// Names of the mailbox's tombstones that are still of any use, as bytes.
+    let tombstones: [[UInt8]]
+    let folder: MailboxFolder
     private let records: [Record]
     private let names: [UInt8]
+    private let knownDigest = Mutex<MailboxDigest?>(nil)
 
-    init(mailbox: MailboxName, partition: Int, records: [Record], names: [UInt8]) {
-        self.mailbox = mailbox
-        self.partition = partition
+    init(
+        key: MailboxKey, folder: MailboxFolder, records: [Record] = [], names: [UInt8] = [], tombstones: [[UInt8]] = []
+    ) {
+        mailbox = key.mailbox
+        partition = key.partition
+        self.folder = folder
         self.records = records
         self.names = names
+        self.tombstones = tombstones
         octets = records.reduce(0) { $0 &+ Int(truncatingIfNeeded: $1.octets) }
     }
 
@@ -42,17 +52,7 @@ package final class MaildropSnapshot: Sendable {
 
     /// The UIDL behind what `output` holds, without making a string.
     package func appendUIDL(at index: Int, to output: inout [UInt8]) {
-        withStem(at: index) { stem in
-            if Self.isIdentity(stem) {
-                output.append(contentsOf: stem)
-            } else {
-                output.append(UInt8(ascii: "h"))
-                for byte in SHA256.hash(stem).prefix(16) {
-                    output.append(Self.digits[Int(byte >> 4)])
-                    output.append(Self.digits[Int(byte & 15)])
-                }
-            }
-        }
+        withStem(at: index) { StemIdentity.append($0, to: &output) }
     }
 
     package subscript(index: Int) -> SnapshotEntry {
@@ -75,7 +75,27 @@ package final class MaildropSnapshot: Sendable {
     }
 
     /// What it costs to keep.
-    var bytes: Int { names.capacity + records.capacity * MemoryLayout<Record>.stride + 256 }
+    var bytes: Int {
+        names.capacity + records.capacity * MemoryLayout<Record>.stride + tombstones.count * 128 + 256
+    }
+
+    /// What other replicas compare with theirs.
+    package var digest: MailboxDigest {
+        if let known = knownDigest.withLock({ $0 }) { return known }
+        var digest = MailboxDigest()
+        var uidl: [UInt8] = []
+        for index in records.indices {
+            uidl.removeAll(keepingCapacity: true)
+            appendUIDL(at: index, to: &uidl)
+            uidl.withUnsafeBytes { digest.add(message: $0) }
+        }
+        for name in tombstones { name.withUnsafeBytes { digest.add(tombstone: $0) } }
+        knownDigest.withLock { $0 = digest }
+        return digest
+    }
+
+    /// The names of the tombstones.
+    package var tombstoneNames: [String] { tombstones.map { String(decoding: $0, as: UTF8.self) } }
 
     private func withStem(at index: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
         let record = records[index]
@@ -85,13 +105,33 @@ package final class MaildropSnapshot: Sendable {
         }
     }
 
-    private static let digits = Array("0123456789abcdef".utf8)
+}
+
+/// The identity that a file's stem stands for: itself, or for a foreign one that cannot be an identity, "h" and 32
+/// hexadecimal digits of its hash. UIDL shows it, and tombstones and other replicas go by it.
+enum StemIdentity {
+    static func append(_ stem: UnsafeRawBufferPointer, to output: inout [UInt8]) {
+        if isIdentity(stem) { return output.append(contentsOf: stem) }
+        output.append(UInt8(ascii: "h"))
+        for byte in SHA256.hash(stem).prefix(16) {
+            output.append(digits[Int(byte >> 4)])
+            output.append(digits[Int(byte & 15)])
+        }
+    }
+
+    static func bytes(of stem: UnsafeRawBufferPointer) -> [UInt8] {
+        var bytes: [UInt8] = []
+        append(stem, to: &bytes)
+        return bytes
+    }
 
     /// Whether `MessageIdentity` would take it.
     private static func isIdentity(_ stem: UnsafeRawBufferPointer) -> Bool {
         (1...MessageIdentity.lengthMax).contains(stem.count) && stem.first != UInt8(ascii: ".")
             && stem.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "/") }
     }
+
+    private static let digits = Array("0123456789abcdef".utf8)
 }
 
 /// One message of a snapshot, spelled out.

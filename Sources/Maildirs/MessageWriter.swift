@@ -147,7 +147,7 @@ package final class MessageWriter: @unchecked Sendable {
             identity: identity, diskOctets: header.diskOctets + size.diskOctets,
             wireOctets: header.wireOctets + size.wireOctets)
         return DeliveryJob(
-            identity: identity, folder: MailboxFolder(recipient.mailbox, partition: recipient.partition),
+            identity: identity, folder: recipient.folder,
             fileName: name.text, mayBeRepeat: mayBeRepeat, header: recipient.header, body: body,
             answer: { outcomes.set($0, at: index) })
     }
@@ -181,7 +181,7 @@ package final class MessageWriter: @unchecked Sendable {
     private static func start(
         _ recipient: DeliveryRecipient, _ identity: MessageIdentity, _ core: StoreCore
     ) throws(MaildirError) -> Spill {
-        let folder = MailboxFolder(recipient.mailbox, partition: recipient.partition)
+        let folder = recipient.folder
         let home = try core.root.withDirectory { root throws(MaildirError) in
             try core.folders.open(folder, in: root)
         }

@@ -23,7 +23,7 @@ struct RepeatSearch {
     }
 
     private func isTombstoned(_ stem: [UInt8]) throws(MaildirError) -> Bool {
-        try Tombstones.exact(in: mailbox).contains(stem)
+        try Tombstones.exact(in: mailbox).contains(stem.withUnsafeBytes(StemIdentity.bytes))
     }
 
     private func find(_ stem: [UInt8], in part: String) throws(MaildirError) -> Bool {

@@ -23,6 +23,11 @@ final class StoreCore: Sendable {
         readers = WorkerPool(name: "maildir-read", threads: options.readingThreads)
     }
 
+    /// The folders that hold mailboxes: this node's own, and those that wait for other nodes.
+    func tops() throws(MaildirError) -> [String] {
+        [MailboxFolder.mail] + (try Handoff.targets(self)).map { MailboxFolder.top($0) }
+    }
+
     /// Has `work` done on a reading thread, and its outcome told to `then` there; or tells at once that the store is shut down.
     func read<Value>(
         then: @escaping @Sendable (Result<Value, MaildirError>) -> Void,

@@ -11,6 +11,8 @@ package struct StoreOptions: Sendable {
     /// How much older than a listing the last change of its directories must be for the listing to be kept, at least: the
     /// granularity of the file system's clock. File systems without a block device (NFS, Ceph) get at least two seconds.
     package var clockMargin: Duration = .milliseconds(10)
+    /// How long a deletion is remembered; older tombstones are no part of the mailbox any more.
+    package var tombstoneGrace: Duration = .seconds(7 * 86_400)
 
     /// Failures that tests order; a store in service has none.
     var faults: FaultPlan?

@@ -1,30 +1,35 @@
 import Glibc
 import Synchronization
 
-/// Goes over all mailboxes of a store, for maintenance: slowly, so that deliveries do not feel it.
+/// Goes over all mailboxes of a store, or over all that wait for another node: slowly, so that deliveries do not feel it.
 struct StoreWalk {
     let core: StoreCore
+    /// The folder that holds the partitions.
+    var top = MailboxFolder.mail
+    /// The path of a mailbox behind which to begin, in the order of paths; nil for the first.
+    var start: String?
 
     private static let mailboxesPerPause = 16
     private static let pause = timespec(tv_sec: 0, tv_nsec: 2_000_000)
 
-    /// Calls `body` for every folder that may be a mailbox, until the store is shut down. A folder that cannot be read is
-    /// told to `failed`.
+    /// Calls `body` for every folder that may be a mailbox, in the order of their paths, until it says false or the store is
+    /// shut down. A folder that cannot be read is told to `failed`.
     func forEachMailbox(
-        _ body: (MailboxFolder, OpenFile) throws(MaildirError) -> Void, failed: (MaildirError) -> Void
+        _ body: (MailboxFolder, OpenFile) throws(MaildirError) -> Bool, failed: (MaildirError) -> Void
     ) throws(MaildirError) {
         let root = core.root.directory
         var visited = 0
-        try walk(MailboxFolder.mail, depth: 3, in: root) { folder in
+        try walk(top, depth: 3, in: root) { folder in
             if core.isShutDown.load(ordering: .relaxed) { return false }
+            var goesOn = true
             do throws(MaildirError) {
-                if let mailbox = try folder.openIfThere(in: root) { try body(folder, mailbox) }
+                if let mailbox = try folder.openIfThere(in: root) { goesOn = try body(folder, mailbox) }
             } catch {
                 failed(error)
             }
             visited += 1
             if visited % Self.mailboxesPerPause == 0 { Self.rest() }
-            return true
+            return goesOn
         }
         if core.isShutDown.load(ordering: .relaxed) { throw .shutDown }
     }
@@ -36,13 +41,25 @@ struct StoreWalk {
         _ path: String, depth: Int, in root: OpenFile, _ visit: (MailboxFolder) -> Bool
     ) throws(MaildirError) -> Bool {
         guard depth > 0 else { return visit(MailboxFolder(path: path)) }
-        for name in try names(in: path, root) {
-            if try !walk("\(path)/\(name)", depth: depth - 1, in: root, visit) { return false }
+        for name in try Self.folders(in: path, root).sorted() {
+            let child = "\(path)/\(name)"
+            if isBeforeStart(child, depth: depth) { continue }
+            if try !walk(child, depth: depth - 1, in: root, visit) { return false }
         }
         return true
     }
 
-    private func names(in path: String, _ root: OpenFile) throws(MaildirError) -> [String] {
+    /// Compares component by component, as the walk goes.
+    private func isBeforeStart(_ path: String, depth: Int) -> Bool {
+        guard let start else { return false }
+        let here = path.split(separator: "/")
+        let there = start.split(separator: "/").prefix(here.count)
+        if here.lexicographicallyPrecedes(there) { return true }
+        return depth == 1 && here.elementsEqual(there)
+    }
+
+    /// The folders in a folder; none if it is not there.
+    static func folders(in path: String, _ root: OpenFile) throws(MaildirError) -> [String] {
         var names: [String] = []
         let directory = try ifThere { () throws(MaildirError) in try OpenDirectory(path, in: root) }
         while let entry = try directory?.next() {

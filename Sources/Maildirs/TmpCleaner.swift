@@ -8,14 +8,17 @@ struct TmpCleaner {
     func clean() throws(MaildirError) -> MaintenanceReport {
         let limit = try serverTime().minus(age)
         var report = MaintenanceReport()
-        try StoreWalk(core: core).forEachMailbox(
-            { folder, mailbox throws(MaildirError) in
-                report.mailboxes += 1
-                let directory = try ifThere { () throws(MaildirError) in try OpenDirectory("tmp", in: mailbox) }
-                while let directory, let entry = try directory.next() {
-                    try Self.removeIfOld(entry, directory.descriptor, limit, &report)
-                }
-            }, failed: { report.failures.append($0) })
+        for top in try core.tops() {
+            try StoreWalk(core: core, top: top).forEachMailbox(
+                { folder, mailbox throws(MaildirError) in
+                    report.mailboxes += 1
+                    let directory = try ifThere { () throws(MaildirError) in try OpenDirectory("tmp", in: mailbox) }
+                    while let directory, let entry = try directory.next() {
+                        try Self.removeIfOld(entry, directory.descriptor, limit, &report)
+                    }
+                    return true
+                }, failed: { report.failures.append($0) })
+        }
         return report
     }
 

@@ -16,10 +16,11 @@ struct TombstoneExpiry {
                 try Tombstones.forEachFile(in: mailbox) { name throws(MaildirError) in
                     if try isOld(name, in: mailbox) { old.append(name) }
                 }
-                if old.isEmpty { return }
+                if old.isEmpty { return true }
                 // A file that a crash left behind its tombstone must not come back with the tombstone's end.
                 try Listing.removeDeleted(from: mailbox, core: core)
                 for name in old where try remove(name, in: mailbox) { report.removed += 1 }
+                return true
             }, failed: { report.failures.append($0) })
         return report
     }

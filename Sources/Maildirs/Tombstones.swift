@@ -1,6 +1,8 @@
 import Glibc
+import Mail
 
-// gone/ is a set that only grows: files that never change, each with the stems that one session deleted, one a line.
+// gone/ is a set that only grows: files that never change, each with the identities that one session deleted, one a
+// line. A file's name is unique in the world, like a message's, and the same on every replica of the mailbox.
 //
 // | done                     | on disk after a crash        | why that is safe                                      |
 // |--------------------------|------------------------------|-------------------------------------------------------|
@@ -14,17 +16,19 @@ import Glibc
 // brings back though its reader saw it deleted. Only a full disk turns the order round: the session asked for these
 // messages to be removed, so their room is used for the tombstone, and until that is durable the answer is an error.
 
-/// The stems that were deleted from a mailbox.
+/// The identities that were deleted from a mailbox.
 enum Tombstones {
+    /// The most identities in one file: a session that deletes more leaves several.
+    static let identitiesMax = 10_000
     private static let fileBytesMax = 64 << 20
 
     /// All of them, as they are on disk now.
     static func exact(in mailbox: OpenFile) throws(MaildirError) -> Set<[UInt8]> {
-        var stems: Set<[UInt8]> = []
+        var identities: Set<[UInt8]> = []
         try forEachFile(in: mailbox) { name throws(MaildirError) in
-            try forEachStem(of: name, in: mailbox) { stem in stems.insert(Array(stem)) }
+            try forEachIdentity(of: name, in: mailbox) { identities.insert(Array($0)) }
         }
-        return stems
+        return identities
     }
 
     static func forEachFile(
@@ -36,13 +40,36 @@ enum Tombstones {
         }
     }
 
-    /// A file that was expired meanwhile has no stems. One that cannot be read is an error: what it deleted must not show.
-    static func forEachStem(
+    /// A file that was expired meanwhile names nothing. One that cannot be read is an error: what it deleted must not show.
+    static func forEachIdentity(
         of name: [UInt8], in mailbox: OpenFile, _ body: (ArraySlice<UInt8>) -> Void
     ) throws(MaildirError) {
-        let path = Array("gone/".utf8) + name
-        guard let bytes = try ifThere({ () throws(MaildirError) in try wholeFile(path, in: mailbox) }) else { return }
+        guard let bytes = try contents(of: name, in: mailbox) else { return }
         for line in bytes.split(separator: UInt8(ascii: "\n")) { body(line) }
+    }
+
+    /// The whole file; nil if it is not there.
+    static func contents(of name: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> [UInt8]? {
+        let path = Array("gone/".utf8) + name
+        return try ifThere { () throws(MaildirError) in try wholeFile(path, in: mailbox) }
+    }
+
+    /// Makes a tombstone durable. One that is there already under this name is the same.
+    static func write(
+        _ lines: [UInt8], named name: String, in mailbox: OpenFile, folder: MailboxFolder, core: StoreCore
+    ) throws(MaildirError) {
+        let home = try DeliveryFolder(folder, mailbox: mailbox)
+        let gone = try OpenFile.openDirectory("gone", in: mailbox.descriptor)
+        let temporary = core.names.temporary(for: name)
+        let file = try Delivery.create(temporary, in: home, faults: core.options.faults)
+        defer { unlinkat(home.tmp.descriptor, temporary, 0) }
+        try file.write(lines, name: temporary)
+        try file.sync(temporary)
+        if linkat(home.tmp.descriptor, temporary, gone.descriptor, name, 0) != 0 {
+            let error = MaildirError.failed("link", name)
+            if error.errorNumber != EEXIST, try file.status().st_nlink < 2 { throw error }
+        }
+        try gone.sync("gone")
     }
 
     private static func wholeFile(_ path: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> [UInt8] {
@@ -56,6 +83,7 @@ enum Tombstones {
 
 /// What a listing remembers of `gone/`, so that it need not read again what never changes: hashes, which may only hint.
 struct TombstoneIndex: Sendable {
+    /// The files that are there, and were read.
     private var files: Set<[UInt8]> = []
     private var hashes: Set<UInt64> = []
 
@@ -63,21 +91,32 @@ struct TombstoneIndex: Sendable {
     var bytes: Int { files.count * 96 + hashes.count * 16 }
 
     mutating func update(from mailbox: OpenFile) throws(MaildirError) {
+        var present: Set<[UInt8]> = []
         try Tombstones.forEachFile(in: mailbox) { name throws(MaildirError) in
+            present.insert(name)
             if files.contains(name) { return }
-            try Tombstones.forEachStem(of: name, in: mailbox) { stem in
-                stem.withUnsafeBytes { bytes in _ = hashes.insert(Self.hash(bytes)) }
+            try Tombstones.forEachIdentity(of: name, in: mailbox) { identity in
+                identity.withUnsafeBytes { bytes in _ = hashes.insert(Self.hash(bytes)) }
             }
-            files.insert(name)
         }
+        files = present
     }
 
-    /// True for every stem that is tombstoned, and by chance for another.
-    func mayContain(_ stem: UnsafeRawBufferPointer) -> Bool { hashes.contains(Self.hash(stem)) }
+    /// The names of the files that were made since then, in their order.
+    func names(since limit: FileTime) -> [[UInt8]] {
+        files.filter { name in
+            name.withUnsafeBytes { (MessageNameBytes($0)?.seconds).map { $0 >= limit.seconds } ?? true }
+        }.sorted { $0.lexicographicallyPrecedes($1) }
+    }
 
-    private static func hash(_ stem: UnsafeRawBufferPointer) -> UInt64 {
+    /// True for every file whose identity is tombstoned, and by chance for another.
+    func mayContain(identityOf stem: UnsafeRawBufferPointer) -> Bool {
+        StemIdentity.bytes(of: stem).withUnsafeBytes { hashes.contains(Self.hash($0)) }
+    }
+
+    private static func hash(_ identity: UnsafeRawBufferPointer) -> UInt64 {
         var hasher = Hasher()
-        hasher.combine(bytes: stem)
+        hasher.combine(bytes: identity)
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 }

@@ -26,10 +26,10 @@ final class UniqueNames: Sendable {
         suffix = ".P\(process)R\(String(random, radix: 16)).\(host)"
     }
 
+    func temporary(for identity: MessageIdentity) -> String { temporary(for: identity.text) }
+
     /// At most 70 + 21 + 30 + 41 bytes, so it fits a file name.
-    func temporary(for identity: MessageIdentity) -> String {
-        "\(identity.text).Q\(next())\(suffix)"
-    }
+    func temporary(for name: String) -> String { "\(name).Q\(next())\(suffix)" }
 
     /// A name of the form of a message's, with the time now in front, for a tombstone file.
     func tombstone() -> MessageIdentity {

@@ -151,6 +151,11 @@ extension ClusterConfiguration {
             reader.problem(
                 "more than delivery.timeout, so that no other try could follow", path: "delivery.connectTimeout")
         }
+        if delivery.handoffAfter >= delivery.timeout {
+            reader.problem(
+                "not less than delivery.timeout (\(DurationText.text(delivery.timeout))), so that no other node could "
+                    + "be asked in time", path: "delivery.handoffAfter")
+        }
         if delivery.inFlightPerConnectionMax > smtp.limits.transactionsInFlightMax {
             reader.problem(
                 "more than smtp.limits.transactionsInFlightMax (\(smtp.limits.transactionsInFlightMax)), "

@@ -180,6 +180,9 @@ extension DeliverySettings: ConfigurationSection {
                 "timeout", \.timeout, .duration(moment...day),
                 "How long a storage node may take to answer for a message"),
             .value(
+                "handoffAfter", \.handoffAfter, .duration(moment...day),
+                "How long it may take before another node is asked to keep its copy"),
+            .value(
                 "connectTimeout", \.connectTimeout, .duration(moment...day), "How long a connection to a node may take"),
             .value(
                 "connectionsPerNode", \.connectionsPerNode, .integer(1...1_024), "LMTP connections to each node"),

@@ -63,6 +63,8 @@ package struct POP3Settings: Sendable, Equatable {
 /// How frontends hand messages and sessions to storage nodes.
 package struct DeliverySettings: Sendable, Equatable {
     package var timeout = Duration.seconds(30)
+    /// Less than `timeout`: who has not answered by then has its copy kept by another node.
+    package var handoffAfter = Duration.seconds(1)
     package var connectTimeout = Duration.seconds(3)
     package var connectionsPerNode = 4
     package var inFlightPerConnectionMax = 64

@@ -35,6 +35,7 @@ extension SMTPClientSession {
             append(" XNAME=", "")
             XText.encode(name.text, into: &output)
             if transaction.isRepeat { append(" XREPEAT", "") }
+            if transaction.content != .message { append(" XCONTENT=", transaction.content.rawValue) }
         }
         append("\r\n", "")
     }
@@ -45,6 +46,10 @@ extension SMTPClientSession {
         if let mailbox = recipient.mailbox, capabilities.isStorageNode {
             append(" XMAILBOX=", "")
             XText.encode(mailbox.description, into: &output)
+            if let owner = recipient.heldFor {
+                append(" XFOR=", "")
+                XText.encode(owner, into: &output)
+            }
         }
         append("\r\n", "")
     }

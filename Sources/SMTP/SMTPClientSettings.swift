@@ -103,10 +103,12 @@ package struct SMTPClientTransaction: Hashable, Sendable {
     package var name: MessageIdentity?
     /// Whether this name may have been delivered before.
     package var isRepeat: Bool
+    /// What the text is, for a storage node.
+    package var content: HopContent
 
     package init(
         id: SMTPTransactionID, sender: ReversePath, recipients: [SMTPRecipient], byteCount: Int?, utf8: Bool = false,
-        eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false
+        eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false, content: HopContent = .message
     ) {
         self.id = id
         self.sender = sender
@@ -116,5 +118,6 @@ package struct SMTPClientTransaction: Hashable, Sendable {
         self.eightBit = eightBit
         self.name = name
         self.isRepeat = isRepeat
+        self.content = content
     }
 }

@@ -15,11 +15,26 @@ package struct SMTPRecipient: Hashable, Sendable {
     package var address: EmailAddress
     /// The mailbox, where the client names it (the cluster's own service).
     package var mailbox: MailboxName?
+    /// The storage node that the copy is kept for until it takes it (handoff); nil for the mailbox itself.
+    package var heldFor: String?
 
-    package init(address: EmailAddress, mailbox: MailboxName? = nil) {
+    package init(address: EmailAddress, mailbox: MailboxName? = nil, heldFor: String? = nil) {
         self.address = address
         self.mailbox = mailbox
+        self.heldFor = heldFor
     }
+}
+
+/// What a transaction of the cluster's own service carries (`XCONTENT`).
+package enum HopContent: String, Hashable, Sendable, CaseIterable {
+    /// A message; the node puts `Return-Path:` and `Delivered-To:` on top.
+    case message
+    /// A message as it lies in another copy of the mailbox; it is kept as it is.
+    case copy
+    /// A tombstone: identities of deleted messages, one a line.
+    case tombstone
+    /// No text: the node has the message or tombstone of that name, and is to keep it for another node too.
+    case hold
 }
 
 /// What a driver is asked at RCPT: may mail go there?
@@ -51,6 +66,8 @@ package struct SMTPEnvelope: Equatable, Sendable {
     package var name: MessageIdentity?
     /// Whether this name may have been delivered before, so that the node looks before it stores.
     package var isRepeat = false
+    /// What the text is (the cluster's own service).
+    package var content = HopContent.message
     package var user: AuthenticatedUser?
     package var trace: SMTPTrace
 

@@ -13,6 +13,13 @@ struct MailParameters: Equatable {
     var utf8 = false
     var name: MessageIdentity?
     var isRepeat = false
+    var content = HopContent.message
+}
+
+/// What RCPT's parameters said (the cluster's own service).
+struct RecipientParameters: Equatable {
+    var mailbox: MailboxName?
+    var heldFor: String?
 }
 
 /// The parameters of a MAIL or RCPT line, one after the other: `*(SP keyword ["=" value])`.

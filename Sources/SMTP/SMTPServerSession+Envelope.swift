@@ -40,6 +40,7 @@ extension SMTPServerSession {
         envelope.utf8 = parameters.utf8
         envelope.name = parameters.name
         envelope.isRepeat = parameters.isRepeat
+        envelope.content = parameters.content
         envelope.user = user
         self.envelope = envelope
         return reply(.senderOK)
@@ -58,9 +59,9 @@ extension SMTPServerSession {
         guard let pathStart = Self.pathStart(arguments, after: "TO:") else { return refuse(.badRecipient) }
         let rest = arguments.slice(pathStart..<arguments.count)
         guard let (path, length) = SMTPPath.parse(rest) else { return refuse(.badRecipientAddress) }
-        let mailbox: MailboxName?
+        let parameters: RecipientParameters
         switch recipientParameters(rest, from: length) {
-        case .success(let read): mailbox = read
+        case .success(let read): parameters = read
         case .failure(let refusal): return refuse(refusal.reply)
         }
         if !envelope.utf8, rest[..<length].contains(where: { $0 >= 0x80 }) { return refuse(.needsUTF8) }
@@ -72,8 +73,9 @@ extension SMTPServerSession {
         case .postmaster: address = EmailAddress(local: "postmaster", domain: settings.postmasterDomain)
         }
         if settings.service == .cluster {
-            guard let mailbox else { return refuse(.missingMailbox) }
-            self.envelope?.recipients.append(SMTPRecipient(address: address, mailbox: mailbox))
+            guard let mailbox = parameters.mailbox else { return refuse(.missingMailbox) }
+            self.envelope?.recipients.append(
+                SMTPRecipient(address: address, mailbox: mailbox, heldFor: parameters.heldFor))
             return reply(.recipientOK)
         }
         recipientInQuestion = address

@@ -9,7 +9,7 @@ extension SMTPServerSession {
 
     /// The parameters of MAIL that some service takes.
     private enum Keyword: UInt8 {
-        case size, body, utf8, auth, name, isRepeat
+        case size, body, utf8, auth, name, isRepeat, content
 
         init?(_ bytes: UnsafeRawBufferPointer, isCluster: Bool) {
             if bytes.equals("SIZE") {
@@ -24,6 +24,8 @@ extension SMTPServerSession {
                 self = .name
             } else if bytes.equals("XREPEAT"), isCluster {
                 self = .isRepeat
+            } else if bytes.equals("XCONTENT"), isCluster {
+                self = .content
             } else {
                 return nil
             }
@@ -77,6 +79,12 @@ extension SMTPServerSession {
         case .isRepeat:
             all.isRepeat = true
             return value == nil ? nil : .badParameter
+        case .content:
+            guard let content = value.flatMap({ XText.decode($0) }).flatMap({ HopContent(rawValue: $0) }) else {
+                return .badParameter
+            }
+            all.content = content
+            return nil
         }
     }
 
@@ -92,24 +100,39 @@ extension SMTPServerSession {
         return nil
     }
 
-    /// RCPT has one parameter, in the cluster's own service: `XMAILBOX`.
-    func recipientParameters(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Result<MailboxName?, Refusal> {
-        var mailbox: MailboxName?
+    /// The parameters of RCPT in the cluster's own service: `XMAILBOX`, and `XFOR` for a copy that is kept for another node.
+    func recipientParameters(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Result<RecipientParameters, Refusal> {
+        var parameters = RecipientParameters()
         var reader = ParameterReader(bytes, from: start)
         while true {
             switch reader.next() {
             case .end:
-                return .success(mailbox)
+                return .success(parameters)
             case .malformed:
                 return .failure(Refusal(reply: .badParameter))
             case .parameter(let parameter):
-                guard settings.service == .cluster, parameter.keyword.equals("XMAILBOX") else {
-                    return .failure(Refusal(reply: .unknownParameter))
+                if let reply = read(parameter.keyword, parameter.value, into: &parameters) {
+                    return .failure(Refusal(reply: reply))
                 }
-                if mailbox != nil { return .failure(Refusal(reply: .repeatedParameter)) }
-                mailbox = parameter.value.flatMap { XText.decode($0) }.flatMap { MailboxName($0) }
-                if mailbox == nil { return .failure(Refusal(reply: .badParameter)) }
             }
         }
+    }
+
+    private func read(
+        _ keyword: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?, into all: inout RecipientParameters
+    ) -> SMTPReply? {
+        guard settings.service == .cluster else { return .unknownParameter }
+        let text = value.flatMap { XText.decode($0) }
+        if keyword.equals("XMAILBOX") {
+            if all.mailbox != nil { return .repeatedParameter }
+            all.mailbox = text.flatMap { MailboxName($0) }
+            return all.mailbox == nil ? .badParameter : nil
+        }
+        if keyword.equals("XFOR") {
+            if all.heldFor != nil { return .repeatedParameter }
+            all.heldFor = text
+            return text?.isEmpty ?? true ? .badParameter : nil
+        }
+        return .unknownParameter
     }
 }

@@ -12,8 +12,9 @@ final class LMTPNodeConversation: Conversation {
     private let node: StorageContext
     private var session: SMTPServerSession
     private var log: Logger
-    private var writer: MessageWriter?
+    private var arrival: NodeArrival?
     private var envelope: SMTPEnvelope?
+    private var recipients: [DeliveryRecipient] = []
     /// A large message is on its way to the disk: nothing is read meanwhile.
     private var flushing = false
     /// The message under way could not be written; the rest of it is read past.
@@ -66,8 +67,8 @@ final class LMTPNodeConversation: Conversation {
     }
 
     private func drop() {
-        writer?.discard()
-        writer = nil
+        arrival?.discard()
+        arrival = nil
         failure = nil
     }
 
@@ -124,24 +125,62 @@ final class LMTPNodeConversation: Conversation {
 
     private func start(_ envelope: SMTPEnvelope) {
         guard let identity = envelope.name else { preconditionFailure("a cluster's transaction without a name") }
-        let returnPath = TraceHeaders.returnPath(envelope.sender)
-        let recipients = envelope.recipients.map { recipient in
-            guard let mailbox = recipient.mailbox else {
-                preconditionFailure("a cluster's recipient without a mailbox")
-            }
-            let header = returnPath + TraceHeaders.deliveredTo(recipient.address)
-            return DeliveryRecipient(
-                mailbox: mailbox, partition: node.partition(of: mailbox), header: header.filter { $0 != 0x0D })
+        guard let recipients = recipients(of: envelope) else {
+            return session.messageStarted(.deferred(Reason(451, "4.3.5", "XFOR names no other storage node of the ring")))
         }
         self.envelope = envelope
-        writer = node.store.writer(identity: identity, mayBeRepeat: envelope.isRepeat, recipients: recipients)
+        self.recipients = recipients
+        switch envelope.content {
+        case .message:
+            arrival = .message(
+                node.store.writer(identity: identity, mayBeRepeat: envelope.isRepeat, recipients: recipients))
+        case .copy:
+            arrival = .message(node.store.writer(identity: identity, mayBeRepeat: true, recipients: recipients))
+        case .tombstone:
+            arrival = .tombstone(TombstoneText())
+        case .hold:
+            arrival = .hold
+        }
         session.messageStarted(.accepted)
     }
 
+    /// Nil if a copy is to be kept for a node that is not there, or for nobody.
+    private func recipients(of envelope: SMTPEnvelope) -> [DeliveryRecipient]? {
+        let isWhole = envelope.content == .message
+        let returnPath = isWhole ? TraceHeaders.returnPath(envelope.sender) : []
+        var recipients: [DeliveryRecipient] = []
+        for recipient in envelope.recipients {
+            guard let mailbox = recipient.mailbox else {
+                preconditionFailure("a cluster's recipient without a mailbox")
+            }
+            let target = recipient.heldFor.flatMap { node.handoffTarget($0) }
+            guard (target == nil) == (recipient.heldFor == nil), target != nil || envelope.content != .hold else {
+                return nil
+            }
+            let header = isWhole ? returnPath + TraceHeaders.deliveredTo(recipient.address) : []
+            recipients.append(
+                DeliveryRecipient(
+                    mailbox: mailbox, partition: node.partition(of: mailbox), header: header.filter { $0 != 0x0D },
+                    heldFor: target))
+        }
+        return recipients
+    }
+
     private func append(_ text: UnsafeRawBufferPointer, _ connection: Connection) {
-        guard failure == nil, let writer else { return }
-        writer.append(text)
-        guard writer.wantsFlush else { return }
+        guard failure == nil else { return }
+        switch arrival {
+        case .message(let writer):
+            writer.append(text)
+            if writer.wantsFlush { flush(writer, connection) }
+        case .tombstone(var tombstone):
+            tombstone.append(text)
+            arrival = .tombstone(tombstone)
+        case .hold, nil:
+            break
+        }
+    }
+
+    private func flush(_ writer: MessageWriter, _ connection: Connection) {
         flushing = true
         writer.flush(
             then: connection.completion { [self] error in
@@ -155,16 +194,29 @@ final class LMTPNodeConversation: Conversation {
     }
 
     private func finish(_ id: SMTPTransactionID, _ summary: SMTPMessageSummary, _ connection: Connection) {
-        guard let writer, let envelope else { preconditionFailure("end of a message without a message") }
-        self.writer = nil
+        guard let arrival, let envelope, let identity = envelope.name else {
+            preconditionFailure("end of a message without a message")
+        }
+        self.arrival = nil
         if let failure {
             self.failure = nil
-            writer.discard()
+            arrival.discard()
             return answer(id, Array(repeating: .failure(failure), count: envelope.recipients.count), envelope)
         }
-        if summary.appendLineEnd { [0x0D, 0x0A].withUnsafeBytes { writer.append($0) } }
+        switch arrival {
+        case .message(let writer):
+            if summary.appendLineEnd { [0x0D, 0x0A].withUnsafeBytes { writer.append($0) } }
+        case .tombstone(let text):
+            guard text.isValid else {
+                let refusal = Verdict.refused(Reason(554, "5.6.0", "a tombstone is a list of identities, a line each"))
+                return session.messageStored(id, Array(repeating: refusal, count: envelope.recipients.count))
+            }
+        case .hold:
+            break
+        }
         let began = ContinuousClock.now
-        writer.commit(
+        arrival.commit(
+            identity, for: recipients, store: node.store,
             then: connection.completion { [self] results in
                 node.metrics.commitTime.record(duration: began.duration(to: .now))
                 answer(id, results, envelope)
@@ -181,7 +233,12 @@ final class LMTPNodeConversation: Conversation {
             switch result {
             case .success(let outcome):
                 node.metrics.messagesStored.increment()
-                log.info("stored", metadata: ["message": "\(name)", "mailbox": mailbox, "outcome": "\(outcome)"])
+                log.info(
+                    "stored",
+                    metadata: [
+                        "message": "\(name)", "mailbox": mailbox, "content": "\(envelope.content)",
+                        "for": "\(recipient.heldFor ?? "")", "outcome": "\(outcome)",
+                    ])
             case .failure(let error):
                 node.metrics.storeErrors.increment()
                 log.error("not stored", metadata: ["message": "\(name)", "mailbox": mailbox, "error": "\(error)"])

@@ -173,9 +173,10 @@ final class POP3NodeConversation: Conversation {
             then: connection.completion { [self] result in
                 waiting = false
                 switch result {
-                case .success(let failures):
-                    log.debug("messages deleted", metadata: ["count": "\(positions.count)", "left": "\(failures)"])
-                    session.deleted(failures: failures)
+                case .success(let outcome):
+                    log.debug(
+                        "messages deleted", metadata: ["count": "\(positions.count)", "left": "\(outcome.failures)"])
+                    session.deleted(failures: outcome.failures)
                 case .failure(let error):
                     log.error("messages cannot be deleted", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()

@@ -36,6 +36,11 @@ final class StorageContext: Sendable {
         current.withLock { $0 = new }
     }
 
+    /// Another node of the ring, for which copies may be kept here.
+    func handoffTarget(_ name: String) -> HandoffTarget? {
+        name != node.name && ring.index(of: name) != nil ? HandoffTarget(name) : nil
+    }
+
     func partition(of mailbox: MailboxName) -> Int { ring.partition(of: mailbox) }
 }
 

@@ -29,6 +29,7 @@ package final class StorageService: Service {
         var options = StoreOptions()
         options.deliveryThreads = storage.threads
         options.listingCacheBytes = storage.listingCacheBytesMax
+        options.tombstoneGrace = storage.tombstoneGrace
         let store = try MaildirStore(
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)

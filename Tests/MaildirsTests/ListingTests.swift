@@ -89,7 +89,7 @@ import Testing
         let snapshot = try await store.list()
         #expect(snapshot.count == 1)
         #expect(try await store.text(0, of: snapshot) == "x\n")
-        #expect(try await store.delete([0], of: snapshot) == 0)
+        #expect(try await store.delete([0], of: snapshot).failures == 0)
         #expect(try await store.list().count == 0)
     }
 

@@ -106,7 +106,7 @@ import Testing
             try? filler.write(to: URL(fileURLWithPath: "\(disk.path)/filler-\(filler.count)"))
             filler = filler.prefix(filler.count / 2)
         }
-        #expect(try await store.delete(Array(0..<20), of: snapshot) == 0)
+        #expect(try await store.delete(Array(0..<20), of: snapshot).failures == 0)
         #expect(try await store.list().uidls == Array(stored.dropFirst(20)))
         let next = MessageIdentity.numbered(9999)
         #expect(await store.deliver(text, next) == [.success(.stored)])

@@ -124,7 +124,7 @@ extension MaildirStore {
         try await reader(index, of: snapshot)?.text()
     }
 
-    func delete(_ indices: [Int], of snapshot: MaildropSnapshot) async throws -> Int {
+    func delete(_ indices: [Int], of snapshot: MaildropSnapshot) async throws -> DeletionOutcome {
         try await withCheckedContinuation { waiting in
             delete(indices, of: snapshot) { waiting.resume(returning: $0) }
         }.get()

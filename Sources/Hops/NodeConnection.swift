@@ -14,7 +14,7 @@ final class NodeConnection: Conversation {
     private let inFlightMax: Int
     private var wasReady = false
     /// Why the conversation ended, unless we ended it.
-    private var failure: Reason?
+    private var failure: String?
 
     init(link: NodeLink, settings: SMTPClientSettings) {
         self.link = link
@@ -35,6 +35,8 @@ final class NodeConnection: Conversation {
         lastID += 1
         let id = SMTPTransactionID(lastID)
         transactions[id] = transaction
+        // What is pipelined behind a transaction that hangs goes out again, on another connection.
+        transaction.expired = { [weak self] in self?.fail("the node does not answer") }
         session.submit(transaction.smtp(id: id, byteCount: transaction.body.readableBytes))
         carryOutEvents()
         planFlush()
@@ -68,7 +70,10 @@ final class NodeConnection: Conversation {
     func received(_ connection: Connection) {
         let consumed = connection.unread.withUnsafeReadableBytes { session.receive($0) }
         connection.consume(consumed)
-        if consumed > 0 { connection.madeProgress() }
+        if consumed > 0 {
+            connection.madeProgress()
+            link.heard()
+        }
         if connection.inputEnded { session.connectionLost() }
         carryOutEvents()
         connection.flush()
@@ -80,14 +85,23 @@ final class NodeConnection: Conversation {
 
     /// Quiet for long: with messages in flight the node hangs; without, nobody needs the connection.
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
-        if session.isReady, session.load == 0 { quit() } else { connection.abort() }
+        if session.isReady, session.load == 0 { quit() } else { fail("the node does not answer") }
+    }
+
+    private func fail(_ why: String) {
+        guard !isOver else { return }
+        failure = why
+        isOver = true
+        connection?.abort()
     }
 
     func closed(_ reason: ConnectionEnd) {
-        isOver = true
+        // A connection that the node closes without our QUIT has failed, however orderly it was closed.
+        if !isOver, case .closed = reason { failure = failure ?? "the node closed the connection" }
         session.connectionLost()
         carryOutEvents()
-        link.ended(self, failure.map { .failed("\($0)") } ?? reason)
+        isOver = true
+        link.ended(self, failure.map { .failed($0) } ?? reason)
     }
 
     private func carryOutEvents() {
@@ -122,7 +136,7 @@ final class NodeConnection: Conversation {
                 link.resubmit(transaction)
             }
         case .closed(let reason):
-            failure = isOver ? nil : reason
+            if !isOver { failure = failure ?? reason.map { "\($0)" } }
             isOver = true
             connection?.close()
         case .startTLS, .startedStreaming:

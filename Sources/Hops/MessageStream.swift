@@ -1,14 +1,15 @@
 import Mail
-import NIOCore
-import SMTP
-import Wire
+package import NIOCore
+package import SMTP
+package import Wire
 
 /// A large message on its way to one storage node, on a connection of its own: what comes from the client goes on at
 /// once, in BDAT chunks, and nothing is kept.
-final class MessageStream: Conversation {
+package final class MessageStream: Conversation {
     private let transaction: NodeTransaction
     private let times: ConnectionTimes
     private let changed: () -> Void
+    private let stalled: (MessageStream) -> Void
     private var session: SMTPClientSession
     private var connection: Connection?
     /// What came before the node was ready for it.
@@ -16,6 +17,7 @@ final class MessageStream: Conversation {
     private var state = State.opening
     private var stall: Scheduled<Void>?
     private let stallTimeout: Duration
+    private let lagTimeout: Duration
 
     private enum State: Equatable {
         case opening
@@ -31,21 +33,26 @@ final class MessageStream: Conversation {
     ///   - transaction: told the outcome; its own body is not used.
     ///   - times: the connection's clocks once it stands: a client may be slow, but not for ever.
     ///   - stallTimeout: how long the node may leave what it was sent untaken.
+    ///   - lagTimeout: how long it may do so before `stalled` is called.
     ///   - changed: called when `isBlocked` may have become false.
-    init(
+    package init(
         transaction: NodeTransaction, settings: SMTPClientSettings, times: ConnectionTimes,
-        stallTimeout: Duration, changed: @escaping () -> Void
+        stallTimeout: Duration, lagTimeout: Duration, changed: @escaping () -> Void,
+        stalled: @escaping (MessageStream) -> Void
     ) {
         self.transaction = transaction
         self.times = times
         self.stallTimeout = stallTimeout
+        self.lagTimeout = lagTimeout
         self.changed = changed
+        self.stalled = stalled
         session = SMTPClientSession(settings: settings)
+        transaction.expired = { [weak self] in self?.abandon() }
         session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
     }
 
     /// Whether the client must wait: the node is not ready, or has not taken what it was sent.
-    var isBlocked: Bool {
+    package var isBlocked: Bool {
         switch state {
         case .opening, .openingWhole: true
         case .streaming: !(connection?.isWritable ?? false)
@@ -53,7 +60,10 @@ final class MessageStream: Conversation {
         }
     }
 
-    func send(_ bytes: ByteBuffer) {
+    /// Whether the node may still store the message.
+    package var isGoing: Bool { state != .ended }
+
+    package func send(_ bytes: ByteBuffer) {
         switch state {
         case .opening: held.writeImmutableBuffer(bytes)
         case .streaming: sendChunk(bytes, isLast: false)
@@ -62,7 +72,7 @@ final class MessageStream: Conversation {
     }
 
     /// The message ends here: the node is to store it.
-    func finish() {
+    package func finish() {
         switch state {
         case .opening: state = .openingWhole
         case .streaming: sendChunk(ByteBuffer(), isLast: true)
@@ -70,7 +80,7 @@ final class MessageStream: Conversation {
         }
     }
 
-    func abandon() {
+    package func abandon() {
         state = .ended
         held = ByteBuffer()
         stall?.cancel()
@@ -90,7 +100,7 @@ final class MessageStream: Conversation {
 
     // MARK: Conversation
 
-    func opened(_ connection: Connection) {
+    package func opened(_ connection: Connection) {
         guard state != .ended else { return connection.abort() }
         self.connection = connection
         connection.setTimes(times)
@@ -100,13 +110,19 @@ final class MessageStream: Conversation {
     /// The node must take what it was sent within the answer's time, or its client would wait for a node that hangs.
     private func watchForStall(_ connection: Connection) {
         stall?.cancel()
-        stall = connection.after(stallTimeout) { [self] in
-            end(.unanswered)
-            connection.abort()
+        stall = connection.after(min(lagTimeout, stallTimeout)) { [self] in
+            stalled(self)
+            guard state != .ended, lagTimeout < stallTimeout else { return giveUp(connection) }
+            stall = connection.after(stallTimeout - lagTimeout) { [self] in giveUp(connection) }
         }
     }
 
-    func received(_ connection: Connection) {
+    private func giveUp(_ connection: Connection) {
+        end(.unanswered)
+        connection.abort()
+    }
+
+    package func received(_ connection: Connection) {
         let consumed = connection.unread.withUnsafeReadableBytes { session.receive($0) }
         connection.consume(consumed)
         if connection.inputEnded { session.connectionLost() }
@@ -115,20 +131,20 @@ final class MessageStream: Conversation {
         connection.flush()
     }
 
-    func writable(_ connection: Connection) {
+    package func writable(_ connection: Connection) {
         stall?.cancel()
         changed()
     }
 
-    func tlsStarted(_ connection: Connection) {}
-    func draining(_ connection: Connection) {}
+    package func tlsStarted(_ connection: Connection) {}
+    package func draining(_ connection: Connection) {}
 
-    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+    package func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         end(.unanswered)
         connection.abort()
     }
 
-    func closed(_ reason: ConnectionEnd) {
+    package func closed(_ reason: ConnectionEnd) {
         end(.unanswered)
     }
 
@@ -173,10 +189,4 @@ final class MessageStream: Conversation {
         transaction.finish(verdict)
         changed()
     }
-}
-
-extension Verdict {
-    /// Nothing was heard of the message: whether the node has it is not known, so its sender must send it again.
-    static let unanswered = Verdict.deferred(
-        Reason(451, "4.4.1", "the mailbox's storage node does not answer, try again later"))
 }

@@ -1,28 +1,43 @@
-import Cluster
+package import Cluster
 import DequeModule
 import Logging
 import Mail
 import NIOCore
 import SMTP
-import Wire
+package import Wire
 
-/// How a frontend speaks with storage nodes.
-struct NodeLinkSettings: Sendable {
-    var timeout: Duration
-    var idleTimeout: Duration
-    var connectionsMax: Int
-    var inFlightMax: Int
-    var reconnect: ReconnectBackoff
+/// How a process speaks with storage nodes.
+package struct NodeLinkSettings: Sendable {
+    package var timeout: Duration
+    /// How long an answer may usually take; after that another node is asked too.
+    package var lagTimeout: Duration
+    package var idleTimeout: Duration
+    package var connectionsMax: Int
+    package var inFlightMax: Int
+    package var reconnect: ReconnectBackoff
     /// What LHLO says.
-    var clientName: String
+    package var clientName: String
+
+    package init(
+        timeout: Duration, lagTimeout: Duration, idleTimeout: Duration, connectionsMax: Int, inFlightMax: Int,
+        reconnect: ReconnectBackoff, clientName: String
+    ) {
+        self.timeout = timeout
+        self.lagTimeout = lagTimeout
+        self.idleTimeout = idleTimeout
+        self.connectionsMax = connectionsMax
+        self.inFlightMax = inFlightMax
+        self.reconnect = reconnect
+        self.clientName = clientName
+    }
 }
 
-/// The way from one event loop of a frontend to one storage node: shared connections, and the messages that wait for
+/// The way from one event loop of a process to one storage node: shared connections, and the messages that wait for
 /// one of them.
 ///
 /// A message stays here until the node has answered for it or its time is over. When a connection breaks, its messages
 /// go out again under their names, so a node that was killed and came back in time loses nobody's message.
-final class NodeLink {
+package final class NodeLink {
     private let makeTarget: () -> DialTarget
     private let health: NodeHealth
     private let settings: NodeLinkSettings
@@ -34,9 +49,8 @@ final class NodeLink {
     /// Connections that failed since one last came up.
     private var failures = 0
     private var pausedUntil: Scheduled<Void>?
-    /// When each message's time is over, in that order. Finished ones stay until they come to the head.
-    private var deadlines: Deque<(end: NIODeadline, transaction: NodeTransaction)> = []
-    private var deadlineTimer: Scheduled<Void>?
+    private let deadlines: TransactionTimer
+    private let lags: TransactionTimer
 
     /// Messages in flight on every open connection before another connection is worth its cost.
     private static let crowded = 8
@@ -53,40 +67,33 @@ final class NodeLink {
         self.settings = settings
         self.eventLoop = eventLoop
         self.log = log
+        deadlines = TransactionTimer(timeout: settings.timeout, eventLoop: eventLoop) { $0.expire() }
+        lags = TransactionTimer(timeout: settings.lagTimeout, eventLoop: eventLoop) { transaction in
+            health.lagged()
+            transaction.lag()
+        }
     }
 
-    var target: DialTarget { makeTarget() }
+    package var target: DialTarget { makeTarget() }
 
     /// Whether it is worth a try: false while connections fail one after the other.
-    var isReachable: Bool { health.isReachable }
+    package var isReachable: Bool { health.isReachable }
 
     /// Hands a message over; it is finished once, within the delivery timeout.
-    func submit(_ transaction: NodeTransaction) {
+    package func submit(_ transaction: NodeTransaction) {
         let size = transaction.body.readableBytes
         guard heldBytes + size <= Self.heldBytesMax else { return transaction.finish(.unanswered) }
         heldBytes += size
         transaction.released = { [self] in heldBytes -= size }
-        setDeadline(transaction)
+        setTimes(transaction)
         waiting.append(transaction)
         pump()
     }
 
-    /// The delivery timeout begins. It is the same for all, so the oldest ends first, and one timer serves them.
-    func setDeadline(_ transaction: NodeTransaction) {
-        while let first = deadlines.first, first.transaction.isFinished { deadlines.removeFirst() }
-        deadlines.append((.now() + TimeAmount(settings.timeout), transaction))
-        if deadlineTimer == nil { armDeadlineTimer() }
-    }
-
-    private func armDeadlineTimer() {
-        while let first = deadlines.first, first.transaction.isFinished { deadlines.removeFirst() }
-        guard let first = deadlines.first else { return deadlineTimer = nil }
-        deadlineTimer = eventLoop.assumeIsolated().scheduleTask(deadline: first.end) { [self] in
-            while let first = deadlines.first, first.end <= .now() {
-                deadlines.removeFirst().transaction.finish(.unanswered)
-            }
-            armDeadlineTimer()
-        }
+    /// The delivery timeout begins, and the shorter time after which the transaction lags.
+    package func setTimes(_ transaction: NodeTransaction) {
+        deadlines.add(transaction)
+        lags.add(transaction)
     }
 
     /// A connection broke under a message: it goes out again, before those that wait.
@@ -125,10 +132,13 @@ final class NodeLink {
     func ready(_ connection: Connection) {
         if failures > 0 { log.notice("storage node is back", metadata: ["node": "\(target.endpoint)"]) }
         failures = 0
-        health.isReachable = true
+        health.heard()
         connection.setTimes(ConnectionTimes(idle: settings.idleTimeout, total: .zero))
         pump()
     }
+
+    /// The node has answered something.
+    func heard() { health.heard() }
 
     func ended(_ connection: NodeConnection, _ reason: ConnectionEnd) {
         connections.removeAll { $0 === connection }
@@ -138,7 +148,7 @@ final class NodeLink {
 
     private func lost(_ why: String) {
         failures += 1
-        if failures >= 3 { health.isReachable = false }
+        health.failed()
         if failures == 1 {
             log.warning("storage node is lost", metadata: ["node": "\(target.endpoint)", "reason": "\(why)"])
         }
@@ -153,10 +163,10 @@ final class NodeLink {
     }
 
     /// Messages that have no answer yet.
-    var load: Int { waiting.count + connections.reduce(0) { $0 + $1.load } }
+    package var load: Int { waiting.count + connections.reduce(0) { $0 + $1.load } }
 
     /// The process ends: says goodbye on every connection.
-    func quit() {
+    package func quit() {
         for connection in connections { connection.quit() }
     }
 }

@@ -1,0 +1,229 @@
+package import Mail
+
+/// The delivery of one message, or of a deletion, by a sloppy quorum: which node is given which copy, who stands in for
+/// an owner that does not take its own, and what becomes of each recipient, told exactly once.
+///
+/// - An owner that is not live, fails, or lags has its copy kept in handoff by the next live node of the preference list.
+/// - Where no such node is left, one that has a copy already is told to hold it for that owner: that makes no further
+///   copy, but the owner is not forgotten.
+/// - W different nodes have a durable copy: accepted, at once. What is missing then goes on behind the answer.
+/// - Nobody is left who could make W: deferred; or refused, if every owner refused.
+package struct DeliveryPlan: Sendable {
+    /// One copy on its way: whose it is, and who is to keep it.
+    package struct Copy: Hashable, Sendable {
+        package enum Kind: Sendable {
+            /// For the owner itself.
+            case own
+            /// With its text, to a node that keeps it until the owner takes it.
+            case handoff
+            /// Without text, to a node that has the message: it keeps it until the owner has it too.
+            case hold
+        }
+
+        package let recipient: Int
+        package let owner: Ring.NodeIndex
+        package let node: Ring.NodeIndex
+        package let kind: Kind
+    }
+
+    private let ring: Ring
+    private let quorum: Int
+    /// Whether the text can be sent again after a first node failed.
+    private let canResend: Bool
+    private var recipients: [Recipient]
+    private var undecided: Int
+
+    /// - Parameters:
+    ///   - partitions: for each recipient the partition of its mailbox.
+    ///   - quorum: W, 1 to the ring's replicas.
+    ///   - canResend: false for a text that streams through and is nowhere whole.
+    ///   - durableAt: a node that has the message already for every recipient.
+    package init(
+        ring: Ring, partitions: [Int], quorum: Int, canResend: Bool = true, durableAt: Ring.NodeIndex? = nil
+    ) {
+        precondition((1...ring.replicas).contains(quorum), "a quorum of \(quorum) with \(ring.replicas) owners")
+        self.ring = ring
+        self.quorum = quorum
+        self.canResend = canResend
+        recipients = partitions.map { Recipient(partition: $0, owners: ring.owners(ofPartition: $0)) }
+        undecided = partitions.count
+        guard let durableAt else { return }
+        for index in recipients.indices {
+            recipients[index].durable.append(durableAt)
+            for slot in recipients[index].slots.indices where recipients[index].slots[slot].owner == durableAt {
+                recipients[index].slots[slot].isDone = true
+            }
+            decide(index)
+        }
+    }
+
+    /// Whether every recipient has its verdict.
+    package var isDecided: Bool { undecided == 0 }
+
+    /// The verdicts so far, in the order of the recipients.
+    package var verdicts: [Verdict?] { recipients.map(\.verdict) }
+
+    /// Whether no copy is on its way any more, and none is to be sent.
+    package var isFinished: Bool { recipients.allSatisfy { $0.slots.allSatisfy(\.isOver) } }
+
+    /// The owners whose copies are neither with them nor kept for them, after the plan has finished: repair finds them.
+    package var forgotten: [(recipient: Int, owner: Ring.NodeIndex)] {
+        recipients.enumerated().flatMap { index, recipient in
+            recipient.slots.filter { $0.isOver && !$0.isDone }.map { (index, $0.owner) }
+        }
+    }
+
+    /// The first copies.
+    package mutating func start(isLive: (Ring.NodeIndex) -> Bool) -> [Copy] {
+        var copies: [Copy] = []
+        for index in recipients.indices {
+            for slot in recipients[index].slots.indices where !recipients[index].slots[slot].isDone {
+                let owner = recipients[index].slots[slot].owner
+                // An owner that is believed dead may be alive: better it than nobody.
+                let standIn = isLive(owner) ? nil : standIn(index, isLive)
+                copies.append(send(index, slot, to: standIn ?? owner, standIn == nil ? .own : .handoff))
+            }
+        }
+        return copies
+    }
+
+    /// A node answered for a copy, or will not answer any more (deferred). What comes twice or late changes nothing.
+    ///
+    /// - Returns: further copies to send.
+    package mutating func answered(
+        _ copy: Copy, _ verdict: Verdict, isLive: (Ring.NodeIndex) -> Bool
+    ) -> [Copy] {
+        guard let slot = take(copy) else { return [] }
+        switch verdict {
+        case .accepted:
+            recipients[copy.recipient].slots[slot].isDone = true
+            if copy.kind != .hold { recipients[copy.recipient].addDurable(copy.node) }
+        case .refused(let reason) where copy.kind == .own:
+            recipients[copy.recipient].slots[slot].refusal = reason
+        case .refused(let reason), .deferred(let reason):
+            recipients[copy.recipient].deferral = recipients[copy.recipient].deferral ?? reason
+        }
+        let more = goOn(copy.recipient, isLive)
+        decide(copy.recipient)
+        return more
+    }
+
+    /// A node has not answered for longer than is usual: another one is asked too, and the first answer counts.
+    ///
+    /// - Returns: further copies to send.
+    package mutating func lagging(_ copy: Copy, isLive: (Ring.NodeIndex) -> Bool) -> [Copy] {
+        guard canResend, copy.kind != .hold, let slot = place(of: copy),
+            !recipients[copy.recipient].slots[slot].isDone, recipients[copy.recipient].slots[slot].outstanding.count == 1,
+            let standIn = standIn(copy.recipient, isLive)
+        else { return [] }
+        return [send(copy.recipient, slot, to: standIn, .handoff)]
+    }
+
+    private func place(of copy: Copy) -> Int? {
+        guard recipients.indices.contains(copy.recipient) else { return nil }
+        return recipients[copy.recipient].slots.firstIndex { $0.owner == copy.owner && $0.outstanding.contains(copy) }
+    }
+
+    /// The slot that the copy was on its way to fill; it is on its way no more.
+    private mutating func take(_ copy: Copy) -> Int? {
+        guard let slot = place(of: copy) else { return nil }
+        recipients[copy.recipient].slots[slot].outstanding.removeAll { $0 == copy }
+        return slot
+    }
+
+    private mutating func send(
+        _ recipient: Int, _ slot: Int, to node: Ring.NodeIndex, _ kind: Copy.Kind
+    ) -> Copy {
+        let owner = recipients[recipient].slots[slot].owner
+        let copy = Copy(recipient: recipient, owner: owner, node: node, kind: kind)
+        recipients[recipient].slots[slot].outstanding.append(copy)
+        if kind == .hold {
+            recipients[recipient].slots[slot].holders.append(node)
+        } else {
+            recipients[recipient].used.append(node)
+        }
+        return copy
+    }
+
+    /// The next live node that has nothing to do with this recipient yet.
+    private func standIn(_ recipient: Int, _ isLive: (Ring.NodeIndex) -> Bool) -> Ring.NodeIndex? {
+        PreferenceList.standIn(
+            ring, partition: recipients[recipient].partition, besides: recipients[recipient].used, isLive: isLive)
+    }
+
+    /// Whoever has no copy on its way gets another one.
+    private mutating func goOn(_ index: Int, _ isLive: (Ring.NodeIndex) -> Bool) -> [Copy] {
+        var copies: [Copy] = []
+        for slot in recipients[index].slots.indices where recipients[index].slots[slot].isIdle {
+            if canResend, let standIn = standIn(index, isLive) {
+                copies.append(send(index, slot, to: standIn, .handoff))
+                continue
+            }
+            let holders = recipients[index].slots[slot].holders
+            if let holder = recipients[index].durable.first(where: { !holders.contains($0) }) {
+                copies.append(send(index, slot, to: holder, .hold))
+            } else if !recipients[index].mayBecomeDurable {
+                recipients[index].slots[slot].isExhausted = true
+            }
+        }
+        return copies
+    }
+
+    private mutating func decide(_ index: Int) {
+        guard recipients[index].verdict == nil, let verdict = recipients[index].judge(quorum) else { return }
+        recipients[index].verdict = verdict
+        undecided -= 1
+    }
+}
+
+extension DeliveryPlan {
+    /// What one owner's copy has come to.
+    private struct Slot {
+        let owner: Ring.NodeIndex
+        var outstanding: [Copy] = []
+        /// Who was told to hold a copy for the owner.
+        var holders: [Ring.NodeIndex] = []
+        var isDone = false
+        var isExhausted = false
+        /// The owner will never take it.
+        var refusal: Reason?
+
+        var isOver: Bool { outstanding.isEmpty && (isDone || isExhausted || refusal != nil) }
+        var isIdle: Bool { outstanding.isEmpty && !isDone && !isExhausted && refusal == nil }
+    }
+
+    /// What is known for one recipient.
+    private struct Recipient {
+        let partition: Int
+        var slots: [Slot]
+        /// Nodes that have a durable copy, each once.
+        var durable: [Ring.NodeIndex] = []
+        /// Owners, and whoever was given a copy for one.
+        var used: [Ring.NodeIndex]
+        var verdict: Verdict?
+        var deferral: Reason?
+
+        init(partition: Int, owners: ArraySlice<Ring.NodeIndex>) {
+            self.partition = partition
+            slots = owners.map { Slot(owner: $0) }
+            used = Array(owners)
+        }
+
+        mutating func addDurable(_ node: Ring.NodeIndex) {
+            if !durable.contains(node) { durable.append(node) }
+        }
+
+        /// Whether a node that is being sent the text has not answered yet.
+        var mayBecomeDurable: Bool {
+            slots.contains { $0.outstanding.contains { $0.kind != .hold && !durable.contains($0.node) } }
+        }
+
+        func judge(_ quorum: Int) -> Verdict? {
+            if durable.count >= quorum { return .accepted }
+            if mayBecomeDurable { return nil }
+            let refusals = slots.compactMap(\.refusal)
+            if refusals.count == slots.count { return .refused(refusals[0]) }
+            return .deferred(deferral ?? .unexpected)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Mail
+import Synchronization
+
+/// What all event loops of a process know of one storage node: whether any of them gets through to it, and whether it
+/// answers in time. The circuit breaker of the hops: while it is open, messages go to other nodes at once.
+package final class NodeHealth: Sendable {
+    private struct State {
+        var failures = 0
+        var firstFailure: Duration?
+        var isLost = false
+        var isLagging = false
+        var suspectUntil: Duration?
+    }
+
+    private let state = Mutex(State())
+    private let clock: @Sendable () -> Duration
+
+    /// Connections that fail for less than this are no sign: the node may be starting again.
+    private static let lossMin = Duration.seconds(1)
+    private static let failuresMin = 3
+    private static let suspicion = Duration.seconds(5)
+
+    /// - Parameter clock: a time that does not jump.
+    package init(clock: @escaping @Sendable () -> Duration) { self.clock = clock }
+
+    /// Whether it is worth a try.
+    package var isReachable: Bool { state.withLock { !$0.isLost && !$0.isLagging } }
+
+    /// Whether a session that it should have opened failed a moment ago: others are tried first.
+    package var isSuspect: Bool {
+        let now = clock()
+        return state.withLock { state in
+            if let until = state.suspectUntil, now < until { return true }
+            return state.isLost || state.isLagging
+        }
+    }
+
+    /// It did not open a session.
+    package func suspect() {
+        let until = clock() + Self.suspicion
+        state.withLock { $0.suspectUntil = until }
+    }
+
+    /// A connection did not come up, or broke.
+    func failed() {
+        let now = clock()
+        state.withLock { state in
+            state.failures += 1
+            let first = state.firstFailure ?? now
+            state.firstFailure = first
+            if state.failures >= Self.failuresMin, now - first >= Self.lossMin { state.isLost = true }
+        }
+    }
+
+    /// It does not answer in time.
+    func lagged() { state.withLock { $0.isLagging = true } }
+
+    /// It has greeted, or answered.
+    package func heard() {
+        state.withLock { state in
+            if state.failures > 0 || state.isLost || state.isLagging || state.suspectUntil != nil { state = State() }
+        }
+    }
+}

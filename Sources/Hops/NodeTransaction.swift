@@ -1,0 +1,89 @@
+package import Mail
+package import NIOCore
+package import SMTP
+
+/// One text for mailboxes of one storage node, from the moment it is handed over until its one answer.
+package final class NodeTransaction {
+    package let identity: MessageIdentity
+    let sender: ReversePath
+    let isUTF8: Bool
+    let recipients: [SMTPRecipient]
+    let content: HopContent
+    /// With CRLF line ends.
+    private(set) var body: ByteBuffer
+    /// The node may have it already under this name: a connection broke after it was sent, or others copy it too.
+    package var isRepeat = false
+    /// Called once, if there is no answer for longer than is usual.
+    package var lagging: () -> Void = {}
+    /// Called if the time for an answer is over: whoever carries it hangs.
+    var expired: () -> Void = {}
+    /// Called once, when the body is let go.
+    var released: () -> Void = {}
+    private var finished: (([Verdict]) -> Void)?
+
+    /// - Parameter finished: told one verdict per recipient, once.
+    package init(
+        identity: MessageIdentity, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
+        content: HopContent = .message, body: ByteBuffer, finished: @escaping ([Verdict]) -> Void
+    ) {
+        self.identity = identity
+        self.sender = sender
+        self.isUTF8 = isUTF8
+        self.recipients = recipients
+        self.content = content
+        self.body = body
+        self.finished = finished
+        // What is copied may be there already, whoever brought it.
+        isRepeat = content != .message
+    }
+
+    package var isFinished: Bool { finished == nil }
+
+    /// Tells the outcome, the first time; later ones come too late to matter.
+    package func finish(_ verdicts: [Verdict]) {
+        guard let finished else { return }
+        self.finished = nil
+        body = ByteBuffer()
+        lagging = {}
+        expired = {}
+        released()
+        released = {}
+        finished(verdicts)
+    }
+
+    package func finish(_ verdict: Verdict) {
+        finish(Array(repeating: verdict, count: recipients.count))
+    }
+
+    /// The time for an answer is over.
+    func expire() {
+        let tell = expired
+        finish(.unanswered)
+        tell()
+    }
+
+    func lag() {
+        let tell = lagging
+        lagging = {}
+        if !isFinished { tell() }
+    }
+
+    /// An alias may lead from an ASCII address to one that is not (RFC 6531 §3.4).
+    private var needsUTF8: Bool {
+        isUTF8 || recipients.contains { !$0.address.description.utf8.allSatisfy { $0 < 0x80 } }
+    }
+
+    /// As one connection's session sees it.
+    /// - Parameter byteCount: nil for a message that streams.
+    func smtp(id: SMTPTransactionID, byteCount: Int?) -> SMTPClientTransaction {
+        SMTPClientTransaction(
+            id: id, sender: sender, recipients: recipients, byteCount: byteCount, utf8: needsUTF8, name: identity,
+            isRepeat: isRepeat, content: content)
+    }
+}
+
+extension Verdict {
+    /// Nothing was heard of the message: whether the node has it is not known, so its sender must send it again.
+    package static let unanswered = Verdict.deferred(
+        Reason(451, "4.4.1", "the mailbox's storage node does not answer, try again later"))
+}

@@ -1,0 +1,114 @@
+import Glibc
+import Mail
+
+// A copy that waits for another node lies in spool/handoff-<node>, in a Maildir of its mailbox's own. Its states:
+//
+// | done                           | on disk after a crash          | why that is safe                                 |
+// |--------------------------------|--------------------------------|--------------------------------------------------|
+// | delivered, as to any mailbox   | see Delivery                   | 250 was said, or the frontend tries elsewhere    |
+// | or linked from this node's own | in the spool, or not           | not acknowledged until the folder is synced      |
+// | the other node said 250        | in the spool                   | sent again: the name is there, nothing is stored |
+// | removed from the spool         | in the spool, or not           | the same                                         |
+//
+// Tombstones wait in the same way. A copy is removed only after the other node's own 250 for it.
+
+/// What waits in one mailbox for one other node.
+struct Handoff {
+    let key: MailboxKey
+    let target: HandoffTarget
+    let core: StoreCore
+
+    private var own: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition) }
+    private var held: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition, heldFor: target) }
+
+    /// Links this node's own file into the spool.
+    func hold(_ name: MessageIdentity) throws(MaildirError) {
+        try core.root.withDirectory { root throws(MaildirError) in
+            guard let mailbox = try own.openIfThere(in: root) else {
+                throw .failed(operation: "hold", path: own.path, errno: ENOENT)
+            }
+            let spool = try core.folders.make(held, in: root)
+            if try linkMessage(name, from: mailbox, to: spool) { return }
+            if try link("gone/\(name.text)", to: "gone/\(name.text)", mailbox, spool) {
+                return try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
+            }
+            // Deleted meanwhile: the deletion has told everybody itself.
+            if try RepeatSearch(mailbox: mailbox).findDurable(name) { return }
+            throw .failed(operation: "hold", path: "\(own.path)/\(name.text)", errno: ENOENT)
+        }
+    }
+
+    private func linkMessage(
+        _ name: MessageIdentity, from mailbox: OpenFile, to spool: OpenFile
+    ) throws(MaildirError) -> Bool {
+        let search = MessageSearch(mailbox: mailbox, stem: Array(name.text.utf8))
+        // Another tool may move it between finding and linking.
+        for _ in 0..<Self.movesMax {
+            guard let path = try search.find().map({ String(decoding: $0, as: UTF8.self) }) else { return false }
+            // Flags are for this copy; in new/ there are none.
+            let fileName = MessageFileName(fileName: String(path.dropFirst(4)))?.text ?? name.text
+            if try link(path, to: "new/\(fileName)", mailbox, spool) {
+                try OpenFile.openDirectory("new", in: spool.descriptor).sync("new")
+                return true
+            }
+        }
+        return false
+    }
+
+    private static let movesMax = 8
+
+    /// False if there is no such file.
+    private func link(
+        _ path: String, to copy: String, _ mailbox: OpenFile, _ spool: OpenFile
+    ) throws(MaildirError) -> Bool {
+        if linkat(mailbox.descriptor, path, spool.descriptor, copy, 0) == 0 || errno == EEXIST { return true }
+        if errno == ENOENT { return false }
+        throw .failed("link", copy)
+    }
+
+    /// Removes from the spool what the other node has.
+    static func release(
+        _ indices: [Int], _ tombstones: [MessageIdentity], of snapshot: MaildropSnapshot, core: StoreCore
+    ) throws(MaildirError) {
+        try core.root.withDirectory { root throws(MaildirError) in
+            guard let spool = try snapshot.folder.openIfThere(in: root) else { return }
+            let paths = indices.map(snapshot.path) + tombstones.map { Array("gone/\($0.text)".utf8) }
+            for path in paths {
+                try withPath(path) { pointer throws(MaildirError) in
+                    if unlinkat(spool.descriptor, pointer, 0) != 0, errno != ENOENT { throw .failed("unlink", pointer) }
+                }
+            }
+        }
+    }
+
+    // MARK: - what there is
+
+    static func targets(_ core: StoreCore) throws(MaildirError) -> [HandoffTarget] {
+        try core.root.withDirectory { root throws(MaildirError) in
+            try StoreWalk.folders(in: MailboxFolder.spool, root).compactMap { HandoffTarget(folder: $0) }
+        }
+    }
+
+    static func mailboxes(
+        for target: HandoffTarget, after last: MailboxKey?, count: Int, core: StoreCore
+    ) throws(MaildirError) -> [MailboxKey] {
+        let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition, heldFor: target).path }
+        var found: [MailboxKey] = []
+        try StoreWalk(core: core, top: MailboxFolder.top(target), start: start).forEachMailbox(
+            { folder, spool throws(MaildirError) in
+                if let key = folder.key, try isWaiting(in: spool) { found.append(key) }
+                return found.count < count
+            }, failed: { _ in })
+        return found
+    }
+
+    private static func isWaiting(in spool: OpenFile) throws(MaildirError) -> Bool {
+        for part in ["new", "cur", "gone"] {
+            let directory = try ifThere { () throws(MaildirError) in try OpenDirectory(part, in: spool) }
+            while let entry = try directory?.next() {
+                if entry.mayBeFile, entry.name.first != UInt8(ascii: ".") { return true }
+            }
+        }
+        return false
+    }
+}

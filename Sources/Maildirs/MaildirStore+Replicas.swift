@@ -1,0 +1,79 @@
+import Glibc
+package import Mail
+
+/// What replicas of a mailbox give each other: tombstones, and copies that wait for another node.
+extension MaildirStore {
+    /// Takes a tombstone that another replica made, and removes what it names. It is kept under its name, so a repeat does
+    /// nothing.
+    package func deliver(
+        _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
+        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+    ) {
+        check(partition, mailbox)
+        let folder = MailboxFolder(mailbox, partition: partition, heldFor: target)
+        core.write(then: then) { [core] () throws(MaildirError) in
+            try core.root.withDirectory { root throws(MaildirError) in
+                let opened = try core.folders.make(folder, in: root)
+                try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: opened, folder: folder, core: core)
+                try Listing.removeDeleted(from: opened, core: core)
+            }
+        }
+    }
+
+    /// What a tombstone says; nil if there is none of that name.
+    package func tombstone(
+        _ name: MessageIdentity, of snapshot: MaildropSnapshot,
+        then: @escaping @Sendable (Result<Tombstone?, MaildirError>) -> Void
+    ) {
+        core.read(then: then) { [core] () throws(MaildirError) in
+            try core.root.withDirectory { root throws(MaildirError) in
+                guard let mailbox = try snapshot.folder.openIfThere(in: root),
+                    let lines = try Tombstones.contents(of: Array(name.text.utf8), in: mailbox)
+                else { return nil }
+                return Tombstone(name: name, lines: lines)
+            }
+        }
+    }
+
+    /// Keeps the message or tombstone of this name for another node too, without a second copy of its bytes. Success means
+    /// that it is kept durably, or that the message was deleted meanwhile.
+    package func hold(
+        _ name: MessageIdentity, of mailbox: MailboxName, partition: Int, for target: HandoffTarget,
+        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+    ) {
+        check(partition, mailbox)
+        let key = MailboxKey(mailbox: mailbox, partition: partition)
+        core.write(then: then) { [core] () throws(MaildirError) in
+            try Handoff(key: key, target: target, core: core).hold(name)
+        }
+    }
+
+    /// The nodes that something may wait for.
+    package func handoffTargets(then: @escaping @Sendable (Result<[HandoffTarget], MaildirError>) -> Void) {
+        core.read(then: then) { [core] () throws(MaildirError) in try Handoff.targets(core) }
+    }
+
+    /// The next mailboxes in which something waits for a node, in the order of their folders.
+    ///
+    /// - Parameters:
+    ///   - last: the last one of the answer before; nil to begin.
+    ///   - count: the most to tell.
+    package func heldMailboxes(
+        for target: HandoffTarget, after last: MailboxKey?, count: Int,
+        then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
+    ) {
+        core.read(then: then) { [core] () throws(MaildirError) in
+            try Handoff.mailboxes(for: target, after: last, count: count, core: core)
+        }
+    }
+
+    /// Lets go of what the other node has taken.
+    package func release(
+        messages indices: [Int], tombstones: [MessageIdentity], of snapshot: MaildropSnapshot,
+        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+    ) {
+        core.write(then: then) { [core] () throws(MaildirError) in
+            try Handoff.release(indices, tombstones, of: snapshot, core: core)
+        }
+    }
+}
