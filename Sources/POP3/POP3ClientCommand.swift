@@ -9,6 +9,12 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case user(String)
     case pass(String)
     case xopen(MailboxName, utf8: Bool, language: String?)
+    /// The node's own copy, for another node.
+    case xopenLocal(MailboxName)
+    case xdigest(MailboxName)
+    case xdrain(MailboxName)
+    case xgone
+    case xgoneOne(MessageIdentity)
     case stat
     case list
     case listOne(Int)
@@ -25,7 +31,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
     /// Whether lines follow the `+OK`.
     package var isMultiLine: Bool {
         switch self {
-        case .capa, .list, .uidl, .retr, .top: true
+        case .capa, .list, .uidl, .retr, .top, .xgone, .xgoneOne: true
         default: false
         }
     }
@@ -44,9 +50,17 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xopen(let mailbox, let utf8, let language):
             let flags = (utf8 ? " UTF8" : "") + (language.map { " LANG=\($0)" } ?? "")
             return Array("XOPEN ".utf8) + Xtext.encode(mailbox.description) + Array(flags.utf8)
+        case .xopenLocal(let mailbox): return Self.line("XOPEN", mailbox.description) + Array(" LOCAL".utf8)
+        case .xdigest(let mailbox): return Self.line("XDIGEST", mailbox.description)
+        case .xdrain(let mailbox): return Self.line("XDRAIN", mailbox.description)
+        case .xgoneOne(let name): return Self.line("XGONE", name.text)
         default:
             return Array(text.utf8)
         }
+    }
+
+    private static func line(_ keyword: String, _ argument: String) -> [UInt8] {
+        Array("\(keyword) ".utf8) + Xtext.encode(argument)
     }
 
     private var text: String {
@@ -57,7 +71,10 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .lang(let range): "LANG \(range)"
         case .user(let name): "USER \(name)"
         case .pass(let password): "PASS \(password)"
-        case .xopen: "XOPEN"
+        case .xopen, .xopenLocal: "XOPEN"
+        case .xdigest: "XDIGEST"
+        case .xdrain: "XDRAIN"
+        case .xgone, .xgoneOne: "XGONE"
         case .stat: "STAT"
         case .list: "LIST"
         case .listOne(let number): "LIST \(number)"

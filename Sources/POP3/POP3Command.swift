@@ -10,6 +10,10 @@ enum POP3Command: Equatable {
     case utf8
     case lang(String?)
     case xopen(POP3OpenRequest)
+    case xdigest(MailboxName)
+    case xdrain(MailboxName)
+    /// The tombstones' names, or what the one of this name says.
+    case xgone(MessageIdentity?)
     case capa
     case stat
     case list(Int?)
@@ -39,7 +43,10 @@ enum POP3Command: Equatable {
         case Keyword.apop: apop(&arguments) ?? .malformed("APOP name digest")
         case Keyword.auth: auth(&arguments) ?? .malformed("AUTH [mechanism [initial-response]]")
         case Keyword.lang: lang(&arguments) ?? .malformed("LANG [tag]")
-        case Keyword.xopen: xopen(&arguments) ?? .malformed("XOPEN mailbox [UTF8] [LANG=tag]")
+        case Keyword.xopen: xopen(&arguments) ?? .malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL]")
+        case Keyword.xdigest: mailbox(&arguments).map(POP3Command.xdigest) ?? .malformed("XDIGEST mailbox")
+        case Keyword.xdrain: mailbox(&arguments).map(POP3Command.xdrain) ?? .malformed("XDRAIN mailbox")
+        case Keyword.xgone: xgone(&arguments) ?? .malformed("XGONE [name]")
         case Keyword.list: arguments.optionalNumber().map(POP3Command.list) ?? .malformed("LIST [msg]")
         case Keyword.uidl: arguments.optionalNumber().map(POP3Command.uidl) ?? .malformed("UIDL [msg]")
         case Keyword.retr: arguments.onlyNumber().map(POP3Command.retr) ?? .malformed("RETR msg")
@@ -93,6 +100,8 @@ enum POP3Command: Equatable {
         while let word = arguments.word() {
             if word.elementsEqual("UTF8".utf8) {
                 request.utf8 = true
+            } else if word.elementsEqual("LOCAL".utf8) {
+                request.isLocal = true
             } else if word.starts(with: "LANG=".utf8), let tag = POP3Arguments.languageRange(word.dropFirst(5)) {
                 request.language = tag
             } else {
@@ -100,6 +109,17 @@ enum POP3Command: Equatable {
             }
         }
         return .xopen(request)
+    }
+
+    private static func mailbox(_ arguments: inout POP3Arguments) -> MailboxName? {
+        guard let word = arguments.word(), arguments.isEmpty else { return nil }
+        return Xtext.decode(word).flatMap { MailboxName($0) }
+    }
+
+    private static func xgone(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let word = arguments.word() else { return .xgone(nil) }
+        guard arguments.isEmpty, let name = Xtext.decode(word).flatMap({ MessageIdentity($0) }) else { return nil }
+        return .xgone(name)
     }
 
     private static func top(_ arguments: inout POP3Arguments) -> POP3Command? {
@@ -124,6 +144,9 @@ enum POP3Command: Equatable {
         static let utf8 = packed("UTF8")
         static let lang = packed("LANG")
         static let xopen = packed("XOPEN")
+        static let xdigest = packed("XDIGEST")
+        static let xdrain = packed("XDRAIN")
+        static let xgone = packed("XGONE")
         static let capa = packed("CAPA")
         static let stat = packed("STAT")
         static let list = packed("LIST")

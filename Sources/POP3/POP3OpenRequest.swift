@@ -9,6 +9,8 @@ package struct POP3OpenRequest: Sendable, Hashable {
     package var utf8: Bool
     /// The language that the client gave by LANG.
     package var language: String?
+    /// On a node: its own copy as it is, without asking the other replicas first.
+    package var isLocal = false
 
     package init(mailbox: MailboxName, address: EmailAddress? = nil, utf8: Bool = false, language: String? = nil) {
         self.mailbox = mailbox

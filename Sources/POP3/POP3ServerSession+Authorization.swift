@@ -9,15 +9,19 @@ extension POP3ServerSession {
         case .lang(let range): return chooseLanguage(range)
         case .malformed(let syntax): return refuse("syntax: \(syntax)")
         case .unknown: return refuse("unknown command")
-        case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last: return refuse("log in first")
-        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen: break
+        case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone: return refuse("log in first")
+        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain: break
         }
         return settings.service == .node ? handleOnNode(command) : handleLogin(command, isLast: isLast)
     }
 
     private mutating func handleOnNode(_ command: POP3Command) -> Action {
-        guard case .xopen(let request) = command else { return refuse("a storage node takes XOPEN only") }
-        return open(request)
+        switch command {
+        case .xopen(let request): return open(request)
+        case .xdigest(let mailbox): return ask(.digest(mailbox))
+        case .xdrain(let mailbox): return ask(.drain(mailbox))
+        default: return refuse("a storage node takes XOPEN, XDIGEST and XDRAIN only")
+        }
     }
 
     private mutating func handleLogin(_ command: POP3Command, isLast: Bool) -> Action {
@@ -99,6 +103,7 @@ extension POP3ServerSession {
 
     mutating func open(_ request: POP3OpenRequest) -> Action {
         awaited = .maildrop
+        isLocal = settings.service == .node && request.isLocal
         return .openMaildrop(request)
     }
 

@@ -15,7 +15,9 @@ extension POP3ServerSession {
         case .lang(let range): return chooseLanguage(range)
         case .quit: return update()
         case .malformed(let syntax): return refuse("syntax: \(syntax)")
-        case .unknown, .xopen: return refuse("unknown command")
+        case .xgone(nil) where isLocal: return ask(.listTombstones)
+        case .xgone(let name?) where isLocal: return ask(.readTombstone(name))
+        case .unknown, .xopen, .xdigest, .xdrain, .xgone: return refuse("unknown command")
         case .user, .pass, .apop, .auth, .stls, .utf8: return refuse("only before login")
         }
         return .proceed

@@ -1,3 +1,4 @@
+package import Mail
 package import SASL
 
 /// One POP3 conversation as the server sees it (RFC 1939 §3): bytes in, actions and reply bytes out.
@@ -19,6 +20,14 @@ package struct POP3ServerSession: Sendable {
         /// On a frontend: open it at its node, `maildropOpened()`, then the driver copies bytes and this session is
         /// over. On a node: list the mailbox, `maildropOpened(_:)`. Or else `maildropFailed(_:_:)`.
         case openMaildrop(POP3OpenRequest)
+        /// On a node: digest the mailbox: `digested(_:)`.
+        case digest(MailboxName)
+        /// On a node: hand over what waits in the mailbox for other nodes: `drained(_:)`.
+        case drain(MailboxName)
+        /// On a node: list the open mailbox's tombstones: `tombstonesListed(_:)`.
+        case listTombstones
+        /// On a node: read one of them: `tombstoneRead(_:)`.
+        case readTombstone(MessageIdentity)
         /// Write the output, then wrap the connection: `tlsStarted()`.
         case startTLS
         /// Find the message at `index` of the entries: `messageFound(octets:)`, then write the output, the message
@@ -56,6 +65,7 @@ package struct POP3ServerSession: Sendable {
         case scram
         case tls
         case maildrop
+        case replica
         case message(Int, topLines: Int?)
         case messageEnd
         case deletion
@@ -75,6 +85,8 @@ package struct POP3ServerSession: Sendable {
     var user: String?
     var utf8 = false
     var language: String?
+    /// On a node: another node has opened its copy, not a client.
+    var isLocal = false
     /// Who a SCRAM exchange is about, as the directory told it.
     var candidate: AuthenticatedUser?
     var maildrop = Maildrop([MaildropEntry]())

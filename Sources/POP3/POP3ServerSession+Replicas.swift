@@ -1,0 +1,44 @@
+/// What nodes ask each other, so that the replicas of a mailbox converge: digests, tombstones, and what waits in handoff.
+extension POP3ServerSession {
+    mutating func ask(_ action: Action) -> Action {
+        awaited = .replica
+        return action
+    }
+
+    /// The digest of the mailbox; it stands behind the `+OK`.
+    package mutating func digested(_ digest: String) { answerReplica("\(digest)") }
+
+    /// What waited for other nodes has been handed over.
+    package mutating func drained(_ count: Int) { answerReplica("\(count) handed over") }
+
+    /// The names of the open mailbox's tombstones.
+    package mutating func tombstonesListed(_ names: [String]) {
+        guard answered(.replica) else { return }
+        output.ok("\(names.count) tombstones")
+        for name in names { output.line(name) }
+        output.line(".")
+    }
+
+    /// The identities that a tombstone names, each ended by LF; nil if it is not there any more.
+    package mutating func tombstoneRead(_ lines: [UInt8]?) {
+        guard answered(.replica) else { return }
+        guard let lines else { return output.error("no such tombstone", code: nil) }
+        output.ok("tombstone follows")
+        for line in lines.split(separator: lineFeed) {
+            output.append(String(decoding: line, as: UTF8.self))
+            output.endLine()
+        }
+        output.line(".")
+    }
+
+    /// What was asked cannot be told or done now.
+    package mutating func replicaFailed(_ text: String) {
+        guard answered(.replica) else { return }
+        output.error(text, code: .systemTemporary)
+    }
+
+    private mutating func answerReplica(_ text: String) {
+        guard answered(.replica) else { return }
+        output.ok(text)
+    }
+}
