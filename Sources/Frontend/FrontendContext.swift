@@ -130,18 +130,6 @@ final class FrontendContext: Sendable {
     }
 }
 
-/// The frontend's certificate for its hops, which a reload may change.
-private final class HopTLS: Sendable {
-    private let tls: Mutex<ClientTLS?>
-
-    init(_ tls: ClientTLS?) { self.tls = Mutex(tls) }
-
-    var value: ClientTLS? {
-        get { tls.withLock { $0 } }
-        set { tls.withLock { $0 = newValue } }
-    }
-}
-
 extension Resolution {
     var destinations: [Destination] {
         switch self {

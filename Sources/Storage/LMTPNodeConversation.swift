@@ -233,6 +233,9 @@ final class LMTPNodeConversation: Conversation {
             switch result {
             case .success(let outcome):
                 node.metrics.messagesStored.increment()
+                if let target = recipient.heldFor.flatMap(node.handoffTarget) {
+                    node.replicator.noteHeld(for: target)
+                }
                 log.info(
                     "stored",
                     metadata: [

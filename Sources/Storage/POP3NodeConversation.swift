@@ -1,3 +1,4 @@
+import Cluster
 import CoreMetrics
 import Logging
 import Mail
@@ -84,7 +85,16 @@ final class POP3NodeConversation: Conversation {
             if connection.inputEnded { connection.close() }
             return false
         case .openMaildrop(let request):
-            open(request.mailbox, connection)
+            open(request, connection)
+        case .digest(let mailbox):
+            digest(mailbox, connection)
+        case .drain(let mailbox):
+            drain(mailbox, connection)
+        case .listTombstones:
+            session.tombstonesListed(snapshot?.tombstoneNames ?? [])
+            return true
+        case .readTombstone(let name):
+            readTombstone(name, connection)
         case .sendMessage(let index, _, let topLines):
             send(index, topLines: topLines, connection)
         case .deleteAndClose(let positions):
@@ -93,16 +103,26 @@ final class POP3NodeConversation: Conversation {
             connection.write(session.takeOutput())
             connection.close()
             return false
-        case .authenticate, .startTLS:
+        case .authenticate, .proofChecked, .startTLS:
             preconditionFailure("a storage node's POP3 session asked for \(action)")
         }
         return false
     }
 
-    private func open(_ mailbox: MailboxName, _ connection: Connection) {
+    private func open(_ request: POP3OpenRequest, _ connection: Connection) {
         waiting = true
-        self.mailbox = mailbox
-        log[metadataKey: "mailbox"] = "\(mailbox)"
+        mailbox = request.mailbox
+        log[metadataKey: "mailbox"] = "\(request.mailbox)"
+        guard !request.isLocal else { return list(request.mailbox, connection) }
+        connection.perform { [replicator = node.replicator] in
+            await replicator.prepareOpening(request.mailbox)
+        } then: { [self] in
+            guard connection.isOpen else { return }
+            list(request.mailbox, connection)
+        }
+    }
+
+    private func list(_ mailbox: MailboxName, _ connection: Connection) {
         let partition = node.partition(of: mailbox)
         node.store.open(
             mailbox, partition: partition,
@@ -117,6 +137,52 @@ final class POP3NodeConversation: Conversation {
                     log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
                     session.maildropFailed(temporary: true, "the mailbox cannot be opened now")
+                }
+                run(connection)
+            })
+    }
+
+    // MARK: what other nodes ask
+
+    private func digest(_ mailbox: MailboxName, _ connection: Connection) {
+        waiting = true
+        node.store.open(
+            mailbox, partition: node.partition(of: mailbox),
+            then: connection.completion { [self] result in
+                waiting = false
+                switch result {
+                case .success(let snapshot): session.digested(snapshot.digest.description)
+                case .failure(let error):
+                    log.error("maildrop cannot be digested", metadata: ["error": "\(error)"])
+                    session.replicaFailed("the mailbox cannot be read now")
+                }
+                run(connection)
+            })
+    }
+
+    private func drain(_ mailbox: MailboxName, _ connection: Connection) {
+        waiting = true
+        connection.perform { [replicator = node.replicator] in
+            await HandoffDrain(replicator: replicator).drain(mailbox)
+        } then: { [self] count in
+            waiting = false
+            if let count { session.drained(count) } else { session.replicaFailed("not all of it was taken") }
+            run(connection)
+        }
+    }
+
+    private func readTombstone(_ name: MessageIdentity, _ connection: Connection) {
+        guard let snapshot else { preconditionFailure("XGONE without a maildrop") }
+        waiting = true
+        node.store.tombstone(
+            name, of: snapshot,
+            then: connection.completion { [self] result in
+                waiting = false
+                switch result {
+                case .success(let tombstone): session.tombstoneRead(tombstone?.lines)
+                case .failure(let error):
+                    log.error("tombstone cannot be read", metadata: ["error": "\(error)"])
+                    session.replicaFailed("the tombstone cannot be read now")
                 }
                 run(connection)
             })
@@ -171,19 +237,32 @@ final class POP3NodeConversation: Conversation {
         node.store.delete(
             positions, of: snapshot,
             then: connection.completion { [self] result in
-                waiting = false
                 switch result {
                 case .success(let outcome):
                     log.debug(
                         "messages deleted", metadata: ["count": "\(positions.count)", "left": "\(outcome.failures)"])
-                    session.deleted(failures: outcome.failures)
+                    return replicate(outcome, connection)
                 case .failure(let error):
                     log.error("messages cannot be deleted", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
+                    waiting = false
                     session.deleted(failures: positions.count)
                 }
                 run(connection)
             })
+    }
+
+    /// The other owners hear of the deletion before the client hears +OK.
+    private func replicate(_ outcome: DeletionOutcome, _ connection: Connection) {
+        guard let mailbox else { preconditionFailure("QUIT deletes without a mailbox") }
+        connection.perform { [replicator = node.replicator] in
+            await replicator.replicate(outcome.tombstones, of: mailbox)
+        } then: { [self] isSafe in
+            waiting = false
+            if !isSafe { log.error("too few nodes know of a deletion") }
+            session.deleted(failures: outcome.failures + (isSafe ? 0 : 1))
+            run(connection)
+        }
     }
 }
 

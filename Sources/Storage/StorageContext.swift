@@ -15,13 +15,17 @@ final class StorageContext: Sendable {
     let metrics = StorageMetrics()
     let store: MaildirStore
     let housekeeping: StorageSettings
+    let replicator: Replicator
     private let node: NodeSettings
     private let ring: Ring
     private let current: Mutex<StorageSessions>
 
-    init(_ configuration: ClusterConfiguration, node: NodeSettings, store: MaildirStore, log: Logger) {
+    init(
+        _ configuration: ClusterConfiguration, node: NodeSettings, store: MaildirStore, peers: ReplicaPeers, log: Logger
+    ) {
         self.log = log
         self.store = store
+        replicator = Replicator(configuration, store: store, peers: peers, metrics: metrics, log: log)
         housekeeping = configuration.storage
         self.node = node
         ring = configuration.ring()
@@ -52,11 +56,9 @@ struct StorageSessions: Sendable {
     let pop3Times: ConnectionTimes
 
     init(_ configuration: ClusterConfiguration, node: NodeSettings) {
-        // A node takes whatever a frontend took: `Received:` comes on top of the client's own limits.
-        var limits = configuration.smtp.limits
-        limits.messageBytesMax += 64 << 10
-        limits.receivedMax += 1
-        limits.recipientsMax = 10_000
+        // What clients may do was the frontend's business.
+        let limits = SMTPLimits.hop(
+            transactionsInFlightMax: configuration.smtp.limits.transactionsInFlightMax)
         lmtp = SMTPServerSettings(hostname: node.name, service: .cluster, limits: limits)
         lmtpTimes = ConnectionTimes(idle: configuration.smtp.sessionTimeMax, total: .zero)
         var pop3 = POP3ServerSettings(hostname: configuration.hostname, service: .node)

@@ -1,3 +1,4 @@
+import Cluster
 import Metrics
 
 /// What a storage node counts. The names are part of its interface: dashboards hang on them.
@@ -6,7 +7,15 @@ struct StorageMetrics: Sendable {
     let pop3Connections = Counter(label: "node_pop3_connections")
     let messagesStored = Counter(label: "messages_stored")
     let messagesRetrieved = Counter(label: "messages_retrieved")
+    let merges = Counter(label: "merges")
+    let messagesMerged = Counter(label: "messages_merged")
     let storeErrors = Counter(label: "store_errors")
     /// From the end of a message's text to its durable copies.
     let commitTime = Timer(label: "commit_seconds")
+
+    /// Two replicas of a mailbox differed, and were merged.
+    func merged(_ merge: Merge) {
+        merges.increment()
+        messagesMerged.increment(by: merge.messagesCarried)
+    }
 }

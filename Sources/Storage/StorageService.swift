@@ -12,6 +12,7 @@ package import Wire
 /// One storage node: LMTP and POP3 for the cluster's own hops, over one root of Maildirs.
 package final class StorageService: Service {
     private let context: StorageContext
+    private let peers: ReplicaPeers
     private let node: NodeSettings
     private let connectionsMax: Int
     private let listeners = Mutex<[Listener]>([])
@@ -20,9 +21,12 @@ package final class StorageService: Service {
     private let group: any EventLoopGroup
 
     /// Opens the store.
+    /// - Parameters:
+    ///   - tls: what frontends and other nodes see; nil if hops to this node are plain.
+    ///   - hopTLS: what other nodes see when this one connects; nil if all hops are plain.
     /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail.
     package init(
-        _ configuration: ClusterConfiguration, node: NodeSettings, tls: ServerTLS?,
+        _ configuration: ClusterConfiguration, node: NodeSettings, tls: ServerTLS?, hopTLS: ClientTLS?,
         group: any EventLoopGroup, log: Logger
     ) throws {
         let storage = configuration.storage
@@ -33,7 +37,8 @@ package final class StorageService: Service {
         let store = try MaildirStore(
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)
-        context = StorageContext(configuration, node: node, store: store, log: log)
+        peers = ReplicaPeers(configuration, node: node, tls: hopTLS, group: group, log: log)
+        context = StorageContext(configuration, node: node, store: store, peers: peers, log: log)
         self.node = node
         self.tls = tls
         self.group = group
@@ -52,16 +57,21 @@ package final class StorageService: Service {
         listeners.withLock { $0 = [lmtp, pop3] }
         context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
         let housekeeping = Task { [context] in await Housekeeping(context: context).run() }
+        let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
         try? await gracefulShutdown()
         housekeeping.cancel()
+        handoff.cancel()
         context.log.notice("draining")
         await Listener.drain([lmtp, pop3], timeout: drainTimeout)
+        await handoff.value
+        await peers.quit()
         context.store.shutdown()
         context.log.notice("stopped")
     }
 
     /// New limits and certificates, for connections to come.
-    package func reload(_ configuration: ClusterConfiguration, tls: ServerTLS?) {
+    package func reload(_ configuration: ClusterConfiguration, tls: ServerTLS?, hopTLS: ClientTLS?) {
+        peers.setHopTLS(hopTLS)
         context.reload(configuration)
         let limits = ConnectionLimits(connectionsMax: configuration.storage.connectionsMax, perAddressMax: 0)
         for listener in listeners.withLock({ $0 }) { listener.update(limits: limits, implicitTLS: tls) }

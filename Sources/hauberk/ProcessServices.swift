@@ -21,8 +21,8 @@ struct ProcessServices: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         nodes = try plan.nodes.map { node in
             let service = try StorageService(
-                configuration, node: node, tls: ServerTLS(hopOf: node, configuration), group: group,
-                log: Logger(label: node.name))
+                configuration, node: node, tls: ServerTLS(hopOf: node, configuration),
+                hopTLS: ClientTLS(hopsOf: node.name, configuration), group: group, log: Logger(label: node.name))
             return (node.name, service)
         }
         let directory = plan.frontends.isEmpty ? nil : SQLiteDirectory(configuration.directory)
@@ -46,14 +46,18 @@ struct ProcessServices: Sendable {
         let frontendTLS = try plan.frontends.map { frontend in
             (frontend, try ServerTLS(listenersOf: frontend), try ClientTLS(hopsOf: frontend.name, configuration))
         }
-        let nodeTLS = try plan.nodes.map { ($0, try ServerTLS(hopOf: $0, configuration)) }
+        let nodeTLS = try plan.nodes.map { node in
+            (node, try ServerTLS(hopOf: node, configuration), try ClientTLS(hopsOf: node.name, configuration))
+        }
         for (frontend, tls, hopTLS) in frontendTLS {
             for (name, service) in frontends where name == frontend.name {
                 service.reload(configuration, frontend: frontend, tls: tls, hopTLS: hopTLS)
             }
         }
-        for (node, tls) in nodeTLS {
-            for (name, service) in nodes where name == node.name { service.reload(configuration, tls: tls) }
+        for (node, tls, hopTLS) in nodeTLS {
+            for (name, service) in nodes where name == node.name {
+                service.reload(configuration, tls: tls, hopTLS: hopTLS)
+            }
         }
     }
 }
@@ -99,10 +103,10 @@ extension ServerTLS {
 }
 
 extension ClientTLS {
-    /// What nodes see of a frontend; nil if all hops are plain.
-    init?(hopsOf frontend: String, _ configuration: ClusterConfiguration) throws {
+    /// What nodes see of a process; nil if all hops are plain.
+    init?(hopsOf process: String, _ configuration: ClusterConfiguration) throws {
         guard configuration.nodes.contains(where: { !configuration.isPlain($0) }) else { return nil }
-        let identity = configuration.hopIdentity(of: frontend)
+        let identity = configuration.hopIdentity(of: process)
         try self.init(clusterCA: identity.ca, certificate: identity.certificate, key: identity.key)
     }
 }

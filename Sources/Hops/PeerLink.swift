@@ -1,0 +1,156 @@
+import Logging
+package import NIOCore
+package import POP3
+package import Wire
+
+/// Why a node did not answer what another node asked.
+package enum PeerError: Error, Sendable, CustomStringConvertible {
+    /// It is down, hangs, or broke the protocol.
+    case unreachable(String)
+    /// It says that it cannot do it; temporary, if it may be able to later.
+    case refused(String, isTemporary: Bool)
+
+    init(_ reply: POP3Reply) {
+        self = .refused(reply.explanation, isTemporary: reply.code == .systemTemporary)
+    }
+
+    package var description: String {
+        switch self {
+        case .unreachable(let why): why
+        case .refused(let why, _): "refused: \(why)"
+        }
+    }
+}
+
+/// The way from one event loop to one node for short questions: one POP3 connection, on which they are pipelined.
+///
+/// It connects when it is first asked. When the connection fails, so does everything that was asked on it; who asks next
+/// within the time that the node is suspect for is told so at once.
+package final class PeerLink {
+    package typealias Answer = Result<POP3Reply, PeerError>
+
+    private let target: () -> DialTarget
+    private let health: NodeHealth
+    private let timeout: Duration
+    private let eventLoop: any EventLoop
+    private var conversation: PeerConversation?
+
+    /// - Parameters:
+    ///   - target: where the node takes POP3.
+    ///   - timeout: for each question, counted from the last answer.
+    package init(
+        target: @escaping () -> DialTarget, health: NodeHealth, timeout: Duration, eventLoop: any EventLoop
+    ) {
+        self.target = target
+        self.health = health
+        self.timeout = timeout
+        self.eventLoop = eventLoop
+    }
+
+    /// Asks a question with an answer of one line.
+    package func ask(_ command: POP3ClientCommand, then: @escaping (Answer) -> Void) {
+        if let conversation, !conversation.isOver { return conversation.ask(command, then: then) }
+        guard !health.isSuspect else { return then(.failure(.unreachable("the node failed a moment ago"))) }
+        let fresh = PeerConversation(timeout: timeout, health: health)
+        conversation = fresh
+        fresh.ask(command, then: then)
+        Dialer.connect(target(), on: eventLoop, conversation: fresh)
+    }
+
+    package func quit() { conversation?.quit() }
+}
+
+/// One connection of a `PeerLink`.
+private final class PeerConversation: Conversation {
+    private let timeout: Duration
+    private let health: NodeHealth
+    private var session = POP3ClientSession()
+    private var connection: Connection?
+    private var waiting: [(PeerLink.Answer) -> Void] = []
+    private(set) var isOver = false
+
+    init(timeout: Duration, health: NodeHealth) {
+        self.timeout = timeout
+        self.health = health
+    }
+
+    func ask(_ command: POP3ClientCommand, then: @escaping (PeerLink.Answer) -> Void) {
+        if waiting.isEmpty { setClock() }
+        waiting.append(then)
+        session.send(command)
+        writeOutput()
+    }
+
+    func quit() {
+        isOver = true
+        session.send(.quit)
+        writeOutput()
+    }
+
+    private func writeOutput() {
+        guard let connection else { return }
+        connection.write(session.takeOutput())
+        connection.flush()
+    }
+
+    /// Time runs only while something is asked.
+    private func setClock() {
+        connection?.setTimes(ConnectionTimes(idle: timeout, total: .zero))
+    }
+
+    func opened(_ connection: Connection) {
+        self.connection = connection
+        setClock()
+        writeOutput()
+    }
+
+    func received(_ connection: Connection) {
+        while !isOver {
+            let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+            connection.consume(step.consumed)
+            switch step.event {
+            case .needBytes:
+                if connection.inputEnded { fail("the node closed the connection", connection) }
+                return
+            case .greeting(let reply):
+                guard reply.isOK else { return fail(reply.explanation, connection) }
+                health.heard()
+            case .reply(_, let reply):
+                connection.madeProgress()
+                answer(reply.isOK ? .success(reply) : .failure(PeerError(reply)))
+            case .violation(let why):
+                return fail("the node broke the protocol: \(why)", connection)
+            case .line, .body, .end:
+                return fail("the node answered what was not asked", connection)
+            }
+        }
+    }
+
+    private func answer(_ answer: PeerLink.Answer) {
+        guard !waiting.isEmpty else { return }
+        let first = waiting.removeFirst()
+        if waiting.isEmpty { connection?.setTimes(ConnectionTimes(idle: .zero, total: .zero)) }
+        first(answer)
+    }
+
+    private func fail(_ why: String, _ connection: Connection) {
+        end(why)
+        connection.abort()
+    }
+
+    private func end(_ why: String) {
+        isOver = true
+        if !waiting.isEmpty { health.suspect() }
+        let unanswered = waiting
+        waiting = []
+        for answer in unanswered { answer(.failure(.unreachable(why))) }
+    }
+
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func draining(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        fail("the node does not answer", connection)
+    }
+    func closed(_ reason: ConnectionEnd) { end("\(reason)") }
+}

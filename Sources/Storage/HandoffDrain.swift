@@ -1,0 +1,147 @@
+import Cluster
+import Logging
+import Mail
+import Maildirs
+
+/// Hands over what waits on this node for others, as soon as they take it.
+struct HandoffDrain {
+    let replicator: Replicator
+
+    private static let interval = Duration.seconds(1)
+    /// Everything is looked through again after so many intervals: another process may serve the same store.
+    private static let roundsPerWalk = 300
+    private static let mailboxesPerStep = 64
+    private static let copiesMax = 8
+
+    /// Runs until it is cancelled.
+    func run() async {
+        var waiting: Set<HandoffTarget> = []
+        var round = 0
+        while !Task.isCancelled {
+            if round % Self.roundsPerWalk == 0, let all = try? await replicator.store.targets() {
+                waiting.formUnion(all)
+            }
+            round += 1
+            waiting.formUnion(replicator.takeFreshTargets())
+            for target in waiting where await drain(target) { waiting.remove(target) }
+            try? await Task.sleep(for: Self.interval)
+        }
+    }
+
+    /// Whether nothing waits for the node any more.
+    private func drain(_ target: HandoffTarget) async -> Bool {
+        guard let node = replicator.ring.index(of: target.node) else {
+            replicator.log.error("copies wait for a node that is not in the ring", metadata: ["node": "\(target)"])
+            return true
+        }
+        guard replicator.peers.isReachable(node) else { return false }
+        var isDone = true
+        var last: MailboxKey?
+        while !Task.isCancelled,
+            let keys = try? await replicator.store.mailboxes(heldFor: target, after: last, count: Self.mailboxesPerStep)
+        {
+            guard !keys.isEmpty else { return isDone }
+            for key in keys where await drain(key, for: target, node) == nil {
+                isDone = false
+                guard replicator.peers.isReachable(node) else { return false }
+            }
+            last = keys.last
+        }
+        return false
+    }
+
+    /// Hands over what waits in one mailbox, for whomever. Nil if not all of it was taken.
+    func drain(_ mailbox: MailboxName) async -> Int? {
+        guard let targets = try? await replicator.store.targets() else { return nil }
+        var count = 0
+        var isWhole = true
+        for target in targets {
+            guard let node = replicator.ring.index(of: target.node) else { continue }
+            guard replicator.peers.isReachable(node) else {
+                isWhole = false
+                continue
+            }
+            if let taken = await drain(replicator.key(of: mailbox), for: target, node) {
+                count += taken
+            } else {
+                isWhole = false
+            }
+        }
+        return isWhole ? count : nil
+    }
+
+    /// How many copies the node took; nil if not all that waited.
+    private func drain(_ key: MailboxKey, for target: HandoffTarget, _ node: Ring.NodeIndex) async -> Int? {
+        do throws(MaildirError) {
+            let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
+            guard snapshot.count > 0 || !snapshot.tombstoneNames.isEmpty else { return 0 }
+            let tombstones = try await carryTombstones(of: snapshot, key, node)
+            let messages = await carryMessages(of: snapshot, key, node)
+            try await replicator.store.letGo(messages: messages, tombstones: tombstones, of: snapshot)
+            replicator.log.info(
+                "handed over",
+                metadata: [
+                    "mailbox": "\(key.mailbox)", "node": "\(target)", "messages": "\(messages.count)",
+                    "tombstones": "\(tombstones.count)",
+                ])
+            let isWhole = messages.count == snapshot.count && tombstones.count == snapshot.tombstoneNames.count
+            return isWhole ? messages.count + tombstones.count : nil
+        } catch {
+            replicator.log.error("handoff", metadata: ["mailbox": "\(key.mailbox)", "reason": "\(error)"])
+            return nil
+        }
+    }
+
+    private func carryTombstones(
+        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ node: Ring.NodeIndex
+    ) async throws(MaildirError) -> [MessageIdentity] {
+        var taken: [MessageIdentity] = []
+        for name in snapshot.tombstoneNames.compactMap({ MessageIdentity($0) }) {
+            guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
+            let verdict = await replicator.peers.carry(.tombstone(tombstone), of: key.mailbox, to: node)
+            guard verdict.isAccepted else { break }
+            taken.append(name)
+        }
+        return taken
+    }
+
+    /// The messages that the node took.
+    private func carryMessages(
+        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ node: Ring.NodeIndex
+    ) async -> [Int] {
+        await withTaskGroup(of: (Int, Verdict).self) { group in
+            var taken: [Int] = []
+            var next = 0
+            var answered = 0
+            var hasFailed = false
+            while true {
+                while next < snapshot.count, next < answered + Self.copiesMax, !hasFailed {
+                    let index = next
+                    group.addTask { (index, await carryMessage(index, of: snapshot, key, node)) }
+                    next += 1
+                }
+                guard let (index, verdict) = await group.next() else { return taken }
+                answered += 1
+                switch verdict {
+                case .accepted: taken.append(index)
+                case .deferred: hasFailed = true
+                // One bad file never holds up those behind it.
+                case .refused(let reason):
+                    replicator.log.error(
+                        "a copy is refused for good",
+                        metadata: ["message": "\(snapshot.uidl(at: index))", "reason": "\(reason)"])
+                }
+            }
+        }
+    }
+
+    private func carryMessage(
+        _ index: Int, of snapshot: MaildropSnapshot, _ key: MailboxKey, _ node: Ring.NodeIndex
+    ) async -> Verdict {
+        guard let name = MessageIdentity(snapshot.uidl(at: index)),
+            let reader = try? await replicator.store.reader(of: index, in: snapshot)
+        else { return .deferred(.unexpected) }
+        defer { reader.close() }
+        return await replicator.peers.carry(.message(name, reader), of: key.mailbox, to: node)
+    }
+}

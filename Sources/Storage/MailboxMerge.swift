@@ -1,0 +1,148 @@
+import Cluster
+import Hops
+import Logging
+import Mail
+import Maildirs
+import Membership
+
+/// Carries out the merge of one mailbox with another node's copy.
+struct MailboxMerge {
+    let key: MailboxKey
+    let node: Ring.NodeIndex
+    let replicator: Replicator
+
+    /// Steps that are under way at the same time.
+    private static let stepsMax = 8
+
+    /// What both sides hold, and how to get at it.
+    private struct Sides: Sendable {
+        let snapshot: MaildropSnapshot
+        let indices: [String: Int]
+        let remote: RemoteReplica
+        let numbers: [String: Int]
+    }
+
+    private enum Outcome: Sendable {
+        case tombstone(Merge.Step, deletes: [String])
+        case message(Merge.Step)
+        case failed(Merge.Step, String)
+    }
+
+    func run() async {
+        let remote = replicator.peers.replica(of: key.mailbox, at: node)
+        defer { remote.quit() }
+        var log = replicator.log
+        log[metadataKey: "mailbox"] = "\(key.mailbox)"
+        log[metadataKey: "node"] = "\(replicator.peers.map[node].name)"
+        do {
+            let (theirs, numbers) = try await remote.contents()
+            let snapshot = try await replicator.store.snapshot(of: key)
+            var indices: [String: Int] = [:]
+            for index in 0..<snapshot.count { indices[snapshot.uidl(at: index)] = index }
+            let ours = ReplicaContents(messages: Set(indices.keys), tombstones: Set(snapshot.tombstoneNames))
+            let sides = Sides(snapshot: snapshot, indices: indices, remote: remote, numbers: numbers)
+            let merge = await carryOut(Merge(here: ours, there: theirs), sides, log)
+            replicator.metrics.merged(merge)
+            log.info(
+                "merged",
+                metadata: [
+                    "messages": "\(merge.messagesCarried)", "tombstones": "\(merge.tombstonesCarried)",
+                    "failures": "\(merge.failures)",
+                ])
+        } catch {
+            log.warning("not merged", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func carryOut(_ merge: Merge, _ sides: Sides, _ log: Logger) async -> Merge {
+        var merge = merge
+        await withTaskGroup(of: Outcome.self) { group in
+            var steps = merge.start()[...]
+            var running = 0
+            while true {
+                while running < Self.stepsMax, let step = steps.popFirst() {
+                    group.addTask { await self.carry(step, sides) }
+                    running += 1
+                }
+                guard let outcome = await group.next() else { break }
+                running -= 1
+                switch outcome {
+                case .tombstone(let step, let identities):
+                    steps += merge.tombstoneCarried(step, deletes: identities)
+                case .message(let step):
+                    merge.messageCarried(step)
+                case .failed(let step, let why):
+                    log.warning("not carried", metadata: ["name": "\(step.name)", "reason": "\(why)"])
+                    steps += merge.failed(step)
+                }
+            }
+        }
+        return merge
+    }
+
+    private func carry(_ step: Merge.Step, _ sides: Sides) async -> Outcome {
+        guard let name = MessageIdentity(step.name) else { return .failed(step, "no name for a message") }
+        do {
+            switch step {
+            case .tombstone(_, .here): return .tombstone(step, deletes: try await bringTombstone(name, sides))
+            case .tombstone(_, .there): return .tombstone(step, deletes: try await sendTombstone(name, sides))
+            case .message(_, .here): try await bringMessage(name, sides)
+            case .message(_, .there): try await sendMessage(name, sides)
+            }
+            return .message(step)
+        } catch {
+            return .failed(step, "\(error)")
+        }
+    }
+
+    private struct NotTaken: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private func bringTombstone(_ name: MessageIdentity, _ sides: Sides) async throws -> [String] {
+        guard let tombstone = try await sides.remote.tombstone(name) else { return [] }
+        try await replicator.store.take(tombstone, for: key)
+        return tombstone.identities
+    }
+
+    private func sendTombstone(_ name: MessageIdentity, _ sides: Sides) async throws -> [String] {
+        guard let tombstone = try await replicator.store.tombstone(name, in: sides.snapshot) else { return [] }
+        try check(await replicator.peers.carry(.tombstone(tombstone), of: key.mailbox, to: node))
+        return tombstone.identities
+    }
+
+    private func bringMessage(_ name: MessageIdentity, _ sides: Sides) async throws {
+        guard let number = sides.numbers[name.text] else { return }
+        let recipient = DeliveryRecipient(mailbox: key.mailbox, partition: key.partition, header: [])
+        let writer = replicator.store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
+        do {
+            guard try await sides.remote.read(number, into: writer) else { return writer.discard() }
+        } catch {
+            writer.discard()
+            throw error
+        }
+        _ = try await writer.commitOne().get()
+    }
+
+    private func sendMessage(_ name: MessageIdentity, _ sides: Sides) async throws {
+        guard let index = sides.indices[name.text],
+            let reader = try await replicator.store.reader(of: index, in: sides.snapshot)
+        else { return }
+        defer { reader.close() }
+        try check(await replicator.peers.carry(.message(name, reader), of: key.mailbox, to: node))
+    }
+
+    private func check(_ verdict: Verdict) throws {
+        switch verdict {
+        case .accepted: return
+        case .deferred(let reason), .refused(let reason): throw NotTaken(description: "\(reason)")
+        }
+    }
+}
+
+extension Tombstone {
+    /// The identities that it names.
+    var identities: [String] {
+        lines.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,61 @@
+import Mail
+import Maildirs
+
+/// The store's operations for async code.
+extension MaildirStore {
+    func snapshot(
+        of key: MailboxKey, heldFor target: HandoffTarget? = nil
+    ) async throws(MaildirError) -> MaildropSnapshot {
+        try await result { open(key.mailbox, partition: key.partition, heldFor: target, then: $0) }
+    }
+
+    /// Nil if the message is gone.
+    func reader(of index: Int, in snapshot: MaildropSnapshot) async throws(MaildirError) -> MessageReader? {
+        try await result { read(index, of: snapshot, then: $0) }
+    }
+
+    /// Nil if there is no such tombstone any more.
+    func tombstone(_ name: MessageIdentity, in snapshot: MaildropSnapshot) async throws(MaildirError) -> Tombstone? {
+        try await result { tombstone(name, of: snapshot, then: $0) }
+    }
+
+    func take(_ tombstone: Tombstone, for key: MailboxKey) async throws(MaildirError) {
+        try await result { deliver(tombstone, to: key.mailbox, partition: key.partition, then: $0) }
+    }
+
+    func keep(_ name: MessageIdentity, of key: MailboxKey, for target: HandoffTarget) async throws(MaildirError) {
+        try await result { hold(name, of: key.mailbox, partition: key.partition, for: target, then: $0) }
+    }
+
+    func letGo(
+        messages: [Int], tombstones: [MessageIdentity], of snapshot: MaildropSnapshot
+    ) async throws(MaildirError) {
+        try await result { release(messages: messages, tombstones: tombstones, of: snapshot, then: $0) }
+    }
+
+    func targets() async throws(MaildirError) -> [HandoffTarget] {
+        try await result { handoffTargets(then: $0) }
+    }
+
+    func mailboxes(
+        heldFor target: HandoffTarget, after last: MailboxKey?, count: Int
+    ) async throws(MaildirError) -> [MailboxKey] {
+        try await result { heldMailboxes(for: target, after: last, count: count, then: $0) }
+    }
+
+    private func result<Value: Sendable>(
+        _ work: (@escaping @Sendable (Result<Value, MaildirError>) -> Void) -> Void
+    ) async throws(MaildirError) -> Value {
+        let result = await withCheckedContinuation { done in work { done.resume(returning: $0) } }
+        return try result.get()
+    }
+}
+
+extension MessageWriter {
+    /// What became of the message for its only recipient.
+    func commitOne() async -> Result<CommitOutcome, MaildirError> {
+        await withCheckedContinuation { done in
+            commit { done.resume(returning: $0.first ?? .failure(.shutDown)) }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Cluster
+import Hops
+import Mail
+import Maildirs
+import NIOCore
+import POP3
+import Wire
+
+/// Another node's copy of one mailbox, read by async code: its contents, its tombstones, its messages.
+final class RemoteReplica: Sendable {
+    private let loop: any EventLoop
+    private let maildrop: NIOLoopBoundBox<RemoteMaildrop?>
+    private let mailbox: MailboxName
+
+    /// Connects on `loop`.
+    init(mailbox: MailboxName, timeout: Duration, on loop: any EventLoop, target: DialTarget) {
+        self.mailbox = mailbox
+        self.loop = loop
+        let maildrop = NIOLoopBoundBox.makeEmptyBox(valueType: RemoteMaildrop.self, eventLoop: loop)
+        self.maildrop = maildrop
+        loop.execute {
+            let fresh = RemoteMaildrop(timeout: timeout)
+            maildrop.value = fresh
+            fresh.connect(target, on: loop)
+        }
+    }
+
+    /// What it holds, and the number of each message.
+    func contents() async throws(PeerError) -> (contents: ReplicaContents, numbers: [String: Int]) {
+        _ = try await ask(.xopenLocal(mailbox))
+        let names = try await ask(.uidl)
+        let tombstones = try await ask(.xgone)
+        var numbers: [String: Int] = [:]
+        for line in names {
+            let words = String(decoding: line, as: UTF8.self).split(separator: " ")
+            guard words.count == 2, let number = Int(words[0]) else { throw .unreachable("no UIDL listing") }
+            numbers[String(words[1])] = number
+        }
+        let contents = ReplicaContents(
+            messages: Set(numbers.keys), tombstones: Set(tombstones.map { String(decoding: $0, as: UTF8.self) }))
+        return (contents, numbers)
+    }
+
+    /// Nil if it has expired there meanwhile.
+    func tombstone(_ name: MessageIdentity) async throws(PeerError) -> Tombstone? {
+        do throws(PeerError) {
+            let lines = try await ask(.xgoneOne(name))
+            return Tombstone(name: name, lines: lines.flatMap { $0 + [UInt8(ascii: "\n")] })
+        } catch {
+            if case .refused(_, isTemporary: false) = error { return nil }
+            throw error
+        }
+    }
+
+    /// Reads a message into a writer, which the caller commits. False if it is gone there.
+    func read(_ number: Int, into writer: MessageWriter) async throws(PeerError) -> Bool {
+        let result: Result<Void, PeerError> = await withCheckedContinuation { done in
+            loop.execute { [maildrop, loop] in
+                maildrop.value?.read(number) { piece, wait in
+                    writer.append(piece)
+                    guard writer.wantsFlush else { return }
+                    wait { goOn in
+                        let back = NIOLoopBound(goOn, eventLoop: loop)
+                        // A failure is told by the commit.
+                        writer.flush { _ in loop.execute { back.value() } }
+                    }
+                } then: {
+                    done.resume(returning: $0)
+                }
+            }
+        }
+        if case .failure(.refused(_, isTemporary: false)) = result { return false }
+        try result.get()
+        return true
+    }
+
+    func quit() {
+        loop.execute { [maildrop] in maildrop.value?.quit() }
+    }
+
+    private func ask(_ command: POP3ClientCommand) async throws(PeerError) -> [[UInt8]] {
+        let result: Result<[[UInt8]], PeerError> = await withCheckedContinuation { asked in
+            loop.execute { [maildrop] in maildrop.value?.ask(command) { asked.resume(returning: $0) } }
+        }
+        return try result.get()
+    }
+}

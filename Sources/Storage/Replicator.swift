@@ -1,0 +1,169 @@
+import Cluster
+import CoreMetrics
+import Hops
+import Logging
+import Mail
+import Maildirs
+import Membership
+import Synchronization
+
+/// Makes the replicas of mailboxes converge: when one is opened, when one was deleted from, and on request.
+///
+/// Everything here is a repeat of what may have happened already: names make it harmless, and a crash between any two
+/// steps leaves replicas that the next merge makes equal.
+final class Replicator: Sendable {
+    let store: MaildirStore
+    let peers: ReplicaPeers
+    let metrics: StorageMetrics
+    let log: Logger
+    let settings: DeliverySettings
+    private let durableCopies: Int
+    private let merges = Mutex<[MailboxName: Task<Void, Never>]>([:])
+    /// For whom something came to wait since it was last looked for.
+    private let freshTargets = Mutex<Set<HandoffTarget>>([])
+
+    init(
+        _ configuration: ClusterConfiguration, store: MaildirStore, peers: ReplicaPeers, metrics: StorageMetrics,
+        log: Logger
+    ) {
+        self.store = store
+        self.peers = peers
+        self.metrics = metrics
+        self.log = log
+        settings = configuration.delivery
+        durableCopies = configuration.cluster.durableCopies
+    }
+
+    var ring: Ring { peers.map.ring }
+
+    func key(of mailbox: MailboxName) -> MailboxKey {
+        MailboxKey(mailbox: mailbox, partition: ring.partition(of: mailbox))
+    }
+
+    // MARK: opening
+
+    /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer, so that a session sees
+    /// all that was acknowledged.
+    func prepareOpening(_ mailbox: MailboxName) async {
+        let partition = ring.partition(of: mailbox)
+        let owners = ring.owners(ofPartition: partition).filter { $0 != peers.own && peers.isReachable($0) }
+        let standIns = PreferenceList.live(ring, partition: partition, count: ring.replicas + Self.standInsMin) {
+            $0 != peers.own && peers.isReachable($0)
+        }.filter { !owners.contains($0) }
+        await withTaskGroup { group in
+            for node in standIns + owners {
+                group.addTask { [peers] in _ = try? await peers.drain(mailbox, at: node) }
+            }
+        }
+        guard !owners.isEmpty else { return }
+        await withTaskGroup { group in
+            for node in owners { group.addTask { await self.converge(mailbox, with: node) } }
+        }
+    }
+
+    /// How many stand-ins are asked at least: where a copy that its owner missed is kept first.
+    private static let standInsMin = 2
+
+    private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async {
+        guard let theirs = try? await peers.digest(of: mailbox, at: node),
+            let ours = try? await store.snapshot(of: key(of: mailbox)).digest, theirs != ours
+        else { return }
+        await merge(mailbox, with: node)
+    }
+
+    // MARK: merging
+
+    /// Makes this node's copy and another's the same. Whoever asks for it while it is under way waits for it.
+    func merge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async {
+        let merge = merges.withLock { merges -> Task<Void, Never> in
+            let before = merges[mailbox]
+            let task = Task {
+                await before?.value
+                await MailboxMerge(key: self.key(of: mailbox), node: node, replicator: self).run()
+            }
+            merges[mailbox] = task
+            return task
+        }
+        await merge.value
+        merges.withLock { if $0[mailbox] == merge { $0[mailbox] = nil } }
+    }
+
+    // MARK: deleting
+
+    /// Tells the other owners of a deletion, or has it kept for them. False if fewer nodes than the quorum have it.
+    func replicate(_ tombstones: [Tombstone], of mailbox: MailboxName) async -> Bool {
+        for tombstone in tombstones where await !replicate(tombstone, of: mailbox) { return false }
+        return true
+    }
+
+    private enum Report: Sendable {
+        case answered(DeliveryPlan.Copy, Verdict)
+        case lags(DeliveryPlan.Copy)
+    }
+
+    private func replicate(_ tombstone: Tombstone, of mailbox: MailboxName) async -> Bool {
+        var plan = DeliveryPlan(
+            ring: ring, partitions: [ring.partition(of: mailbox)], quorum: durableCopies, durableAt: peers.own)
+        let isLive: (Ring.NodeIndex) -> Bool = { [peers] in peers.isReachable($0) && $0 != peers.own }
+        await withTaskGroup(of: Report.self) { group in
+            var copies = plan.start(isLive: isLive)
+            while true {
+                for copy in copies { send(copy, tombstone, mailbox, in: &group) }
+                guard !plan.isFinished, let report = await group.next() else { break }
+                switch report {
+                case .answered(let copy, let verdict): copies = plan.answered(copy, verdict, isLive: isLive)
+                case .lags(let copy): copies = plan.lagging(copy, isLive: isLive)
+                }
+            }
+            group.cancelAll()
+        }
+        for (_, owner) in plan.forgotten {
+            log.error(
+                "deletion not told", metadata: ["mailbox": "\(mailbox)", "node": "\(peers.map[owner].name)"])
+        }
+        return plan.verdicts == [.accepted]
+    }
+
+    private func send(
+        _ copy: DeliveryPlan.Copy, _ tombstone: Tombstone, _ mailbox: MailboxName,
+        in group: inout TaskGroup<Report>
+    ) {
+        group.addTask { .answered(copy, await self.carry(copy, tombstone, mailbox)) }
+        group.addTask { [settings] in
+            try? await Task.sleep(for: settings.handoffAfter)
+            return .lags(copy)
+        }
+    }
+
+    private func carry(
+        _ copy: DeliveryPlan.Copy, _ tombstone: Tombstone, _ mailbox: MailboxName
+    ) async -> Verdict {
+        let owner = copy.kind == .own ? nil : copy.owner
+        guard copy.node == peers.own else {
+            let cargo: ReplicaPeers.Cargo = copy.kind == .hold ? .hold(tombstone.name) : .tombstone(tombstone)
+            return await peers.carry(cargo, of: mailbox, to: copy.node, heldFor: owner)
+        }
+        guard let target = HandoffTarget(peers.map[copy.owner].name) else { return .deferred(.unexpected) }
+        do throws(MaildirError) {
+            try await store.keep(tombstone.name, of: key(of: mailbox), for: target)
+            noteHeld(for: target)
+            return .accepted
+        } catch {
+            return .deferred(Reason(451, "4.3.0", "\(error)"))
+        }
+    }
+
+    // MARK: what waits
+
+    /// Something came to wait for a node.
+    func noteHeld(for target: HandoffTarget) {
+        freshTargets.withLock { _ = $0.insert(target) }
+    }
+
+    func takeFreshTargets() -> Set<HandoffTarget> {
+        freshTargets.withLock { targets in
+            defer { targets = [] }
+            return targets
+        }
+    }
+}

@@ -1,0 +1,189 @@
+import Mail
+import Testing
+
+@testable import Cluster
+
+@Suite("Delivery plan: sloppy quorum, handoff, hold")
+struct DeliveryPlanTests {
+    private static let full = Reason(552, "5.2.2", "mailbox full")
+    private static let busy = Reason(451, "4.3.1", "disk full")
+
+    private static func ring(nodes: Int, replicas: Int) -> Ring {
+        Ring(members: (0..<nodes).map { RingMember(name: "n\($0)") }, partitions: 16, replicas: replicas)
+    }
+
+    private static func plan(
+        nodes: Int, replicas: Int, quorum: Int, canResend: Bool = true, durableAt: Ring.NodeIndex? = nil
+    ) -> (DeliveryPlan, [Ring.NodeIndex]) {
+        let ring = ring(nodes: nodes, replicas: replicas)
+        let plan = DeliveryPlan(
+            ring: ring, partitions: [3], quorum: quorum, canResend: canResend, durableAt: durableAt)
+        return (plan, Array(ring.owners(ofPartition: 3)))
+    }
+
+    @Test("All owners live: each gets its own copy, and W acceptances are the verdict at once")
+    func allLive() {
+        var (plan, owners) = Self.plan(nodes: 5, replicas: 3, quorum: 2)
+        let copies = plan.start { _ in true }
+        #expect(copies.map(\.node) == owners)
+        #expect(copies.allSatisfy { $0.kind == .own && $0.node == $0.owner })
+        #expect(plan.answered(copies[0], .accepted) { _ in true }.isEmpty)
+        #expect(plan.verdicts == [nil])
+        #expect(plan.answered(copies[1], .accepted) { _ in true }.isEmpty)
+        #expect(plan.verdicts == [.accepted])
+        #expect(!plan.isFinished)
+        #expect(plan.answered(copies[2], .accepted) { _ in true }.isEmpty)
+        #expect(plan.isFinished)
+        #expect(plan.forgotten.isEmpty)
+    }
+
+    @Test("An owner that is not live is stood in for from the start")
+    func deadOwner() {
+        var (plan, owners) = Self.plan(nodes: 5, replicas: 2, quorum: 2)
+        let dead = owners[0]
+        let copies = plan.start { $0 != dead }
+        let handoff = copies.first { $0.owner == dead }
+        #expect(handoff?.kind == .handoff)
+        #expect(handoff.map { !owners.contains($0.node) } == true)
+    }
+
+    @Test("An owner that fails after W are durable is not forgotten: its copy goes on by handoff")
+    func lateFailure() {
+        var (plan, owners) = Self.plan(nodes: 4, replicas: 3, quorum: 2)
+        let copies = plan.start { _ in true }
+        for copy in copies[..<2] { _ = plan.answered(copy, .accepted) { _ in true } }
+        #expect(plan.isDecided)
+        let more = plan.answered(copies[2], .deferred(Self.busy)) { _ in true }
+        #expect(more.count == 1)
+        #expect(more[0].kind == .handoff)
+        #expect(more[0].owner == owners[2])
+        #expect(plan.answered(more[0], .accepted) { _ in true }.isEmpty)
+        #expect(plan.isFinished)
+        #expect(plan.forgotten.isEmpty)
+    }
+
+    @Test("With no other node left, one that has the message holds it for the owner; that makes no further copy")
+    func hold() {
+        var (plan, owners) = Self.plan(nodes: 3, replicas: 3, quorum: 3)
+        let copies = plan.start { _ in true }
+        _ = plan.answered(copies[0], .accepted) { _ in true }
+        _ = plan.answered(copies[1], .accepted) { _ in true }
+        let more = plan.answered(copies[2], .deferred(Self.busy)) { _ in true }
+        #expect(more.map(\.kind) == [.hold])
+        #expect(more.first?.owner == owners[2])
+        #expect(plan.verdicts == [.deferred(Self.busy)])
+        _ = plan.answered(more[0], .accepted) { _ in true }
+        #expect(plan.verdicts == [.deferred(Self.busy)])
+        #expect(plan.isFinished)
+        #expect(plan.forgotten.isEmpty)
+    }
+
+    @Test("What cannot be sent again is held by whoever stored it")
+    func streams() {
+        var (plan, _) = Self.plan(nodes: 6, replicas: 2, quorum: 1, canResend: false)
+        let copies = plan.start { _ in true }
+        #expect(plan.answered(copies[0], .deferred(Self.busy)) { _ in true }.isEmpty)
+        #expect(plan.verdicts == [nil])
+        let more = plan.answered(copies[1], .accepted) { _ in true }
+        #expect(more.map(\.kind) == [.hold])
+        #expect(plan.verdicts == [.accepted])
+    }
+
+    @Test("A node that lags has another one asked beside it, once, and the first answer counts")
+    func lagging() {
+        var (plan, _) = Self.plan(nodes: 4, replicas: 1, quorum: 1)
+        let copy = plan.start { _ in true }[0]
+        let standIn = plan.lagging(copy) { $0 != copy.node }
+        #expect(standIn.map(\.kind) == [.handoff])
+        #expect(plan.lagging(copy) { $0 != copy.node }.isEmpty)
+        #expect(plan.answered(standIn[0], .accepted) { _ in true }.isEmpty)
+        #expect(plan.verdicts == [.accepted])
+        #expect(!plan.isFinished)
+        #expect(plan.answered(copy, .accepted) { _ in true }.isEmpty)
+        #expect(plan.isFinished)
+    }
+
+    @Test("Refused only if every owner refused; a refusal is no reason for a handoff")
+    func refusals() {
+        var (plan, _) = Self.plan(nodes: 4, replicas: 2, quorum: 1)
+        let copies = plan.start { _ in true }
+        #expect(plan.answered(copies[0], .refused(Self.full)) { _ in true }.isEmpty)
+        #expect(plan.verdicts == [nil])
+        #expect(plan.answered(copies[1], .refused(Self.full)) { _ in true }.isEmpty)
+        #expect(plan.verdicts == [.refused(Self.full)])
+    }
+
+    @Test("Deferred only when fewer than W nodes of the whole cluster take the message")
+    func tooFew() {
+        var (plan, owners) = Self.plan(nodes: 4, replicas: 2, quorum: 2)
+        let only = owners[1]
+        var queue = plan.start { $0 == only }
+        while let copy = queue.popLast() {
+            queue += plan.answered(copy, copy.node == only ? .accepted : .deferred(Self.busy)) { $0 == only }
+        }
+        #expect(plan.verdicts == [.deferred(Self.busy)])
+    }
+
+    @Test("A deletion that this node has made counts this node, and tells the others")
+    func deletion() {
+        let (_, owners) = Self.plan(nodes: 4, replicas: 3, quorum: 2)
+        var (plan, _) = Self.plan(nodes: 4, replicas: 3, quorum: 2, durableAt: owners[1])
+        let copies = plan.start { _ in true }
+        #expect(copies.map(\.node) == [owners[0], owners[2]])
+        _ = plan.answered(copies[0], .accepted) { _ in true }
+        #expect(plan.verdicts == [.accepted])
+        var (alone, _) = Self.plan(nodes: 4, replicas: 3, quorum: 1, durableAt: owners[1])
+        #expect(alone.verdicts == [.accepted])
+        #expect(alone.start { _ in true }.count == 2)
+    }
+
+    @Test(
+        "Whatever fails, in whatever order: accepted means W different nodes, every owner is served or named, and it ends",
+        arguments: 0..<40)
+    func random(seed: Int) {
+        var random = SplitMix(state: UInt64(seed) &* 0x9E37_79B9 &+ 1)
+        for _ in 0..<50 {
+            let nodes = Int(random.next() % 6) + 1
+            let replicas = Int(random.next() % UInt64(nodes)) + 1
+            let quorum = Int(random.next() % UInt64(replicas)) + 1
+            let ring = Self.ring(nodes: nodes, replicas: replicas)
+            let partitions = (0..<Int(random.next() % 3) + 1).map { _ in Int(random.next() % 16) }
+            let dead = Set((0..<nodes).filter { _ in random.next() % 3 == 0 }.map(Ring.NodeIndex.init(_:)))
+            var plan = DeliveryPlan(
+                ring: ring, partitions: partitions, quorum: quorum, canResend: random.next() % 4 != 0)
+            let isLive: (Ring.NodeIndex) -> Bool = { !dead.contains($0) }
+            var durable = partitions.map { _ in Set<Ring.NodeIndex>() }
+            var queue = plan.start(isLive: isLive)
+            var steps = 0
+            while !queue.isEmpty {
+                steps += 1
+                let copy = queue.remove(at: Int(random.next() % UInt64(queue.count)))
+                if random.next() % 5 == 0 { queue += plan.lagging(copy, isLive: isLive) }
+                let accepts = !dead.contains(copy.node) && random.next() % 5 != 0
+                if accepts, copy.kind != .hold { durable[copy.recipient].insert(copy.node) }
+                queue += plan.answered(copy, accepts ? .accepted : .deferred(Self.busy), isLive: isLive)
+                for (index, verdict) in plan.verdicts.enumerated() where verdict == .accepted {
+                    #expect(durable[index].count >= quorum)
+                }
+            }
+            #expect(plan.isFinished && plan.isDecided)
+            #expect(steps <= partitions.count * nodes * (replicas + 1) * 2)
+            for (index, verdict) in plan.verdicts.enumerated() {
+                #expect((verdict == .accepted) == (durable[index].count >= quorum))
+            }
+        }
+    }
+}
+
+/// A small seeded generator: the same numbers for the same seed, everywhere.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
