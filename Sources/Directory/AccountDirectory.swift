@@ -6,6 +6,8 @@ package protocol AccountDirectory: Sendable {
     /// Where mail for an address goes.
     func resolve(_ address: EmailAddress) async throws(DirectoryError) -> Resolution
     func answer(_ request: AuthenticationRequest) async throws(DirectoryError) -> AuthenticationAnswer
+    /// One name for all the ways to write the user name of one account, whether there is such an account or not.
+    func accountKey(of login: String) -> String
 }
 
 /// What the directory knows of an address.
@@ -22,12 +24,15 @@ package enum Resolution: Hashable, Sendable {
 package enum DirectoryError: Error, Hashable, Sendable {
     /// The detail is for the log, not for the client.
     case unavailable(String)
+    /// The task that asked was cancelled: nobody waits for an answer.
+    case cancelled
 }
 
 extension DirectoryError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .unavailable(let detail): "directory unavailable: \(detail)"
+        case .cancelled: "nobody waits for the directory"
         }
     }
 }

@@ -64,6 +64,8 @@ package final class CachedDirectory: AccountDirectory {
         try await directory.answer(request)
     }
 
+    package func accountKey(of login: String) -> String { directory.accountKey(of: login) }
+
     /// Forgets everything, as after a reload of the configuration.
     package func removeAll() {
         state.withLock { $0.entries.removeAll() }

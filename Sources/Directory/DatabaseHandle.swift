@@ -45,6 +45,8 @@ final class DatabaseHandle: Sendable {
         do {
             return try await pool.read(body)
         } catch {
+            // The query was interrupted for it, which says nothing about the database.
+            if Task.isCancelled { throw .cancelled }
             throw failed(error, pool)
         }
     }

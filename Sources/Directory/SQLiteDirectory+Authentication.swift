@@ -47,6 +47,11 @@ extension SQLiteDirectory {
         }
     }
 
+    package func accountKey(of login: String) -> String {
+        let address = EmailAddress(login: login, defaultDomain: settings.defaultDomain)
+        return address.map { AddressKey($0).text } ?? AddressKey.folded(login)
+    }
+
     private func checkPassword(
         _ password: String, user: String, _ secrets: Secrets?
     ) async throws(DirectoryError) -> AuthenticationAnswer {
@@ -68,9 +73,8 @@ extension SQLiteDirectory {
         let secret = try await handle.read { db in
             try Data.fetchOne(db, sql: "SELECT value FROM settings WHERE name = 'secret'") ?? Data()
         }
-        let name = EmailAddress(login: user, defaultDomain: settings.defaultDomain).map { AddressKey($0).text } ?? user
         let invented = SCRAMCredentials.invented(
-            user: name, secret: Array(secret), iterations: settings.scramIterations)
+            user: accountKey(of: user), secret: Array(secret), iterations: settings.scramIterations)
         guard let secrets, let credentials = secrets.scram else { return .credentials(invented, nil) }
         return .credentials(credentials, secrets.user)
     }

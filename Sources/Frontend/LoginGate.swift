@@ -14,6 +14,9 @@ final class LoginGate: Sendable {
     private let metrics: FrontendMetrics
     private let log: Logger
 
+    private static let later = Reason(454, "4.7.0", "logins cannot be checked now, try again later")
+    private static let tooMany = Reason(454, "4.7.0", "too many logins wait already, try again later")
+
     init(
         directory: any AccountDirectory, throttle: LoginThrottle.Settings, clock: SystemClock,
         metrics: FrontendMetrics, log: Logger
@@ -25,40 +28,66 @@ final class LoginGate: Sendable {
         self.log = log
     }
 
-    /// Asks the directory, after the delay that earlier failures have earned.
-    func answer(_ request: AuthenticationRequest, from address: String) async -> AuthenticationAnswer {
+    /// Asks the directory when it is this login's turn; or says at once that too many stand before it.
+    func answer(_ request: AuthenticationRequest, from address: String) async -> LoginAnswer {
+        let account = directory.accountKey(of: request.user)
         let now = clock.monotonic()
-        let delay = throttle.withLock { $0.delay(address: address, account: request.user, now: now) }
-        if delay > .zero {
-            do { try await Task.sleep(for: delay) } catch { return .unavailable(.unexpected) }
+        let admission = throttle.withLock { $0.begin(address: address, account: account, now: now) }
+        guard case .admitted(let place, let delay) = admission else {
+            log.info("login refused unchecked", metadata: ["user": "\(request.user)", "client": "\(address)"])
+            return LoginAnswer(.unavailable(Self.tooMany))
         }
+        let attempt = LoginAttempt(place, at: self)
         do {
+            if delay > .zero { try await Task.sleep(for: delay) }
             let answer = try await directory.answer(request)
-            note(answer, request, address)
-            return answer
+            switch answer {
+            case .user: attempt.end(.right)
+            case .rejected: attempt.end(.wrong)
+            case .credentials: return LoginAnswer(answer, attempt)
+            case .unavailable: break
+            }
+            return LoginAnswer(answer)
+        } catch DirectoryError.unavailable(let detail) {
+            log.error("directory does not answer", metadata: ["error": "\(detail)"])
         } catch {
-            log.error("directory does not answer", metadata: ["error": "\(error)"])
-            return .unavailable(Reason(454, "4.7.0", "logins cannot be checked now, try again later"))
+            // The client left: nobody waits for an answer.
         }
+        return LoginAnswer(.unavailable(Self.later))
     }
 
-    private func note(_ answer: AuthenticationAnswer, _ request: AuthenticationRequest, _ address: String) {
-        switch answer {
-        case .user: succeeded(request.user)
-        case .rejected: failed(request.user, from: address)
-        case .credentials, .unavailable: break
-        }
-    }
-
-    /// A proof that a session itself has checked (SCRAM) was right.
-    func succeeded(_ user: String) {
-        throttle.withLock { $0.succeeded(account: user) }
-    }
-
-    /// A password, digest or proof was wrong.
-    func failed(_ user: String, from address: String) {
-        metrics.loginFailures.increment()
+    fileprivate func end(_ attempt: LoginThrottle.Attempt, _ outcome: LoginThrottle.Outcome) {
+        if outcome == .wrong { metrics.loginFailures.increment() }
         let now = clock.monotonic()
-        _ = throttle.withLock { $0.failed(address: address, account: user, now: now) }
+        throttle.withLock { $0.end(attempt, outcome, now: now) }
+    }
+}
+
+/// What the directory says, and for SCRAM the login that the session's check of the proof decides.
+struct LoginAnswer: Sendable {
+    let answer: AuthenticationAnswer
+    let attempt: LoginAttempt?
+
+    init(_ answer: AuthenticationAnswer, _ attempt: LoginAttempt? = nil) {
+        self.answer = answer
+        self.attempt = attempt
+    }
+}
+
+/// One login that has its place at the throttle. It ends once; let go of before, nobody learned whether it was right.
+final class LoginAttempt: Sendable {
+    private let gate: LoginGate
+    private let place: Mutex<LoginThrottle.Attempt?>
+
+    fileprivate init(_ place: LoginThrottle.Attempt, at gate: LoginGate) {
+        self.gate = gate
+        self.place = Mutex(place)
+    }
+
+    deinit { end(.unknown) }
+
+    func end(_ outcome: LoginThrottle.Outcome) {
+        guard let place = place.withLock({ $0.take() }) else { return }
+        gate.end(place, outcome)
     }
 }

@@ -18,8 +18,10 @@ final class POP3Conversation: Conversation {
     private var waiting = Waiting.no
     /// A login that is being checked, perhaps after a delay; nobody waits for it once the client is gone.
     private var login: Task<Void, Never>?
-    /// Whose SCRAM proof the session is checking.
-    private var proving: String?
+    /// The login whose SCRAM proof the session will check.
+    private var proving: LoginAttempt?
+    /// The connection's whole time is over, and the client has its answer yet to come.
+    private var overdue = false
 
     private enum Waiting {
         case no
@@ -56,6 +58,11 @@ final class POP3Conversation: Conversation {
     }
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        // While the client waits for us, its clock stands still.
+        if waiting == .answer {
+            if timeout == .total { overdue = true }
+            return
+        }
         session.timedOut()
         log.debug("timed out", metadata: ["clock": "\(timeout)"])
         connection.close()
@@ -69,6 +76,7 @@ final class POP3Conversation: Conversation {
 
     func closed(_ reason: ConnectionEnd) {
         login?.cancel()
+        proving = nil
         log.debug("closed", metadata: ["reason": "\(reason)"])
     }
 
@@ -77,15 +85,13 @@ final class POP3Conversation: Conversation {
         while goesOn, waiting == .no, connection.isOpen, connection.isWritable {
             let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
             connection.consume(step.consumed)
-            if step.consumed > 0 { connection.madeProgress() }
+            // The rest of an overlong line is dropped as it comes, and leads to nothing.
+            if step.consumed > 0, step.action != .needBytes { connection.madeProgress() }
             goesOn = carryOut(step.action, connection)
         }
-        if let user = proving, !session.isAuthenticating {
-            proving = nil
-            log.info("login refused", metadata: ["user": "\(user)"])
-            frontend.login.failed(user, from: connection.peer.address)
-        }
+        if !session.isAuthenticating { proving = nil }
         connection.write(session.takeOutput())
+        if overdue, waiting == .no { return connection.close() }
         connection.flush()
         connection.wantsBytes = waiting != .answer && connection.isWritable
     }
@@ -102,13 +108,16 @@ final class POP3Conversation: Conversation {
         case .needBytes:
             if connection.inputEnded { connection.close() }
             return false
+        case .proofChecked(let proof):
+            proofChecked(proof)
+            return true
         case .authenticate(let request):
             authenticate(request, connection)
         case .openMaildrop(let request):
             open(request, connection)
         case .startTLS:
             startTLS(connection)
-        case .sendMessage, .deleteAndClose:
+        case .sendMessage, .deleteAndClose, .digest, .drain, .listTombstones, .readTombstone:
             preconditionFailure("a frontend's POP3 session opened no maildrop, but asks for \(action)")
         case .close:
             connection.write(session.takeOutput())
@@ -130,29 +139,44 @@ final class POP3Conversation: Conversation {
         let address = connection.peer.address
         login = connection.perform { [login = frontend.login] in
             await login.answer(request, from: address)
-        } then: { [self] answer in
-            waiting = .no
-            if case .rejected = answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
-            if case .credentials = answer { proving = request.user }
-            session.authenticationAnswered(answer)
+        } then: { [self] reply in
+            answered(connection)
+            if case .rejected = reply.answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
+            proving = reply.attempt
+            session.authenticationAnswered(reply.answer, nonce: frontend.identifiers.nonce())
             run(connection)
         }
     }
 
-    private func open(_ request: POP3OpenRequest, _ connection: Connection) {
-        waiting = .answer
-        if let user = proving { frontend.login.succeeded(user) }
+    private func proofChecked(_ proof: SASLProof) {
+        proving?.end(proof.isRight ? .right : .wrong)
         proving = nil
-        log[metadataKey: "mailbox"] = "\(request.mailbox)"
-        open(request, at: frontend.owners(of: request.mailbox)[...], connection)
+        if !proof.isRight { log.info("login refused", metadata: ["user": "\(proof.user)"]) }
     }
 
-    /// Every owner shows the same maildrop: the first that opens it serves the session.
+    /// The client may speak again, and has its whole idle time for it.
+    private func answered(_ connection: Connection) {
+        waiting = .no
+        connection.madeProgress()
+    }
+
+    private func open(_ request: POP3OpenRequest, _ connection: Connection) {
+        waiting = .answer
+        log[metadataKey: "mailbox"] = "\(request.mailbox)"
+        let deadline = frontend.clock.monotonic() + frontend.answerTimeout
+        open(request, at: frontend.owners(of: request.mailbox)[...], until: deadline, connection)
+    }
+
+    /// Every owner shows the same maildrop: the first that opens it serves the session. They share what is left of the
+    /// time, so that one that hangs leaves some to the next.
     private func open(
-        _ request: POP3OpenRequest, at owners: ArraySlice<Ring.NodeIndex>, _ connection: Connection
+        _ request: POP3OpenRequest, at owners: ArraySlice<Ring.NodeIndex>, until deadline: Duration,
+        _ connection: Connection
     ) {
         guard let owner = owners.first else { return failed(.unreachable("no owner"), connection) }
-        let opening = MaildropOpening(request: request, timeout: frontend.answerTimeout) { [self] outcome in
+        let share = (deadline - frontend.clock.monotonic()) / owners.count
+        guard share > .zero else { return failed(.unreachable("no owner answered in time"), connection) }
+        let opening = MaildropOpening(request: request, timeout: share) { [self] outcome in
             switch outcome {
             case .opened(let node, let text):
                 frontend.health[Int(owner)].heard()
@@ -163,10 +187,15 @@ final class POP3Conversation: Conversation {
                 log.warning(
                     "another owner is asked",
                     metadata: ["node": "\(frontend.map[owner].name)", "reason": "\(failure)"])
-                open(request, at: owners.dropFirst(), connection)
+                open(request, at: owners.dropFirst(), until: deadline, connection)
             }
         }
-        Dialer.connect(frontend.pop3Target(owner), on: connection.eventLoop, conversation: opening)
+        let target = frontend.pop3Target(owner)
+        Dialer.connect(
+            DialTarget(
+                endpoint: target.endpoint, tls: target.tls, certificateName: target.certificateName,
+                timeout: min(target.timeout, share)),
+            on: connection.eventLoop, conversation: opening)
     }
 
     private func join(_ connection: Connection, _ node: Connection, text: String) {
@@ -183,7 +212,7 @@ final class POP3Conversation: Conversation {
     }
 
     private func failed(_ failure: MaildropOpening.Failure, _ connection: Connection) {
-        waiting = .no
+        answered(connection)
         log.warning("maildrop cannot be opened", metadata: ["reason": "\(failure)"])
         switch failure {
         case .unreachable:

@@ -18,7 +18,7 @@ final class SMTPConversation: Conversation {
     private var ended = false
     private var greeted = false
     /// Whose SCRAM proof the session is checking.
-    private var proving: String?
+    private var proving: (user: String, attempt: LoginAttempt)?
     /// A login that is being checked, perhaps after a delay; nobody waits for it once the client is gone.
     private var login: Task<Void, Never>?
     private var recipients: RecipientRoutes
@@ -133,7 +133,7 @@ final class SMTPConversation: Conversation {
             connection.consume(step.consumed)
             if step.consumed > 0 { connection.madeProgress() }
         }
-        proofEnded(connection)
+        if !session.isAuthenticating { proofEnded() }
         guard !ended else { return }
         connection.write(session.takeOutput())
         connection.flush()
@@ -181,30 +181,29 @@ final class SMTPConversation: Conversation {
     }
 
     private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {
+        // One exchange ends before the next begins, also where both came in one piece.
+        proofEnded()
         waiting = .answer
         let address = connection.peer.address
         login = connection.perform { [login = frontend.login] in
             await login.answer(request, from: address)
-        } then: { [self] answer in
+        } then: { [self] reply in
             guard !ended else { return }
             waiting = .no
+            let answer = reply.answer
             if case .rejected = answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
-            if case .credentials = answer { proving = request.user }
+            proving = reply.attempt.map { (request.user, $0) }
             session.authenticationAnswered(answer)
             run(connection)
         }
     }
 
     /// The directory gave SCRAM credentials; only the session knows what came of them.
-    private func proofEnded(_ connection: Connection) {
-        guard let user = proving, !session.isAuthenticating else { return }
+    private func proofEnded() {
+        guard let (user, attempt) = proving else { return }
         proving = nil
-        if session.user == nil {
-            log.info("login refused", metadata: ["user": "\(user)"])
-            frontend.login.failed(user, from: connection.peer.address)
-        } else {
-            frontend.login.succeeded(user)
-        }
+        if session.user == nil { log.info("login refused", metadata: ["user": "\(user)"]) }
+        attempt.end(session.user == nil ? .wrong : .right)
     }
 
     // MARK: recipients

@@ -15,7 +15,7 @@ extension POP3ServerSession {
         settings.mechanisms.filter { takesPlaintext || !$0.sendsPassword }
     }
 
-    mutating func authenticate(_ name: String, initialResponse: [UInt8]?) -> Action {
+    mutating func authenticate(_ name: String, initialResponse: [UInt8]?, isLast: Bool) -> Action {
         guard let mechanism = SASLMechanism(name: name), settings.mechanisms.contains(mechanism) else {
             return refuse("unknown mechanism")
         }
@@ -30,7 +30,8 @@ extension POP3ServerSession {
         }
         user = nil
         candidate = nil
-        var exchange = SASLServerExchange(mechanism: mechanism, nonce: nextNonce())
+        var exchange = SASLServerExchange(mechanism: mechanism)
+        guard isLast || !exchange.owesChallenge else { return refuseHaste() }
         let step = exchange.start(initialResponse: response)
         return take(step, exchange)
     }
@@ -40,7 +41,11 @@ extension POP3ServerSession {
         if line.elementsEqual([UInt8(ascii: "*")]) { return refuse("authentication cancelled") }
         guard let response = Base64.decode(line) else { return refuse("the response is no base64") }
         let step = exchange.receive(response)
-        return take(step, exchange)
+        let proof = exchange.takeProof().map { SASLProof(user: $0.user, isRight: $0.isRight && candidate != nil) }
+        let action = take(step, exchange)
+        guard let proof else { return action }
+        expect(action)
+        return .proofChecked(proof)
     }
 
     private mutating func take(_ step: SASLServerExchange.Step, _ exchange: SASLServerExchange) -> Action {
@@ -86,7 +91,9 @@ extension POP3ServerSession {
     }
 
     /// What the directory says to `.authenticate`.
-    package mutating func authenticationAnswered(_ answer: AuthenticationAnswer) {
+    ///
+    /// - Parameter nonce: for SCRAM: at least 18 random printable characters without a comma, new for each answer.
+    package mutating func authenticationAnswered(_ answer: AuthenticationAnswer, nonce: String) {
         if isTimedOut { return }
         guard awaited == .password || awaited == .scram else {
             preconditionFailure("authentication answered while \(String(describing: awaited)) is awaited")
@@ -95,16 +102,16 @@ extension POP3ServerSession {
         awaited = nil
         switch answer {
         case .user(let user) where !isSCRAM: expect(loggedIn(user))
-        case .credentials(let credentials, let user) where isSCRAM: goOn(credentials, user)
+        case .credentials(let credentials, let user) where isSCRAM: goOn(credentials, user, nonce: nonce)
         case .unavailable(let reason): unavailable(reason)
         case .rejected, .user, .credentials: refuseLogin()
         }
     }
 
-    private mutating func goOn(_ credentials: SCRAMCredentials?, _ user: AuthenticatedUser?) {
+    private mutating func goOn(_ credentials: SCRAMCredentials?, _ user: AuthenticatedUser?, nonce: String) {
         guard case .sasl(var exchange) = phase else { return refuseLogin() }
         candidate = user
-        let step = exchange.credentialsFound(credentials)
+        let step = exchange.credentialsFound(credentials, nonce: nonce)
         expect(take(step, exchange))
     }
 
@@ -112,7 +119,7 @@ extension POP3ServerSession {
         phase = .authorization
         candidate = nil
         let code = reason.code < 500 ? POP3ResponseCode.systemTemporary : .systemPermanent
-        expect(refuse(reason.text, code: code))
+        refuseWithoutBlame(reason.text, code: code)
     }
 
     /// The next `receive(_:)` gives the action: an answer itself returns nothing. A question that it leads to is

@@ -29,7 +29,7 @@ extension POP3ServerSession {
         case .user(let name): takeUser(name)
         case .pass(let password): takePassword(password)
         case .apop(let name, let digest): takeDigest(name, digest)
-        case .auth(let mechanism?, let response): authenticate(mechanism, initialResponse: response)
+        case .auth(let mechanism?, let response): authenticate(mechanism, initialResponse: response, isLast: isLast)
         case .auth(nil, _): listMechanisms()
         case .stls: startTLS(isLast: isLast)
         case .utf8: enableUTF8()
@@ -126,7 +126,7 @@ extension POP3ServerSession {
     package mutating func maildropFailed(_ code: POP3ResponseCode, _ text: String) {
         guard answered(.maildrop) else { return }
         phase = .authorization
-        if refuse(text, code: code) == .close { pending = .close }
+        refuseWithoutBlame(text, code: code)
     }
 
     package mutating func maildropFailed(temporary: Bool, _ text: String) {

@@ -120,13 +120,13 @@ extension POP3ServerSession {
     /// Another session removed the message. It stays in this session's numbering.
     package mutating func messageGone() {
         guard answeredMessage() != nil else { return }
-        expectAfterRefusal(refuse("message was removed by another session"))
+        refuseWithoutBlame("message was removed by another session")
     }
 
     /// The message is there but cannot be read now.
     package mutating func messageFailed() {
         guard answeredMessage() != nil else { return }
-        expectAfterRefusal(refuse("message cannot be read now", code: .systemTemporary))
+        refuseWithoutBlame("message cannot be read now", code: .systemTemporary)
     }
 
     /// The whole message and its final dot are written.
@@ -141,10 +141,6 @@ extension POP3ServerSession {
         }
         awaited = nil
         return (position, topLines)
-    }
-
-    private mutating func expectAfterRefusal(_ action: Action) {
-        if action == .close { pending = .close }
     }
 
     /// QUIT: the UPDATE state, the only place where anything is deleted (RFC 1939 §6).

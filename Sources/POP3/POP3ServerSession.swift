@@ -15,8 +15,11 @@ package struct POP3ServerSession: Sendable {
         case proceed
         /// Output has grown to its limit: write it, wait until the peer takes more, call again.
         case flushOutput
-        /// Ask the directory: `authenticationAnswered(_:)`.
+        /// Ask the directory: `authenticationAnswered(_:nonce:)`.
         case authenticate(AuthenticationRequest)
+        /// The client sent a SCRAM proof, and this came of it: note it, and call again. Whether a login follows is told
+        /// apart from it.
+        case proofChecked(SASLProof)
         /// On a frontend: open it at its node, `maildropOpened()`, then the driver copies bytes and this session is
         /// over. On a node: list the mailbox, `maildropOpened(_:)`. Or else `maildropFailed(_:_:)`.
         case openMaildrop(POP3OpenRequest)
@@ -72,7 +75,6 @@ package struct POP3ServerSession: Sendable {
     }
 
     let settings: POP3ServerSettings
-    let nonce: String
     /// The timestamp of the greeting, which APOP digests cover.
     let timestamp: String
 
@@ -91,7 +93,6 @@ package struct POP3ServerSession: Sendable {
     var candidate: AuthenticatedUser?
     var maildrop = Maildrop([MaildropEntry]())
     var listing: POP3Listing?
-    private(set) var authenticationAttempts = 0
     private var errors = 0
     private var loginFailures = 0
     /// Bytes of the unread ones that are known to hold no line end.
@@ -101,11 +102,10 @@ package struct POP3ServerSession: Sendable {
     private(set) var isTimedOut = false
 
     /// - Parameters:
-    ///   - nonce: at least 18 random printable characters without `,`, `<`, `>` and `@`, new for each connection.
+    ///   - nonce: random printable characters without `<`, `>` and `@` for APOP's timestamp, new for each connection.
     ///   - seconds: the time, since 1970, for APOP's timestamp.
     package init(settings: POP3ServerSettings, nonce: String, seconds: Int64) {
         self.settings = settings
-        self.nonce = nonce
         timestamp = "<\(nonce).\(seconds)@\(settings.hostname)>"
         isTLS = settings.startsWithTLS
     }
@@ -188,6 +188,8 @@ package struct POP3ServerSession: Sendable {
         _ line: UnsafeRawBufferPointer, consumed: Int, isLast: Bool, unreadCount: Int
     ) -> Step {
         switch phase {
+        case .sasl(let exchange) where exchange.owesChallenge && !isLast:
+            return Step(consumed: unreadCount, action: refuseHaste())
         case .sasl(var exchange):
             let action = receiveResponse(line, &exchange)
             return Step(consumed: consumed, action: action)
@@ -221,7 +223,8 @@ package struct POP3ServerSession: Sendable {
         }
     }
 
-    /// Answers -ERR and counts it; a SASL exchange ends with it. A client that makes too many mistakes is sent away.
+    /// Answers -ERR and counts it: the client made a mistake. A SASL exchange ends with it. A client that makes too many
+    /// is sent away.
     mutating func refuse(_ text: String, code: POP3ResponseCode? = nil) -> Action {
         errors += 1
         if case .sasl = phase { phase = .authorization }
@@ -247,9 +250,16 @@ package struct POP3ServerSession: Sendable {
         }
     }
 
-    /// A nonce for the next SASL exchange: never the same twice, so no proof can be repeated.
-    mutating func nextNonce() -> String {
-        authenticationAttempts += 1
-        return "\(nonce).\(authenticationAttempts)"
+    /// Answers -ERR and does not count it: the fault is the server's, or nobody's.
+    mutating func refuseWithoutBlame(_ text: String, code: POP3ResponseCode? = nil) {
+        if case .sasl = phase { phase = .authorization }
+        output.error(text, code: code)
+    }
+
+    /// What comes before a challenge was not made from it: whoever sends it guesses, or replays.
+    mutating func refuseHaste() -> Action {
+        output.error("nothing may be sent before the challenge", code: nil)
+        phase = .closed
+        return .close
     }
 }

@@ -1,17 +1,25 @@
-/// How long the next log-in of an address or an account has to wait after failures: one second, two, four, up to a
-/// bound, and less again as time goes by.
+/// When a log-in of an address or an account may be looked at: after failures they stand in line, one second apart, two,
+/// four, up to a bound, and closer again as time goes by.
 ///
-/// It remembers a bounded number of addresses and accounts, and forgets the longest untouched ones first. Times are
-/// durations since any fixed moment, by a clock that does not jump.
+/// Every log-in takes its place in the line when it begins, so that many at once wait one behind the other. Who would
+/// wait too long is refused instead. Times are durations since any fixed moment, by a clock that does not jump.
 package struct LoginThrottle: Sendable {
     package struct Settings: Sendable, Equatable {
-        /// What the first failure costs; each further one doubles it.
+        /// The distance after the first failure; each further one doubles it.
         package var delayFirst: Duration
+        /// The greatest distance, and the longest that anybody waits.
         package var delayMax: Duration
         /// One failure is forgotten whenever this passes without another.
         package var forgetting: Duration
-        /// How many addresses and accounts are remembered in all.
+        /// How many addresses and accounts are remembered in all, and how many pairs of them.
         package var entriesMax: Int
+        /// How many log-ins of one address may be under way before each further one counts as a failure until it ends:
+        /// all of them could be guesses.
+        package var parallelPerAddress = 256
+        /// The same for one account.
+        package var parallelPerAccount = 16
+        /// How long an address is remembered to have logged in to an account.
+        package var knownFor = Duration.seconds(7 * 24 * 3600)
 
         package init(
             delayFirst: Duration = .seconds(1), delayMax: Duration = .seconds(30), forgetting: Duration = .seconds(60),
@@ -24,72 +32,121 @@ package struct LoginThrottle: Sendable {
         }
     }
 
-    private struct Failures {
-        var count: Int
-        var last: Duration
+    /// A log-in that has its place, to be given back to `end(_:_:now:)` once.
+    package struct Attempt: Sendable, Hashable {
+        let address: ThrottleKey
+        let account: ThrottleKey
+        let pair: ThrottleKey
+        /// The account's own clients do not stand in the account's line: who fails on purpose locks nobody out.
+        let isKnown: Bool
+
+        var lines: [ThrottleKey] { isKnown ? [address] : [address, account] }
     }
 
-    /// Beyond it a failure changes nothing: the delay is at its bound, and forgiveness must stay within reach.
-    private static let countMax = 10
+    package enum Admission: Sendable, Equatable {
+        case admitted(Attempt, after: Duration)
+        /// Too many stand in line before it.
+        case refused
+    }
+
+    package enum Outcome: Sendable, Equatable {
+        case right
+        case wrong
+        /// Nobody learned whether it was right.
+        case unknown
+    }
+
+    private struct Line {
+        var failures = 0
+        var lastFailure = Duration.zero
+        /// Whoever comes next is looked at no sooner.
+        var next: Duration
+    }
+
+    /// Beyond it a failure changes nothing: the distance is at its bound, and forgiveness must stay within reach.
+    private static let failuresMax = 10
 
     private let settings: Settings
-    // Two generations: when the young one is full it becomes the old one, and what was old is forgotten. So the bound
-    // holds at constant cost, and an attacker who floods the table keeps his own address young.
-    private var young: [ThrottleKey: Failures] = [:]
-    private var old: [ThrottleKey: Failures] = [:]
+    private var lines: TwoGenerations<ThrottleKey, Line>
+    private var known: TwoGenerations<ThrottleKey, Duration>
+    private var underWay: [ThrottleKey: Int] = [:]
 
     package init(settings: Settings = Settings()) {
         self.settings = settings
+        lines = TwoGenerations(entriesMax: settings.entriesMax)
+        known = TwoGenerations(entriesMax: settings.entriesMax)
     }
 
-    package var entryCount: Int { young.count + old.count }
+    package var entryCount: Int { max(lines.count, known.count) }
 
-    /// How long to wait before this log-in is looked at; zero for nearly everybody.
+    /// Gives a log-in its place; without failures before it, and that is nearly always, it waits for nothing.
     ///
     /// - Parameters:
     ///   - address: the client's IP address as text. An IPv6 client is known by its /64, because it owns all of it.
-    ///   - account: the user name as the client gave it; upper and lower case are one.
-    package func delay(address: String, account: String, now: Duration) -> Duration {
-        keys(address, account).map { delay(after: failures(of: $0, now: now)) }.max() ?? .zero
-    }
-
-    /// Notes a failed log-in, and says how long the refusal should be held back.
-    package mutating func failed(address: String, account: String, now: Duration) -> Duration {
-        for key in keys(address, account) {
-            let count = min(failures(of: key, now: now) + 1, Self.countMax)
-            remember(key, Failures(count: count, last: now))
+    ///   - account: the account's canonical name, however the client wrote it.
+    package mutating func begin(address: String, account: String, now: Duration) -> Admission {
+        let attempt = attempt(address: address, account: account, now: now)
+        let turn = attempt.lines.map { max(now, lines[$0]?.next ?? now) }.max() ?? now
+        guard turn - now <= settings.delayMax else { return .refused }
+        for key in attempt.lines {
+            underWay[key, default: 0] += 1
+            let distance = distance(after: failures(of: key, now: now) + unansweredGuesses(of: key))
+            if distance > .zero { hold(key, until: turn + distance) }
         }
-        return delay(address: address, account: account, now: now)
+        return .admitted(attempt, after: turn - now)
     }
 
-    /// Notes a log-in that worked: the account starts afresh. The address does not, or an attacker would clear it by
-    /// logging in to an account of his own.
-    package mutating func succeeded(account: String) {
-        let key = ThrottleKey(account: account)
-        young[key] = nil
-        old[key] = nil
+    /// Notes what became of a log-in. One that was right from where nobody had logged in lately lets the account start
+    /// afresh; the address never does, or an attacker would clear it by logging in to an account of his own.
+    package mutating func end(_ attempt: Attempt, _ outcome: Outcome, now: Duration) {
+        for key in attempt.lines { leave(key) }
+        switch outcome {
+        case .unknown: break
+        case .wrong:
+            for key in [attempt.address, attempt.account] { noteFailure(of: key, now: now) }
+        case .right:
+            if !attempt.isKnown { lines.forget(attempt.account) }
+            known.remember(now, for: attempt.pair)
+        }
     }
 
-    private func keys(_ address: String, _ account: String) -> [ThrottleKey] {
-        [ThrottleKey(address: address), ThrottleKey(account: account)]
+    private func attempt(address: String, account: String, now: Duration) -> Attempt {
+        let key = ThrottleKey(address: address)
+        let pair = ThrottleKey(account: account, network: key)
+        let isKnown = known[pair].map { now - $0 < settings.knownFor } ?? false
+        return Attempt(address: key, account: ThrottleKey(account: account), pair: pair, isKnown: isKnown)
+    }
+
+    private func unansweredGuesses(of key: ThrottleKey) -> Int {
+        let free = key.isAccount ? settings.parallelPerAccount : settings.parallelPerAddress
+        return max(0, (underWay[key] ?? 0) - free)
+    }
+
+    private mutating func leave(_ key: ThrottleKey) {
+        guard let count = underWay[key] else { return }
+        underWay[key] = count > 1 ? count - 1 : nil
+    }
+
+    private mutating func noteFailure(of key: ThrottleKey, now: Duration) {
+        let failures = min(failures(of: key, now: now) + 1, Self.failuresMax)
+        let next = max(lines[key]?.next ?? now, now + distance(after: failures))
+        lines.remember(Line(failures: failures, lastFailure: now, next: next), for: key)
+    }
+
+    private mutating func hold(_ key: ThrottleKey, until next: Duration) {
+        var line = lines[key] ?? Line(next: next)
+        line.next = max(line.next, next)
+        lines.remember(line, for: key)
     }
 
     private func failures(of key: ThrottleKey, now: Duration) -> Int {
-        guard let failures = young[key] ?? old[key] else { return 0 }
-        let forgotten = now > failures.last ? (now - failures.last) / settings.forgetting : 0
-        return max(0, failures.count - Int(min(forgotten, Double(Self.countMax))))
+        guard let line = lines[key] else { return 0 }
+        let forgotten = now > line.lastFailure ? (now - line.lastFailure) / settings.forgetting : 0
+        return max(0, line.failures - Int(min(forgotten, Double(Self.failuresMax))))
     }
 
-    private func delay(after failures: Int) -> Duration {
-        failures == 0 ? .zero : min(settings.delayMax, settings.delayFirst * (1 << (failures - 1)))
-    }
-
-    private mutating func remember(_ key: ThrottleKey, _ failures: Failures) {
-        old[key] = nil
-        if young[key] == nil, young.count >= max(1, settings.entriesMax / 2) {
-            old = young
-            young = [:]
-        }
-        young[key] = failures
+    private func distance(after failures: Int) -> Duration {
+        let doublings = min(failures, Self.failuresMax) - 1
+        return failures == 0 ? .zero : min(settings.delayMax, settings.delayFirst * (1 << doublings))
     }
 }

@@ -22,8 +22,12 @@ struct SCRAMServerFirst: Sendable {
 extension SASLServerExchange {
     /// Answers `.findSCRAMCredentials`. Nil: there is no such user, which the client learns only at the end, and not
     /// apart from a wrong password.
-    package mutating func credentialsFound(_ credentials: SCRAMCredentials?) -> Step {
+    ///
+    /// - Parameter nonce: see `init`; nil if it was given there.
+    package mutating func credentialsFound(_ credentials: SCRAMCredentials?, nonce: String? = nil) -> Step {
         guard case .scramLookUp(let client) = state else { return fail(.malformed("not now")) }
+        let nonce = nonce ?? self.nonce ?? ""
+        precondition(nonce.utf8.count >= 18 && SCRAMText.isNonce(nonce), "not a nonce of 18 characters: \(nonce)")
         let first = SCRAMServerFirst(
             client: client, nonce: nonce, credentials: credentials ?? .invented(user: client.user, secret: secret),
             isKnown: credentials != nil)
@@ -49,8 +53,9 @@ extension SASLServerExchange {
             }
             guard final.nonce == first.nonce else { return report(.malformed("other nonce")) }
             let authMessage = first.authMessage(final.withoutProof)
-            let isProved = first.credentials.isProved(by: final.proof, authMessage: authMessage)
-            guard isProved, first.isKnown else { return report(.wrongCredentials) }
+            let isProved = first.credentials.isProved(by: final.proof, authMessage: authMessage) && first.isKnown
+            proof = SASLProof(user: first.client.user, isRight: isProved)
+            guard isProved else { return report(.wrongCredentials) }
             state = .scramVerified(user: first.client.user)
             let signature = first.credentials.serverSignature(authMessage: authMessage)
             return .challenge(Array("v=\(Base64.encode(signature))".utf8))

@@ -1,3 +1,14 @@
+/// What came of the proof that a client has sent: whether it knows the user's password.
+package struct SASLProof: Sendable, Equatable {
+    package let user: String
+    package let isRight: Bool
+
+    package init(user: String, isRight: Bool) {
+        self.user = user
+        self.isRight = isRight
+    }
+}
+
 /// One log-in as the server sees it (RFC 4422 §3): the client's messages in, challenges and questions out.
 package struct SASLServerExchange: Sendable {
     package enum Step: Sendable, Equatable {
@@ -25,19 +36,22 @@ package struct SASLServerExchange: Sendable {
 
     package let mechanism: SASLMechanism
     var state: State
-    let nonce: String
+    let nonce: String?
     let secret: [UInt8]
     let reportsErrors: Bool
+    var proof: SASLProof?
 
     /// - Parameters:
-    ///   - nonce: at least 18 random printable characters without a comma (RFC 5802 §5.1), new for every exchange.
+    ///   - nonce: at least 18 random printable characters without a comma (RFC 5802 §5.1), new for every exchange. Nil
+    ///     if it comes with the credentials.
     ///   - secret: what invents credentials when `credentialsFound(_:)` gets nil. The same on all servers. A directory
     ///     that invents them itself makes it unnecessary.
     ///   - reportsErrors: whether SCRAM sends `e=...` as a last challenge before it fails (RFC 5802 §7). Off, it fails
     ///     at once, as §5.1 allows: SMTP and POP3 clients take an error inside a challenge for a success that is to
     ///     come, and cancel, so that their user is told of a protocol error instead of a wrong password.
-    package init(mechanism: SASLMechanism, nonce: String, secret: [UInt8] = [], reportsErrors: Bool = false) {
-        precondition(nonce.utf8.count >= 18 && SCRAMText.isNonce(nonce), "not a nonce of 18 characters: \(nonce)")
+    package init(
+        mechanism: SASLMechanism, nonce: String? = nil, secret: [UInt8] = [], reportsErrors: Bool = false
+    ) {
         self.mechanism = mechanism
         self.nonce = nonce
         self.secret = secret
@@ -49,6 +63,19 @@ package struct SASLServerExchange: Sendable {
             case .scramSHA256: .scramFirst
             }
     }
+
+    /// Whether the client must wait for a challenge before it says more: what comes with its message was not made from
+    /// the challenge.
+    package var owesChallenge: Bool {
+        switch state {
+        case .scramFirst, .scramFinal: true
+        default: false
+        }
+    }
+
+    /// What came of a SCRAM proof, given once: a right one may yet be followed by the client's last word, or by nothing.
+    /// Nil while there was none, and for a message that was no answer to this exchange's challenge.
+    package mutating func takeProof() -> SASLProof? { proof.take() }
 
     /// - Parameter initialResponse: nil if the client sent none; empty if it sent "=" (RFC 4954 §4).
     package mutating func start(initialResponse: [UInt8]?) -> Step {

@@ -1,19 +1,29 @@
 import Glibc
 
-/// What a throttle counts by: an IPv4 address, an IPv6 /64, an account, or a peer without an IP address.
+/// What a throttle counts by: an IPv4 address, an IPv6 /64, an account, a peer without an IP address, or an account
+/// together with a network.
 enum ThrottleKey: Hashable, Sendable {
     case ipv4(UInt32)
     case ipv6(UInt64)
     /// Names are kept as hashes (seeded for each process), so that long ones cost no more memory.
     case account(Int)
+    case pair(Int)
     case other(Int)
 
     init(account: String) {
+        self = .account(account.hashValue)
+    }
+
+    /// An account and where its client is: an IPv4 address counts by its /24, because providers move clients within it.
+    init(account: String, network address: ThrottleKey) {
         var hasher = Hasher()
-        for byte in account.utf8 {
-            hasher.combine((0x41...0x5A).contains(byte) ? byte | 0x20 : byte)
-        }
-        self = .account(hasher.finalize())
+        hasher.combine(account)
+        if case .ipv4(let bits) = address { hasher.combine(bits >> 8) } else { hasher.combine(address) }
+        self = .pair(hasher.finalize())
+    }
+
+    var isAccount: Bool {
+        if case .account = self { true } else { false }
     }
 
     init(address: String) {

@@ -16,6 +16,7 @@ struct POP3DialogueServer {
     private var isDirectoryDown = false
     private var storeRefusal: POP3ResponseCode?
     private var deletionFails = false
+    private var exchanges = 0
 
     init(_ dialogue: POP3Dialogue) {
         self.dialogue = dialogue
@@ -71,9 +72,9 @@ struct POP3DialogueServer {
 
     private mutating func carryOut(_ action: POP3ServerSession.Action) {
         switch action {
-        case .needBytes, .proceed: break
+        case .needBytes, .proceed, .proofChecked: break
         case .flushOutput: output += session.takeOutput()
-        case .authenticate(let request): session.authenticationAnswered(answer(request))
+        case .authenticate(let request): authenticate(request)
         case .openMaildrop(let request): open(request)
         case .startTLS:
             output += session.takeOutput()
@@ -81,6 +82,7 @@ struct POP3DialogueServer {
             session.tlsStarted()
         case .sendMessage(let index, let uidl, let topLines): send(index, uidl, topLines)
         case .deleteAndClose(let indices): delete(indices)
+        case .digest, .drain, .listTombstones, .readTombstone: session.replicaFailed("not here")
         case .close: isClosed = true
         }
     }
@@ -94,6 +96,11 @@ struct POP3DialogueServer {
 // MARK: - The directory
 
 extension POP3DialogueServer {
+    private mutating func authenticate(_ request: AuthenticationRequest) {
+        exchanges += 1
+        session.authenticationAnswered(answer(request), nonce: "\(dialogue.nonce).\(exchanges)")
+    }
+
     private func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {
         if isDirectoryDown { return .unavailable(Reason(451, "4.3.0", "directory is not available")) }
         let secret = dialogue.accounts[request.user]

@@ -9,6 +9,22 @@ import Testing
         .user(AuthenticatedUser(address: try address(name), mailbox: try mailbox(name)))
     }
 
+    @Test("All ways to write the name of one account have one key, whether there is such an account or not")
+    func accountKeys() throws {
+        let directory = try Site { $0.defaultDomain = "example.test" }.frontend
+        let groups = [
+            ["erin", "ERIN", "erin@example.test", "Erin@EXAMPLE.test"],
+            ["zoe\u{301}", "zo\u{E9}", "ZOe\u{301}@Example.Test"], ["erin@other.test"], ["er in"], [""],
+        ]
+        let keys = groups.map { Set($0.map { Array(directory.accountKey(of: $0).utf8) }) }
+        #expect(keys.allSatisfy { $0.count == 1 })
+        #expect(Set(keys).count == groups.count)
+        let cached = CachedDirectory(wrapping: directory)
+        #expect(cached.accountKey(of: "Erin") == "erin@example.test")
+        let withoutDomain = try Site().frontend
+        #expect(withoutDomain.accountKey(of: "Erin") == "erin")
+    }
+
     @Test("The right password is let in, under the full address in any case; everything else is rejected alike")
     func passwords() async throws {
         let directory = try await Site.withAccounts().frontend

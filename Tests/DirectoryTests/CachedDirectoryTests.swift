@@ -34,6 +34,8 @@ private final class FakeDirectory: AccountDirectory {
 
     func answer(_ request: AuthenticationRequest) async throws(DirectoryError) -> AuthenticationAnswer { .rejected }
 
+    func accountKey(of login: String) -> String { login.lowercased() }
+
     /// Waits until a query stands at the gate, and lets it through.
     func openGate() async {
         while true {

@@ -35,6 +35,19 @@ import Testing
         try await expectService(directory)
     }
 
+    @Test("A question whose asker was cancelled is no outage, and harms nobody who asks after it")
+    func cancelled() async throws {
+        let site = try await Site.withAccounts()
+        let directory = site.frontend
+        try await expectService(directory)
+        let asker = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await directory.answer(.scramCredentials(user: "alice@example.test"))
+        }
+        await #expect(throws: DirectoryError.cancelled) { try await asker.value }
+        try await expectService(directory)
+    }
+
     @Test("A database that is removed under a frontend is an outage, and one that is put back ends it")
     func removed() async throws {
         let site = try await Site.withAccounts()

@@ -73,7 +73,7 @@ import Testing
             let request = POP3OpenRequest(mailbox: mailbox, utf8: true, language: "en")
             #expect(line.withUnsafeBytes { POP3Command($0) } == .xopen(request))
         }
-        let syntax = POP3Command.malformed("XOPEN mailbox [UTF8] [LANG=tag]")
+        let syntax = POP3Command.malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL]")
         for line in [
             "XOPEN", "XOPEN nobody", "XOPEN a+4@b", "XOPEN a+zz@b", "XOPEN a=@b", "XOPEN a@b X", "XOPEN a@b LANG=",
             "XOPEN a+FF@b", "XOPEN a+00@b",

@@ -18,7 +18,7 @@ import Testing
             unread.removeFirst(step.consumed)
         }
         #expect(unread == Array("STAT\r\n".utf8))
-        session.authenticationAnswered(.user(try alice()))
+        session.authenticationAnswered(.user(try alice()), nonce: "")
         let step = unread.withUnsafeBytes { session.receive($0) }
         let request = POP3OpenRequest(mailbox: try alice().mailbox, address: try alice().address)
         #expect(step == .init(consumed: 0, action: .openMaildrop(request)))
@@ -108,12 +108,29 @@ import Testing
         #expect(server.send("RETR 1\r\nSTAT\r\n") == "+OK 5 octets\r\nbody0\r\n.\r\n+OK 2 300\r\n")
     }
 
-    @Test("a refused message counts as a mistake, and the last one ends the session")
-    func unreadableTooOften() {
-        var server = POP3TestServer.opened(entries(1)) { $0.limits.errorsMax = 2 }
+    @Test("what is not the client's fault is no mistake of it: its deletions survive any number of messages that are gone")
+    func unreadableOften() {
+        var server = POP3TestServer.opened(entries(3)) { $0.limits.errorsMax = 2 }
         server.world.gone = [0]
-        #expect(server.send(String(repeating: "RETR 1\r\n", count: 5)).hasSuffix("-ERR too many errors\r\n"))
-        #expect(server.isClosed)
+        server.world.unreadable = [1]
+        _ = server.send("DELE 3\r\n")
+        let replies = server.send(String(repeating: "RETR 1\r\nTOP 2 0\r\n", count: 20))
+        #expect(replies.split(separator: "\r\n").count == 40)
+        #expect(!replies.contains("too many"))
+        #expect(server.send("QUIT\r\n").hasPrefix("+OK"))
+        #expect(server.actions.last == .close && server.actions.contains(.deleteAndClose([2])))
+    }
+
+    @Test("a directory or a maildrop that cannot be had is no mistake of the client, however often it tries")
+    func outageOften() throws {
+        for answer in [AuthenticationAnswer.unavailable(.unexpected), .user(try alice())] {
+            var server = POP3TestServer(.frontend) { ($0.limits.errorsMax, $0.limits.loginFailuresMax) = (1, 1) }
+            server.world.answer = answer
+            server.world.entries = nil
+            _ = server.send("")
+            for _ in 0..<10 { #expect(server.send("USER a\r\nPASS b\r\n").contains("-ERR [SYS/TEMP]")) }
+            #expect(!server.isClosed)
+        }
     }
 
     @Test("a session tells when it has come to TRANSACTION, where longer idle times apply (RFC 1939 §3)")
@@ -139,6 +156,78 @@ import Testing
             #expect(server.session.isAuthenticating)
             #expect(server.send("\(ending)\r\n").hasPrefix("-ERR"))
             #expect(!server.session.isAuthenticating)
+        }
+    }
+
+    /// Lets a client log in by SCRAM up to its proof, and gives the line that carries it.
+    private func proof(_ server: inout POP3TestServer, user: String, password: String) throws -> String {
+        var client = SASLClientExchange(mechanism: .scramSHA256, user: user, password: password, nonce: "rOprNGfwEb")
+        let first = Base64.encode(client.initialResponse() ?? [])
+        let reply = server.send("AUTH SCRAM-SHA-256 \(first)\r\n")
+        let challenge = try #require(Base64.decode(reply.dropFirst(2).dropLast().utf8), "\(reply)")
+        guard case .respond(let response) = client.receive(challenge) else { return "*\r\n" }
+        return Base64.encode(response) + "\r\n"
+    }
+
+    @Test("each SCRAM proof is told by an action of its own, with the user whose it is, whatever follows")
+    func proofsAreTold() throws {
+        let outcomes = POP3TestServer.proofs
+        var server = POP3TestServer(.frontend)
+        _ = server.send("")
+        server.world.answer = .credentials(SCRAMCredentials(password: "pencil", salt: Array(0..<16)), try alice())
+        for _ in 0..<2 { _ = server.send(try proof(&server, user: "victim", password: "guess")) }
+        #expect(outcomes(server) == [SASLProof(user: "victim", isRight: false), .init(user: "victim", isRight: false)])
+        _ = server.send(try proof(&server, user: "alice", password: "pencil"))
+        #expect(outcomes(server).last == SASLProof(user: "alice", isRight: true), "told before the client's last word")
+        #expect(server.actions.last == .proofChecked(SASLProof(user: "alice", isRight: true)))
+        _ = server.send("\r\n")
+        #expect(outcomes(server).count == 3)
+        #expect(server.session.isInTransaction)
+    }
+
+    @Test("a SCRAM proof that would log nobody in is a wrong one, and a cancelled exchange has none")
+    func proofsOfNobody() throws {
+        var server = POP3TestServer(.frontend)
+        _ = server.send("")
+        server.world.answer = .credentials(SCRAMCredentials(password: "pencil", salt: Array(0..<16)), nil)
+        _ = server.send(try proof(&server, user: "nobody", password: "pencil"))
+        #expect(POP3TestServer.proofs(server) == [SASLProof(user: "nobody", isRight: false)])
+        _ = server.send("*\r\n")
+        _ = try proof(&server, user: "nobody", password: "pencil")
+        _ = server.send("*\r\n")
+        #expect(POP3TestServer.proofs(server).count == 1)
+    }
+
+    @Test("what comes behind a SCRAM message before its challenge ends the session unread")
+    func haste() throws {
+        for message in ["AUTH SCRAM-SHA-256\r\n", "AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\n"] {
+            var server = POP3TestServer(.frontend)
+            _ = server.send("")
+            #expect(server.send(message + "x").hasPrefix("-ERR nothing may be sent before the challenge"))
+            #expect(server.isClosed && server.actions == [.close])
+        }
+        var server = POP3TestServer(.frontend)
+        _ = server.send("")
+        server.world.answer = .credentials(SCRAMCredentials(password: "pencil", salt: Array(0..<16)), try alice())
+        let line = try proof(&server, user: "alice", password: "pencil")
+        #expect(server.send(line + "AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\n").hasPrefix("-ERR nothing may be"))
+        #expect(server.isClosed && POP3TestServer.proofs(server).isEmpty)
+    }
+
+    @Test("a frontend takes 255 octets before login and refuses 256, and a node takes an XOPEN of 4,096 (RFC 2449 §4)")
+    func lineLimitsBeforeLogin() {
+        for pieces in [1, 7, 10_000] {
+            var frontend = POP3TestServer(.frontend)
+            _ = frontend.send("")
+            let user = "USER " + String(repeating: "u", count: 248) + "\r\n"
+            #expect(frontend.send(inPiecesOf: pieces, user) == "+OK send PASS\r\n")
+            #expect(frontend.send(inPiecesOf: pieces, "USER u" + user.dropFirst(5)) == "-ERR line too long\r\n")
+            for (octets, reply) in [(4096, "+OK 0 messages"), (4097, "-ERR line too long\r\n")] {
+                var node = POP3TestServer(.node)
+                _ = node.send("")
+                let line = "XOPEN a@example.test UTF8" + String(repeating: " ", count: octets - 27) + "\r\n"
+                #expect(node.send(inPiecesOf: pieces, line).hasPrefix(reply))
+            }
         }
     }
 
@@ -175,7 +264,7 @@ import Testing
         var unread = Array("USER a\r\nPASS b\r\n".utf8)
         for _ in 0..<2 { unread.removeFirst(unread.withUnsafeBytes { session.receive($0) }.consumed) }
         session.timedOut()
-        session.authenticationAnswered(.rejected)
+        session.authenticationAnswered(.rejected, nonce: "")
         #expect(session.receive(UnsafeRawBufferPointer(start: nil, count: 0)).action == .close)
         #expect(session.takeOutput().isEmpty)
     }
@@ -197,6 +286,13 @@ import Testing
 }
 
 extension POP3TestServer {
+    /// What the session told of SCRAM proofs, in order.
+    static func proofs(_ server: POP3TestServer) -> [SASLProof] {
+        server.actions.compactMap { action in
+            if case .proofChecked(let proof) = action { proof } else { nil }
+        }
+    }
+
     mutating func send(inPiecesOf size: Int, _ text: String) -> String {
         let bytes = Array(text.utf8)
         var replies = ""

@@ -16,6 +16,7 @@ struct POP3TestServer {
 
     var session: POP3ServerSession
     var world = World()
+    private var exchanges = 0
     /// All actions but `.needBytes` and `.proceed`, in order.
     var actions: [POP3ServerSession.Action] = []
     var unread: [UInt8] = []
@@ -71,17 +72,23 @@ struct POP3TestServer {
 
     private mutating func carryOut(_ action: POP3ServerSession.Action) {
         switch action {
-        case .needBytes, .proceed: break
+        case .needBytes, .proceed, .proofChecked: break
         case .flushOutput: take()
-        case .authenticate: session.authenticationAnswered(world.answer)
+        case .authenticate: answer()
         case .openMaildrop(let request): open(request)
         case .startTLS:
             take()
             session.tlsStarted()
         case .sendMessage(let index, _, let topLines): sendMessage(index, topLines)
         case .deleteAndClose: session.deleted(failures: world.deletionFailures)
+        case .digest, .drain, .listTombstones, .readTombstone: session.replicaFailed("not here")
         case .close: isClosed = true
         }
+    }
+
+    private mutating func answer() {
+        exchanges += 1
+        session.authenticationAnswered(world.answer, nonce: "0123456789abcdefghij.\(exchanges)")
     }
 
     private mutating func open(_ request: POP3OpenRequest) {

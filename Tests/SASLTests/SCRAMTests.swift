@@ -223,6 +223,54 @@ private func server(reportsErrors: Bool = false) -> SASLServerExchange {
         #expect(isMalformed(later.receive(final)))
     }
 
+    @Test("What came of a proof is told once, right or wrong, and nothing is told of what was no proof")
+    func proofs() {
+        for (password, known) in [("pencil", true), ("pen", true), ("pencil", false)] {
+            var client = SASLClientExchange(mechanism: .scramSHA256, user: "user", password: password, nonce: "abc")
+            var exchange = SASLServerExchange(mechanism: .scramSHA256, secret: [1])
+            _ = exchange.start(initialResponse: client.initialResponse())
+            #expect(exchange.takeProof() == nil)
+            guard
+                case .challenge(let challenge) = exchange.credentialsFound(
+                    known ? credentials : nil, nonce: serverNonce),
+                case .respond(let final) = client.receive(challenge)
+            else {
+                Issue.record("no challenge")
+                return
+            }
+            _ = exchange.receive(final)
+            #expect(exchange.takeProof() == SASLProof(user: "user", isRight: password == "pencil" && known))
+            #expect(exchange.takeProof() == nil)
+        }
+        for message in ["c=eSws,r=abc\(serverNonce),p=AAAA", "c=biws,r=abcOTHER,p=AAAA", "c=biws", ""] {
+            var exchange = server()
+            _ = exchange.start(initialResponse: bytes("n,,n=user,r=abc"))
+            _ = exchange.credentialsFound(credentials)
+            _ = exchange.receive(bytes(message))
+            #expect(exchange.takeProof() == nil, "\(message)")
+        }
+    }
+
+    @Test("The client must wait for a challenge behind its first and its last SCRAM message, and for none else")
+    func owesChallenge() {
+        var client = SASLClientExchange(mechanism: .scramSHA256, user: "user", password: "pencil", nonce: "abc")
+        var exchange = server()
+        #expect(exchange.owesChallenge)
+        _ = exchange.start(initialResponse: client.initialResponse())
+        guard case .challenge(let challenge) = exchange.credentialsFound(credentials),
+            case .respond(let final) = client.receive(challenge)
+        else {
+            Issue.record("no challenge")
+            return
+        }
+        #expect(exchange.owesChallenge)
+        _ = exchange.receive(final)
+        #expect(!exchange.owesChallenge)
+        for mechanism in [SASLMechanism.plain, .login] {
+            #expect(!SASLServerExchange(mechanism: mechanism).owesChallenge)
+        }
+    }
+
     @Test("RFC 5802 §5: after the verifier the client has nothing left to say")
     func afterVerifier() {
         var client = SASLClientExchange(mechanism: .scramSHA256, user: "user", password: "pencil", nonce: "abc")

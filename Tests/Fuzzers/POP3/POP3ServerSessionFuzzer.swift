@@ -9,11 +9,12 @@ func fuzzPOP3ServerSession(_ input: UnsafeRawBufferPointer) {
     let bytes = Array(input.dropFirst(2))
     var server = FuzzedPOP3Server(settings: input[0])
     let whole = server.run(bytes, piece: bytes.count)
-    // What follows STLS in one piece ends the connection: only there may the cut matter.
+    // What follows STLS or a SCRAM message in one piece ends the connection: only there may the cut matter.
     let mentionsSTLS = bytes.contains { $0 & 0xDF == UInt8(ascii: "S") } && input[0] & 2 != 0
+    let mentionsSCRAM = String(decoding: bytes, as: UTF8.self).uppercased().contains("SCRAM")
     server = FuzzedPOP3Server(settings: input[0])
     let cut = server.run(bytes, piece: 1 + Int(input[1]) % 40)
-    precondition(mentionsSTLS || whole == cut, "the replies depend on how the bytes were cut")
+    precondition(mentionsSTLS || mentionsSCRAM || whole == cut, "the replies depend on how the bytes were cut")
 }
 
 private struct FuzzedPOP3Server {
@@ -56,7 +57,7 @@ private struct FuzzedPOP3Server {
 
     private mutating func carryOut(_ action: POP3ServerSession.Action) -> Bool {
         switch action {
-        case .needBytes, .proceed: return true
+        case .needBytes, .proceed, .proofChecked: return true
         case .flushOutput:
             let piece = session.takeOutput()
             precondition(piece.count >= 256 && piece.count < 4096, "output of \(piece.count) octets")
@@ -71,19 +72,21 @@ private struct FuzzedPOP3Server {
         case .deleteAndClose(let indices):
             precondition(!indices.isEmpty && indices == Array(Set(indices)).sorted(), "odd deletions")
             session.deleted(failures: answers & 1 == 0 ? 0 : 1)
+        case .digest, .drain, .listTombstones, .readTombstone: session.replicaFailed("later")
         case .close: return false
         }
         return true
     }
 
     private mutating func answer(_ request: AuthenticationRequest) {
+        let nonce = "abcdefghijklmnopqrstuvwxyz"
         guard let address = EmailAddress("a@example.test"), let mailbox = MailboxName("a@example.test") else { return }
         let user = AuthenticatedUser(address: address, mailbox: mailbox)
         switch (request, answers & 3) {
-        case (_, 3): session.authenticationAnswered(.unavailable(Reason(451, "4.3.0", "later")))
-        case (.scramCredentials, _): session.authenticationAnswered(.credentials(nil, user))
-        case (_, 0): session.authenticationAnswered(.user(user))
-        default: session.authenticationAnswered(.rejected)
+        case (_, 3): session.authenticationAnswered(.unavailable(Reason(451, "4.3.0", "later")), nonce: nonce)
+        case (.scramCredentials, _): session.authenticationAnswered(.credentials(nil, user), nonce: nonce)
+        case (_, 0): session.authenticationAnswered(.user(user), nonce: nonce)
+        default: session.authenticationAnswered(.rejected, nonce: nonce)
         }
     }
 
