@@ -5,7 +5,7 @@ package import Mail
 struct Deletion {
     private let core: StoreCore
     private let folder: MailboxFolder
-    private let mailbox: OpenFile
+    private let root: OpenFile
     private let snapshot: MaildropSnapshot
     private let indices: [Int]
 
@@ -22,9 +22,8 @@ struct Deletion {
                 lines: lines(of: indices[start..<min(start + Tombstones.identitiesMax, indices.count)], snapshot))
         }
         return try core.root.withDirectory { root throws(MaildirError) in
-            let mailbox = try core.folders.make(snapshot.folder, in: root)
             let deletion = Deletion(
-                core: core, folder: snapshot.folder, mailbox: mailbox, snapshot: snapshot, indices: indices,
+                core: core, folder: snapshot.folder, root: root, snapshot: snapshot, indices: indices,
                 tombstones: tombstones)
             return DeletionOutcome(failures: try deletion.run(), tombstones: tombstones)
         }
@@ -41,41 +40,37 @@ struct Deletion {
 
     private func run() throws(MaildirError) -> Int {
         do throws(MaildirError) {
-            try writeTombstones()
+            return try unlinkAll(in: writeTombstones())
         } catch {
-            guard error.isFull else { throw error }
-            _ = try unlinkAll()
+            guard error.isFull, let mailbox = try folder.openIfThere(in: root) else { throw error }
+            _ = try unlinkAll(in: mailbox)
             for part in ["new", "cur"] { try? OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part) }
-            try writeTombstones()
+            return try unlinkAll(in: writeTombstones())
         }
-        return try unlinkAll()
     }
 
-    private func writeTombstones() throws(MaildirError) {
+    /// The mailbox in which they are durable now. A foreign one had no `gone/` before.
+    private func writeTombstones() throws(MaildirError) -> OpenFile {
+        let mailbox = try core.folders.make(folder, in: root)
         for tombstone in tombstones {
             try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
         }
+        return mailbox
     }
 
-    private func unlinkAll() throws(MaildirError) -> Int {
+    /// How many messages still have a file. Those that are not where the snapshot has them are looked for together.
+    private func unlinkAll(in mailbox: OpenFile) throws(MaildirError) -> Int {
         var failures = 0
-        for index in indices where try !unlink(snapshot.path(at: index), stem: snapshot.stem(at: index)) {
-            failures += 1
+        var missing: Set<[UInt8]> = []
+        for index in indices {
+            switch core.unlink(snapshot.path(at: index), in: mailbox) {
+            case 0: continue
+            case ENOENT: missing.insert(snapshot.identity(at: index))
+            default: failures += 1
+            }
         }
-        return failures
-    }
-
-    /// Whether the message has no file any more.
-    private func unlink(_ path: [UInt8], stem: [UInt8]) throws(MaildirError) -> Bool {
-        if remove(path) { return true }
-        guard errno == ENOENT else { return false }
-        let search = MessageSearch(mailbox: mailbox, stem: stem)
-        guard let moved = try search.find() else { return true }
-        return remove(moved) || errno == ENOENT
-    }
-
-    private func remove(_ path: [UInt8]) -> Bool {
-        (try? withPath(path) { unlinkat(mailbox.descriptor, $0, 0) == 0 }) ?? false
+        if missing.isEmpty { return failures }
+        return failures + (try MailboxScan(mailbox: mailbox, core: core).remove(missing))
     }
 }
 

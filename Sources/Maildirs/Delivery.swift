@@ -1,4 +1,5 @@
 import Glibc
+import Mail
 
 // The states of a message on disk, and what a crash (of the process, or of the power) leaves.
 //
@@ -17,8 +18,8 @@ import Glibc
 //
 // - Between 5 and 6 a reader may see the message already. That is no promise: only the answer is.
 // - Found already there: another process may be between 5 and 6 with it, so the directory is synced before the answer.
-// - link reports a failure though a lost first request did it (NFS): the link count of our open file says 2, and only
-//   our own link can have made it so.
+// - link reports a failure though a lost first request did it (NFS): the name is looked at, and it is success only if it
+//   stands for our open file.
 // - fsync of the file fails: the kernel may have dropped pages and say success the next time, so this file is given up
 //   and the delivery deferred, with nothing left behind.
 // - fsync of new/ fails: deferred, and the name stays in new/. It must not be removed: another process may have found it
@@ -28,7 +29,10 @@ import Glibc
 /// Delivers what waits for one mailbox together: each file is written, synced and linked, then `new/` is synced once.
 struct Delivery {
     private let core: StoreCore
-    private let folder: DeliveryFolder
+    private var folder: DeliveryFolder
+    private var hasReopened = false
+    /// Which of the messages that may be repeats are there.
+    private var repeats: Result<Set<[UInt8]>, MaildirError> = .success([])
 
     /// A file in `tmp/` that is whole and synced.
     private struct Written {
@@ -41,7 +45,18 @@ struct Delivery {
     }
 
     static func deliver(_ jobs: [DeliveryJob], to folder: MailboxFolder, core: StoreCore) {
-        let delivery: Delivery
+        var names: Set<MessageIdentity> = []
+        var (first, again): ([DeliveryJob], [DeliveryJob]) = ([], [])
+        for job in jobs {
+            if names.insert(job.identity).inserted { first.append(job) } else { again.append(job) }
+        }
+        deliverOnce(first, to: folder, core: core)
+        // What is there twice is looked for after the first one is there.
+        if !again.isEmpty { deliver(again, to: folder, core: core) }
+    }
+
+    private static func deliverOnce(_ jobs: [DeliveryJob], to folder: MailboxFolder, core: StoreCore) {
+        var delivery: Delivery
         do throws(MaildirError) {
             let opened = try core.root.withDirectory { root throws(MaildirError) in
                 try core.folders.open(folder, in: root)
@@ -54,12 +69,13 @@ struct Delivery {
         delivery.deliver(jobs)
     }
 
-    private func deliver(_ jobs: [DeliveryJob]) {
+    private mutating func deliver(_ jobs: [DeliveryJob]) {
+        findRepeats(among: jobs)
         var written: [Written] = []
         written.reserveCapacity(jobs.count)
         for job in jobs {
             do throws(MaildirError) {
-                if let file = try write(job) { written.append(file) }
+                if let file = try writeOnFreshFolders(job) { written.append(file) }
             } catch {
                 forgetFolder(after: error)
                 job.finish(.failure(error))
@@ -76,6 +92,22 @@ struct Delivery {
     }
 
     // MARK: - tmp/
+
+    /// Once more in folders that are opened anew if somebody removed them, or an NFS server was replaced.
+    private mutating func writeOnFreshFolders(_ job: DeliveryJob) throws(MaildirError) -> Written? {
+        do throws(MaildirError) {
+            return try write(job)
+        } catch {
+            guard !hasReopened, error.errorNumber == ENOENT || error.errorNumber == ESTALE, job.canBeWritten else {
+                throw error
+            }
+            hasReopened = true
+            core.folders.close(folder.folder)
+            let path = folder.folder
+            folder = try core.root.withDirectory { root throws(MaildirError) in try core.folders.open(path, in: root) }
+            return try write(job)
+        }
+    }
 
     /// Nil if the message was there already, and the job has been answered.
     private func write(_ job: DeliveryJob) throws(MaildirError) -> Written? {
@@ -150,36 +182,34 @@ struct Delivery {
 
     // MARK: - new/
 
-    private func answerRepeat(_ job: DeliveryJob) throws(MaildirError) -> Bool {
-        guard job.mayBeRepeat else { return false }
-        let isThere = try core.root.withDirectory { root throws(MaildirError) in
-            try RepeatSearch(mailbox: folder.folder.open(in: root)).findDurable(job.identity)
+    /// Once for all of them.
+    private mutating func findRepeats(among jobs: [DeliveryJob]) {
+        let wanted = Set(jobs.filter(\.mayBeRepeat).map { Array($0.identity.text.utf8) })
+        if wanted.isEmpty { return }
+        repeats = Result { () throws(MaildirError) in
+            try core.root.withDirectory { root throws(MaildirError) in
+                try RepeatSearch(mailbox: folder.folder.open(in: root), core: core).findDurable(wanted)
+            }
         }
-        if isThere { job.finish(.success(.alreadyThere)) }
-        return isThere
+    }
+
+    private func answerRepeat(_ job: DeliveryJob) throws(MaildirError) -> Bool {
+        guard job.mayBeRepeat, try repeats.get().contains(Array(job.identity.text.utf8)) else { return false }
+        job.finish(.success(.alreadyThere))
+        return true
     }
 
     private func link(_ file: inout Written) {
-        let fault = core.options.faults?.decide(.link, file.job.fileName)
+        let name = file.job.fileName
         do throws(MaildirError) {
-            if case .fail(let number) = fault {
-                throw .failed(operation: "link", path: file.job.fileName, errno: number)
-            }
-            var code = linkat(
-                file.home.tmp.descriptor, file.name, folder.new.descriptor, file.job.fileName, 0)
-            if case .failAfterDoing(let number) = fault { (code, errno) = (-1, number) }
-            file.outcome = code == 0 ? .stored : try outcomeOfFailedLink(file)
+            let outcome = try ExclusiveLink.make(
+                file.file, at: file.name, in: file.home.tmp, as: name, in: folder.new,
+                fault: core.options.faults?.decide(.link, name))
+            file.outcome = outcome == .made ? .stored : .alreadyThere
         } catch {
             forgetFolder(after: error)
             file.job.finish(.failure(error))
         }
-    }
-
-    private func outcomeOfFailedLink(_ file: Written) throws(MaildirError) -> CommitOutcome {
-        let error = MaildirError.failed("link", file.job.fileName)
-        if try file.file.status().st_nlink > 1 { return .stored }
-        guard error.errorNumber == EEXIST else { throw error }
-        return .alreadyThere
     }
 
     private func answer(_ written: [Written]) {

@@ -38,6 +38,14 @@ final class DeliveryJob: @unchecked Sendable {
         self.answer = answer
     }
 
+    /// Whether its bytes are still here.
+    var canBeWritten: Bool {
+        switch body {
+        case .memory, .copied: true
+        case .spilled, .written: false
+        }
+    }
+
     /// Tells the outcome, once; what is told later is not heard.
     func finish(_ outcome: Result<CommitOutcome, MaildirError>) {
         synced(outcome.map { _ in })

@@ -7,38 +7,53 @@ struct DirectoryStamps: Hashable, Sendable {
         let inode: UInt64
         let modified: FileTime
         let changed: FileTime
+
+        init(_ status: stat) {
+            device = UInt64(status.st_dev)
+            inode = UInt64(status.st_ino)
+            modified = FileTime(status.st_mtim)
+            changed = FileTime(status.st_ctim)
+        }
+
+        /// The file system may write down whole seconds only.
+        var isWhole: Bool { modified.nanoseconds == 0 && changed.nanoseconds == 0 }
     }
 
     /// Nil for a directory that is not there.
     private var stamps: [Stamp?] = []
     /// The file system has no block device: it may be another host's, with another clock.
-    private(set) var isRemote = false
+    private(set) var isRemote: Bool
 
-    private static let remoteMargin = Duration.seconds(2)
+    private static let wholeSecondsMargin = Duration.seconds(2)
 
-    init(of mailbox: OpenFile) throws(MaildirError) {
+    /// Each directory is opened for it, because over NFS that asks the server, and `stat` alone may not.
+    ///
+    /// - Parameter isRemote: what a test says of the file system.
+    init(of mailbox: OpenFile, isRemote forced: Bool? = nil) throws(MaildirError) {
+        isRemote = forced ?? false
         for part in ["new", "cur", "gone"] {
-            var status = stat()
-            guard fstatat(mailbox.descriptor, part, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
-                if errno != ENOENT { throw .failed("stat", part) }
-                stamps.append(nil)
-                continue
+            let directory = try ifThere { () throws(MaildirError) in
+                try OpenFile.openDirectory(part, in: mailbox.descriptor)
             }
-            let device = UInt64(status.st_dev)
-            if (device >> 8) & 0xFFF == 0 { isRemote = true }
-            stamps.append(
-                Stamp(
-                    device: device, inode: UInt64(status.st_ino), modified: FileTime(status.st_mtim),
-                    changed: FileTime(status.st_ctim)))
+            let stamp = try directory.map { directory throws(MaildirError) in Stamp(try directory.status()) }
+            if forced == nil, let stamp, (stamp.device >> 8) & 0xFFF == 0 { isRemote = true }
+            stamps.append(stamp)
         }
     }
 
-    /// Whether a change after `time` must show in the stamps: the last one is older than the clock's granularity.
-    func areSettled(at time: FileTime, margin: Duration) -> Bool {
-        let limit = time.minus(isRemote ? max(margin, Self.remoteMargin) : margin)
-        return stamps.allSatisfy { stamp in
+    /// Whether a change that comes after `coarse` must show in the stamps of a local file system: the last change is older
+    /// than the clock's granularity. Of a remote one this host's clock tells nothing.
+    func areSettled(at coarse: FileTime, margin: Duration) -> Bool {
+        stamps.allSatisfy { stamp in
             guard let stamp else { return true }
+            let limit = coarse.minus(stamp.isWhole ? max(margin, Self.wholeSecondsMargin) : margin)
             return stamp.modified < limit && stamp.changed < limit
         }
     }
+}
+
+/// When a mailbox's stamps were first seen as they are, by this host's monotonic clock.
+struct SeenStamps: Sendable {
+    let stamps: DirectoryStamps
+    let since: Duration
 }

@@ -55,7 +55,7 @@ final class FolderMaker: Sendable {
         return true
     }
 
-    /// A mailbox whose way and parts are proven: told by its path, inode, and time, which changes when a part is made in it.
+    /// A mailbox whose way and parts are proven: told by its path, inode, and times, which change when a part is made in it.
     private static func key(of folder: MailboxFolder, _ mailbox: OpenFile) throws(MaildirError) -> UInt64 {
         let status = try mailbox.status()
         var hasher = Hasher()
@@ -63,16 +63,19 @@ final class FolderMaker: Sendable {
         hasher.combine(status.st_dev)
         hasher.combine(status.st_ino)
         hasher.combine(FileTime(status.st_mtim))
+        hasher.combine(FileTime(status.st_ctim))
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    /// One entry on the way: told by the two inodes.
+    /// One entry on the way: told by the two inodes, and the child's time, because a folder that was removed and made again
+    /// often gets the same inode.
     private static func key(of child: OpenFile, in parent: OpenFile) throws(MaildirError) -> UInt64 {
         let (child, parent) = (try child.status(), try parent.status())
         var hasher = Hasher()
         hasher.combine(parent.st_ino)
         hasher.combine(child.st_ino)
         hasher.combine(child.st_dev)
+        hasher.combine(FileTime(child.st_ctim))
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 }

@@ -29,11 +29,13 @@ struct Handoff {
             }
             let spool = try core.folders.make(held, in: root)
             if try linkMessage(name, from: mailbox, to: spool) { return }
-            if try link("gone/\(name.text)", to: "gone/\(name.text)", mailbox, spool) {
+            let path = Array("gone/\(name.text)".utf8)
+            if try link(path, to: path, mailbox, spool) {
                 return try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
             }
             // Deleted meanwhile: the deletion has told everybody itself.
-            if try RepeatSearch(mailbox: mailbox).findDurable(name) { return }
+            let search = RepeatSearch(mailbox: mailbox, core: core)
+            if try !search.findDurable([Array(name.text.utf8)]).isEmpty { return }
             throw .failed(operation: "hold", path: "\(own.path)/\(name.text)", errno: ENOENT)
         }
     }
@@ -41,13 +43,14 @@ struct Handoff {
     private func linkMessage(
         _ name: MessageIdentity, from mailbox: OpenFile, to spool: OpenFile
     ) throws(MaildirError) -> Bool {
-        let search = MessageSearch(mailbox: mailbox, stem: Array(name.text.utf8))
+        let identity = Array(name.text.utf8)
         // Another tool may move it between finding and linking.
         for _ in 0..<Self.movesMax {
-            guard let path = try search.find().map({ String(decoding: $0, as: UTF8.self) }) else { return false }
+            let found = try MailboxScan(mailbox: mailbox, core: core).paths(of: [identity])
+            guard let path = found[identity] else { return false }
             // Flags are for this copy; in new/ there are none.
-            let fileName = MessageFileName(fileName: String(path.dropFirst(4)))?.text ?? name.text
-            if try link(path, to: "new/\(fileName)", mailbox, spool) {
+            let fileName = path.dropFirst(4).prefix { $0 != UInt8(ascii: ":") }
+            if try link(path, to: Array("new/".utf8) + fileName, mailbox, spool) {
                 try OpenFile.openDirectory("new", in: spool.descriptor).sync("new")
                 return true
             }
@@ -57,13 +60,24 @@ struct Handoff {
 
     private static let movesMax = 8
 
-    /// False if there is no such file.
+    /// False if there is no such file. A file that has the name already is the same message.
     private func link(
-        _ path: String, to copy: String, _ mailbox: OpenFile, _ spool: OpenFile
+        _ path: [UInt8], to copy: [UInt8], _ mailbox: OpenFile, _ spool: OpenFile
     ) throws(MaildirError) -> Bool {
-        if linkat(mailbox.descriptor, path, spool.descriptor, copy, 0) == 0 || errno == EEXIST { return true }
-        if errno == ENOENT { return false }
-        throw .failed("link", copy)
+        try withPath(path) { path throws(MaildirError) in
+            try withPath(copy) { copy throws(MaildirError) in
+                if linkat(mailbox.descriptor, path, spool.descriptor, copy, 0) == 0 { return true }
+                let error = MaildirError.failed("link", copy)
+                var status = stat()
+                if fstatat(spool.descriptor, copy, &status, AT_SYMLINK_NOFOLLOW) == 0,
+                    status.st_mode & S_IFMT == S_IFREG
+                {
+                    return true
+                }
+                if error.errorNumber == ENOENT { return false }
+                throw error
+            }
+        }
     }
 
     /// Removes from the spool what the other node has.
@@ -85,7 +99,7 @@ struct Handoff {
 
     static func targets(_ core: StoreCore) throws(MaildirError) -> [HandoffTarget] {
         try core.root.withDirectory { root throws(MaildirError) in
-            try StoreWalk.folders(in: MailboxFolder.spool, root).compactMap { HandoffTarget(folder: $0) }
+            try StoreWalk.folders(in: MailboxFolder.spool, root, core).compactMap { HandoffTarget(folder: $0) }
         }
     }
 
@@ -96,15 +110,15 @@ struct Handoff {
         var found: [MailboxKey] = []
         try StoreWalk(core: core, top: MailboxFolder.top(target), start: start).forEachMailbox(
             { folder, spool throws(MaildirError) in
-                if let key = folder.key, try isWaiting(in: spool) { found.append(key) }
+                if let key = folder.key, try isWaiting(in: spool, core) { found.append(key) }
                 return found.count < count
             }, failed: { _ in })
         return found
     }
 
-    private static func isWaiting(in spool: OpenFile) throws(MaildirError) -> Bool {
+    private static func isWaiting(in spool: OpenFile, _ core: StoreCore) throws(MaildirError) -> Bool {
         for part in ["new", "cur", "gone"] {
-            let directory = try ifThere { () throws(MaildirError) in try OpenDirectory(part, in: spool) }
+            let directory = try core.directory(part, in: spool)
             while let entry = try directory?.next() {
                 if entry.mayBeFile, entry.name.first != UInt8(ascii: ".") { return true }
             }

@@ -13,14 +13,21 @@ struct Listing {
     private var found: [Found] = []
     /// Met in the last pass, and left out.
     private var oddNames = 0
+    /// Every message that was seen has its size, so that the listing can be proven.
+    private var isComplete = true
+    /// Foreign messages, by their places in `found`.
+    private var measured: [Int: (FileStamp, isYoung: Bool)] = [:]
 
     private static let passesMax = 4
 
     /// A message's name as one pass saw it.
     private struct Found {
         var offset: UInt32
+        /// Where the identity stands: the stem itself, or behind the name of a foreign message whose stem is none.
+        var identityOffset: UInt32
         let nameLength: UInt8
         let stemLength: UInt8
+        let identityLength: UInt8
         let isInCur: Bool
         let pass: UInt8
         let micros: Int32
@@ -40,9 +47,9 @@ struct Listing {
                 return MaildropSnapshot(key: key, folder: folder)
             }
             let kept = core.listings.find(folder)
-            if let kept, kept.isProvable, try kept.stamps == DirectoryStamps(of: mailbox) { return kept.snapshot }
+            if let kept, try kept.matches(mailbox, core) { return kept.snapshot }
             var listing = Listing(core: core, mailbox: mailbox)
-            let fresh = try listing.list(key, folder, tombstones: kept?.tombstones ?? TombstoneIndex())
+            let fresh = try listing.list(key, folder, kept)
             core.listings.keep(fresh, for: folder)
             return fresh.snapshot
         }
@@ -50,13 +57,18 @@ struct Listing {
 
     /// What the snapshot keeps: each message's name once, and no room to grow. A directory that was read several times
     /// has left every pass's names behind.
-    private func compacted() -> ([MaildropSnapshot.Record], [UInt8]) {
+    private func compacted() -> ([MaildropSnapshot.Record], [UInt8], [MeasuredFile]) {
         var records: [MaildropSnapshot.Record] = []
         var kept: [UInt8] = []
+        var files: [MeasuredFile] = []
         records.reserveCapacity(found.count)
         kept.reserveCapacity(found.reduce(0) { $0 + Int($1.nameLength) })
-        for message in found {
+        files.reserveCapacity(measured.count)
+        for (index, message) in found.enumerated() {
             guard let octets = message.octets else { continue }
+            if let (stamp, isYoung) = measured[index] {
+                files.append(MeasuredFile(index: records.count, stamp: stamp, isYoung: isYoung))
+            }
             records.append(
                 MaildropSnapshot.Record(
                     offset: UInt32(kept.count), nameLength: message.nameLength, stemLength: message.stemLength,
@@ -64,7 +76,7 @@ struct Listing {
             let start = Int(message.offset)
             kept.append(contentsOf: names[start..<start + Int(message.nameLength)])
         }
-        return (records, kept)
+        return (records, kept, files)
     }
 
     private init(core: StoreCore, mailbox: OpenFile) {
@@ -73,73 +85,75 @@ struct Listing {
     }
 
     private mutating func list(
-        _ key: MailboxKey, _ folder: MailboxFolder, tombstones known: TombstoneIndex
+        _ key: MailboxKey, _ folder: MailboxFolder, _ kept: ListingCache.Kept?
     ) throws(MaildirError) -> ListingCache.Kept {
-        var tombstones = known
-        let (stamps, isProvable) = try readUntilSteady(&tombstones)
-        core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
+        var tombstones = kept?.tombstones ?? TombstoneIndex()
+        let reading = try readUntilSteady(&tombstones, kept?.seen)
         sortAndUnite()
         try removeTombstoned(tombstones)
-        try measureForeign()
-        let (records, names) = compacted()
+        try measureForeign(KnownSizes(kept))
+        core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
+        let (records, names, files) = compacted()
         let snapshot = MaildropSnapshot(
             key: key, folder: folder, records: records, names: names,
             tombstones: tombstones.names(since: FileTime.now().minus(core.options.tombstoneGrace)))
         return ListingCache.Kept(
-            snapshot: snapshot, stamps: stamps, isProvable: isProvable, tombstones: tombstones)
-    }
-
-    /// Removes the files that a crash left behind their tombstones.
-    static func removeDeleted(from mailbox: OpenFile, core: StoreCore) throws(MaildirError) {
-        var listing = Listing(core: core, mailbox: mailbox)
-        var tombstones = TombstoneIndex()
-        _ = try listing.readUntilSteady(&tombstones)
-        try listing.removeTombstoned(tombstones)
+            snapshot: snapshot, seen: reading.seen, isProvable: reading.isSettled && isComplete, tombstones: tombstones,
+            measured: files)
     }
 
     // MARK: - reading the directories
 
+    private struct Reading {
+        let seen: SeenStamps
+        /// Whatever changes from now on will show in the stamps.
+        let isSettled: Bool
+    }
+
     private mutating func readUntilSteady(
-        _ tombstones: inout TombstoneIndex
-    ) throws(MaildirError) -> (DirectoryStamps, isProvable: Bool) {
+        _ tombstones: inout TombstoneIndex, _ known: SeenStamps?
+    ) throws(MaildirError) -> Reading {
         var last: (stamps: DirectoryStamps, sum: UInt64)?
+        var seen = known
         for pass in 1...Self.passesMax {
-            let start = FileTime.now()
-            let before = try DirectoryStamps(of: mailbox)
+            let (coarse, monotonic) = (FileTime.coarse(), MonotonicTime.now())
+            let before = try core.stamps(of: mailbox)
+            let now = seen?.stamps == before ? seen : nil
+            let since = now ?? SeenStamps(stamps: before, since: MonotonicTime.now())
+            seen = since
             // Tombstones last: what is deleted meanwhile is left out rather than shown.
             let (firstName, firstFound) = (names.count, found.count)
             oddNames = 0
             let sum = try read("new", isInCur: false, pass) &+ read("cur", isInCur: true, pass)
             try tombstones.update(from: mailbox)
-            let isUnchanged = try DirectoryStamps(of: mailbox) == before
-            let isSettled = before.areSettled(at: start, margin: core.options.clockMargin)
+            let isUnchanged = try core.stamps(of: mailbox) == before
+            let isSettled =
+                before.isRemote
+                ? monotonic - since.since >= core.options.remoteMargin
+                : before.areSettled(at: coarse, margin: core.options.clockMargin)
             if isUnchanged && (isSettled || (last?.stamps == before && last?.sum == sum)) {
                 keepOnlyLastPass(from: firstName, firstFound)
-                return (before, isSettled)
+                return Reading(seen: since, isSettled: isSettled)
             }
             last = (before, sum)
         }
-        return (try DirectoryStamps(of: mailbox), false)
+        let stamps = try core.stamps(of: mailbox)
+        return Reading(seen: SeenStamps(stamps: stamps, since: MonotonicTime.now()), isSettled: false)
     }
 
     /// A sum over the names that does not depend on their order.
     private mutating func read(_ part: String, isInCur: Bool, _ pass: Int) throws(MaildirError) -> UInt64 {
-        let directory = try ifThere { () throws(MaildirError) in try OpenDirectory(part, in: mailbox) }
+        let directory = try core.directory(part, in: mailbox)
         var sum: UInt64 = isInCur ? 1 : 0
         while let entry = try directory?.next() {
             guard entry.mayBeFile, let parsed = MessageNameBytes(entry.name) else { continue }
-            guard MessageNameBytes.isPlain(entry.name), let offset = UInt32(exactly: names.count),
+            guard MessageNameBytes.isPlain(entry.name), let offset = UInt32(exactly: names.count + 512),
                 let nameLength = UInt8(exactly: entry.name.count)
             else {
                 oddNames += 1
                 continue
             }
-            names.append(contentsOf: entry.name)
-            found.append(
-                Found(
-                    offset: offset, nameLength: nameLength, stemLength: UInt8(parsed.stemLength), isInCur: isInCur,
-                    pass: UInt8(pass), micros: parsed.micros, seconds: parsed.seconds ?? .max,
-                    octets: parsed.wireOctets))
+            add(entry.name, parsed, offset - 512, nameLength, isInCur: isInCur, pass)
             var hasher = Hasher()
             hasher.combine(bytes: entry.name)
             sum &+= UInt64(bitPattern: Int64(hasher.finalize()))
@@ -147,12 +161,34 @@ struct Listing {
         return sum
     }
 
+    /// A foreign stem that is no identity comes last everywhere, because copies have only its hash.
+    private mutating func add(
+        _ name: UnsafeRawBufferPointer, _ parsed: MessageNameBytes, _ offset: UInt32, _ nameLength: UInt8,
+        isInCur: Bool, _ pass: Int
+    ) {
+        let stem = UnsafeRawBufferPointer(rebasing: name[..<parsed.stemLength])
+        let isIdentity = StemIdentity.isIdentity(stem)
+        names.append(contentsOf: name)
+        let end = names.count
+        if !isIdentity { StemIdentity.append(stem, to: &names) }
+        found.append(
+            Found(
+                offset: offset, identityOffset: isIdentity ? offset : UInt32(end), nameLength: nameLength,
+                stemLength: UInt8(parsed.stemLength),
+                identityLength: UInt8(isIdentity ? parsed.stemLength : names.count - end), isInCur: isInCur,
+                pass: UInt8(pass), micros: isIdentity ? parsed.micros : 0,
+                seconds: isIdentity ? parsed.seconds ?? .max : .max, octets: parsed.wireOctets))
+    }
+
     private mutating func keepOnlyLastPass(from firstName: Int, _ firstFound: Int) {
         guard firstFound > 0 else { return }
         found.removeFirst(firstFound)
         names.removeFirst(firstName)
         let shift = UInt32(firstName)
-        for index in found.indices { found[index].offset -= shift }
+        for index in found.indices {
+            found[index].offset -= shift
+            found[index].identityOffset -= shift
+        }
     }
 
     // MARK: - one entry a message
@@ -163,52 +199,57 @@ struct Listing {
             var kept: [Found] = []
             kept.reserveCapacity(found.count)
             for next in found {
-                if let last = kept.last, Self.compareStems(last, next, names) == 0 { kept.removeLast() }
+                if let last = kept.last, Self.compareIdentities(last, next, names) == 0 { kept.removeLast() }
                 kept.append(next)
             }
             found = kept
         }
     }
 
-    /// By time, then stem; of one message's names the one that was seen last comes last, `cur/` after `new/`.
+    /// By time, then identity; of one message's names the one that was seen last comes last, `cur/` after `new/`, and of
+    /// two that are equal in that the greater one, so that every replica chooses the same.
     private static func isBefore(_ left: Found, _ right: Found, _ names: UnsafeRawBufferPointer) -> Bool {
         if left.seconds != right.seconds { return left.seconds < right.seconds }
         if left.micros != right.micros { return left.micros < right.micros }
-        let stems = compareStems(left, right, names)
-        if stems != 0 { return stems < 0 }
+        let order = compareIdentities(left, right, names)
+        if order != 0 { return order < 0 }
         if left.pass != right.pass { return left.pass < right.pass }
-        return !left.isInCur && right.isInCur
+        if left.isInCur != right.isInCur { return right.isInCur }
+        return compare(left.offset, left.nameLength, right.offset, right.nameLength, names) < 0
     }
 
-    private static func compareStems(_ left: Found, _ right: Found, _ names: UnsafeRawBufferPointer) -> Int {
+    private static func compareIdentities(_ left: Found, _ right: Found, _ names: UnsafeRawBufferPointer) -> Int {
+        compare(left.identityOffset, left.identityLength, right.identityOffset, right.identityLength, names)
+    }
+
+    private static func compare(
+        _ left: UInt32, _ leftLength: UInt8, _ right: UInt32, _ rightLength: UInt8, _ names: UnsafeRawBufferPointer
+    ) -> Int {
         guard let base = names.baseAddress else { return 0 }
-        let common = min(left.stemLength, right.stemLength)
-        let order = memcmp(base + Int(left.offset), base + Int(right.offset), Int(common))
-        return order != 0 ? Int(order) : Int(left.stemLength) - Int(right.stemLength)
+        let order = memcmp(base + Int(left), base + Int(right), Int(min(leftLength, rightLength)))
+        return order != 0 ? Int(order) : Int(leftLength) - Int(rightLength)
     }
 
     // MARK: - what is deleted
 
     private mutating func removeTombstoned(_ tombstones: TombstoneIndex) throws(MaildirError) {
         if tombstones.isEmpty { return }
-        let hinted = names.withUnsafeBytes { names in
-            found.indices.filter { tombstones.mayContain(identityOf: Self.stem(found[$0], names)) }
-        }
+        var hinted: Set<[UInt8]> = []
+        for one in found where tombstones.mayContain(identity(one)) { hinted.insert(Array(identity(one))) }
         if hinted.isEmpty { return }
-        let exact = try Tombstones.exact(in: mailbox)
-        for index in hinted.reversed() where exact.contains(stem(found[index]).withUnsafeBytes(StemIdentity.bytes)) {
+        let exact = try Tombstones.find(hinted, in: mailbox)
+        if exact.isEmpty { return }
+        found = found.filter { one in
+            guard exact.contains(Array(identity(one))) else { return true }
             // Left by a crash between tombstone and unlink, or delivered again. If it cannot be removed, it is hidden.
-            try withPath(path(found[index])) { path in _ = unlinkat(mailbox.descriptor, path, 0) }
-            found.remove(at: index)
+            _ = core.unlink(path(one), in: mailbox)
+            return false
         }
     }
 
-    private static func stem(_ one: Found, _ names: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        let start = Int(one.offset)
-        return UnsafeRawBufferPointer(rebasing: names[start..<start + Int(one.stemLength)])
+    private func identity(_ one: Found) -> ArraySlice<UInt8> {
+        names[Int(one.identityOffset)...].prefix(Int(one.identityLength))
     }
-
-    private func stem(_ one: Found) -> [UInt8] { Array(names[Int(one.offset)...].prefix(Int(one.stemLength))) }
 
     private func path(_ one: Found) -> [UInt8] {
         Array((one.isInCur ? "cur/" : "new/").utf8) + names[Int(one.offset)...].prefix(Int(one.nameLength))
@@ -216,10 +257,24 @@ struct Listing {
 
     // MARK: - sizes of foreign messages
 
-    private mutating func measureForeign() throws(MaildirError) {
+    private mutating func measureForeign(_ known: KnownSizes) throws(MaildirError) {
+        let moved = MovedMessages()
         for index in found.indices where found[index].octets == nil {
-            let one = found[index]
-            found[index].octets = try ForeignMessage(mailbox: mailbox, stem: stem(one), path: path(one)).octets(core)
+            let identity = Array(identity(found[index]))
+            let message = ForeignMessage(mailbox: mailbox, identity: identity, path: path(found[index]), core: core)
+            switch try message.size(moved: moved, known: { known.octets(of: identity, $0) }) {
+            case .measured(let octets, let stamp, let isYoung):
+                found[index].octets = octets
+                measured[index] = (stamp, isYoung)
+            case .guessed(let octets):
+                found[index].octets = octets
+                isComplete = false
+            case .none:
+                oddNames += 1
+                isComplete = false
+            case .gone:
+                isComplete = false
+            }
         }
     }
 }

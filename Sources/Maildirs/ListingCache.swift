@@ -4,10 +4,21 @@ import Synchronization
 final class ListingCache: Sendable {
     struct Kept: Sendable {
         let snapshot: MaildropSnapshot
-        let stamps: DirectoryStamps
+        let seen: SeenStamps
         /// Whether equal stamps prove that nothing changed. The tombstones hold in any case.
         let isProvable: Bool
         let tombstones: TombstoneIndex
+        /// The foreign messages, whose files prove nothing by their directories' stamps.
+        let measured: [MeasuredFile]
+
+        /// Whether the mailbox is provably as it was.
+        func matches(_ mailbox: OpenFile, _ core: StoreCore) throws(MaildirError) -> Bool {
+            guard isProvable, try core.stamps(of: mailbox) == seen.stamps else { return false }
+            return measured.allSatisfy { file in
+                !file.isYoung
+                    || file.isUnchanged(snapshot.path(at: file.index), in: mailbox, isRemote: seen.stamps.isRemote)
+            }
+        }
     }
 
     private let kept: Mutex<LRUCache<MailboxFolder, Kept>>
@@ -17,25 +28,29 @@ final class ListingCache: Sendable {
     func find(_ folder: MailboxFolder) -> Kept? { kept.withLock { $0.value(for: folder) } }
 
     func keep(_ listing: Kept, for folder: MailboxFolder) {
-        let cost = listing.snapshot.bytes + listing.tombstones.bytes + folder.path.utf8.count + 256
+        let measured = listing.measured.capacity * MemoryLayout<MeasuredFile>.stride
+        let cost = listing.snapshot.bytes + listing.tombstones.bytes + measured + folder.path.utf8.count + 256
         kept.withLock { $0.insert(listing, for: folder, cost: cost) }
     }
 }
 
-/// Sizes of messages whose names do not tell them, so that each foreign file is read once.
-final class ForeignSizes: Sendable {
-    struct Key: Hashable, Sendable {
-        let stem: [UInt8]
-        let inode: UInt64
-        let size: Int64
-        let modified: FileTime
+/// The sizes that a kept listing knows, so that each foreign file is read once.
+struct KnownSizes {
+    private let snapshot: MaildropSnapshot?
+    private var files: [UInt64: MeasuredFile] = [:]
+
+    init(_ kept: ListingCache.Kept?) {
+        snapshot = kept?.snapshot
+        guard let kept else { return }
+        files.reserveCapacity(kept.measured.count)
+        for file in kept.measured { files[file.stamp.inode] = file }
     }
 
-    private let sizes = Mutex(LRUCache<Key, Int>(costMax: 8 << 20))
-
-    func find(_ key: Key) -> Int? { sizes.withLock { $0.value(for: key) } }
-
-    func keep(_ octets: Int, for key: Key) {
-        sizes.withLock { $0.insert(octets, for: key, cost: key.stem.count + 192) }
+    /// The octets of the message if its file is the one that was measured.
+    func octets(of identity: [UInt8], _ stamp: FileStamp) -> Int? {
+        guard let snapshot, let file = files[stamp.inode], file.stamp == stamp,
+            snapshot.identity(at: file.index) == identity
+        else { return nil }
+        return snapshot.octets(at: file.index)
     }
 }

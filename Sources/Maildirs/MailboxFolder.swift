@@ -39,9 +39,17 @@ struct MailboxFolder: Hashable, Sendable {
         try OpenFile.openDirectory(path, in: root.descriptor)
     }
 
-    /// Nil where nothing was delivered yet.
+    /// Nil where nothing was delivered yet. Before that is believed, each folder on the way is opened: an NFS client may
+    /// remember that a name was missing, until it looks at the folder anew.
     func openIfThere(in root: OpenFile) throws(MaildirError) -> OpenFile? {
-        try ifThere { () throws(MaildirError) in try open(in: root) }
+        if let known = try ifThere({ () throws(MaildirError) in try open(in: root) }) { return known }
+        return try ifThere { () throws(MaildirError) in
+            var directory = try OpenFile.openDirectory(".", in: root.descriptor)
+            for component in path.split(separator: "/") {
+                directory = try OpenFile.openDirectory(String(component), in: directory.descriptor)
+            }
+            return directory
+        }
     }
 }
 

@@ -12,6 +12,8 @@ package enum MaildirError: Error, Hashable, Sendable {
     case fileSystemLacks(root: String, [String])
     /// A cluster's or node's name that a marker file cannot hold.
     case badName(String)
+    /// The clock was set since the store was opened, so ages mean nothing: what goes by age waits.
+    case clockChanged(root: String)
     /// The store was shut down before the operation began.
     case shutDown
 
@@ -44,6 +46,9 @@ extension MaildirError: CustomStringConvertible {
                 + "file system, NFS or CephFS"
         case .badName(let name):
             "\"\(name)\" cannot name a cluster or node in a marker file: it must be one line and not empty"
+        case .clockChanged(let root):
+            "the clock of \(root) was set by more than a minute: nothing there is removed for its age until it is back, "
+                + "until that age has gone by, or until the program is started again"
         case .shutDown:
             "the store is shut down"
         }

@@ -4,20 +4,30 @@ package import Mail
 /// What replicas of a mailbox give each other: tombstones, and copies that wait for another node.
 extension MaildirStore {
     /// Takes a tombstone that another replica made, and removes what it names. It is kept under its name, so a repeat does
-    /// nothing.
+    /// nothing. One that is older than the grace time is taken and forgotten: every replica has forgotten it.
     package func deliver(
         _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
         then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
     ) {
         check(partition, mailbox)
         let folder = MailboxFolder(mailbox, partition: partition, heldFor: target)
-        core.write(then: then) { [core] () throws(MaildirError) in
+        core.remove(then: then) { [core] () throws(MaildirError) in
+            if Self.isForgotten(tombstone.name, core) { return }
             try core.root.withDirectory { root throws(MaildirError) in
                 let opened = try core.folders.make(folder, in: root)
                 try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: opened, folder: folder, core: core)
-                try Listing.removeDeleted(from: opened, core: core)
+                // What cannot be removed is hidden, and goes with a later listing.
+                _ = try MailboxScan(mailbox: opened, core: core).remove(Tombstones.identities(in: tombstone.lines))
             }
         }
+    }
+
+    /// Whether the grace time of a tombstone is over, as its name tells. While a clock is in doubt, none is.
+    private static func isForgotten(_ name: MessageIdentity, _ core: StoreCore) -> Bool {
+        guard let limit = try? core.ages.localLimit(core, age: core.options.tombstoneGrace),
+            let seconds = Array(name.text.utf8).withUnsafeBytes({ MessageNameBytes($0)?.seconds })
+        else { return false }
+        return seconds < limit.seconds
     }
 
     /// What a tombstone says; nil if there is none of that name.
@@ -43,7 +53,7 @@ extension MaildirStore {
     ) {
         check(partition, mailbox)
         let key = MailboxKey(mailbox: mailbox, partition: partition)
-        core.write(then: then) { [core] () throws(MaildirError) in
+        core.remove(then: then) { [core] () throws(MaildirError) in
             try Handoff(key: key, target: target, core: core).hold(name)
         }
     }
@@ -72,7 +82,7 @@ extension MaildirStore {
         messages indices: [Int], tombstones: [MessageIdentity], of snapshot: MaildropSnapshot,
         then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
     ) {
-        core.write(then: then) { [core] () throws(MaildirError) in
+        core.remove(then: then) { [core] () throws(MaildirError) in
             try Handoff.release(indices, tombstones, of: snapshot, core: core)
         }
     }

@@ -19,11 +19,11 @@ package final class MaildirStore: Sendable {
         let marker = try StoreMarker(cluster: cluster, node: node, partitions: partitions)
         if mkdir(root, 0o700) == 0 {
             chmod(root, 0o700)
-            try syncParent(of: root)
         } else if errno != EEXIST {
             throw .failed("mkdir", root)
         }
         let directory = try StoreRoot.openRoot(root)
+        try syncParents(of: directory, root)
         do throws(MaildirError) {
             return try marker.check(in: directory, root: root)
         } catch .noMarker {
@@ -32,10 +32,23 @@ package final class MaildirStore: Sendable {
         try marker.check(in: directory, root: root)
     }
 
-    private static func syncParent(of root: String) throws(MaildirError) {
-        let descriptor = Glibc.open("\(root)/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .failed("open", "\(root)/..") }
-        try OpenFile(descriptor).sync("\(root)/..")
+    /// Whoever made the root or the way to it may not have synced it. Stops at the file system's own root, and at folders
+    /// that are not ours to read: those are older than us.
+    private static func syncParents(of directory: OpenFile, _ root: String) throws(MaildirError) {
+        var (child, status) = (directory, try directory.status())
+        while true {
+            let parent: OpenFile
+            do throws(MaildirError) {
+                parent = try OpenFile.openDirectory("..", in: child.descriptor)
+            } catch {
+                if error.errorNumber == EACCES { return }
+                throw error
+            }
+            let above = try parent.status()
+            if above.st_dev != status.st_dev || above.st_ino == status.st_ino { return }
+            try parent.sync("above \(root)")
+            (child, status) = (parent, above)
+        }
     }
 
     /// Opens a root that `initialize` made, and tries what the file system can do. Blocks.
@@ -53,6 +66,7 @@ package final class MaildirStore: Sendable {
     deinit {
         core.isShutDown.store(true, ordering: .relaxed)
         core.deliveries.stop()
+        core.removals.stop()
         core.readers.stop()
     }
 
@@ -60,6 +74,7 @@ package final class MaildirStore: Sendable {
     package func shutdown() {
         core.isShutDown.store(true, ordering: .relaxed)
         core.deliveries.shutdown()
+        core.removals.shutdown()
         core.readers.shutdown()
     }
 
@@ -97,8 +112,8 @@ package final class MaildirStore: Sendable {
         core.read(then: then) { [core] () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
                 guard let mailbox = try snapshot.folder.openIfThere(in: root),
-                    let file = try MessageSearch(mailbox: mailbox, stem: snapshot.stem(at: index))
-                        .open(snapshot.path(at: index))
+                    let file = try snapshot.moved.open(
+                        snapshot.path(at: index), identity: snapshot.identity(at: index), in: mailbox, core)
                 else { return nil }
                 return try MessageReader(file: file, core: core)
             }
@@ -111,12 +126,13 @@ package final class MaildirStore: Sendable {
         _ indices: [Int], of snapshot: MaildropSnapshot,
         then: @escaping @Sendable (Result<DeletionOutcome, MaildirError>) -> Void
     ) {
-        core.write(then: then) { [core] () throws(MaildirError) in
+        core.remove(then: then) { [core] () throws(MaildirError) in
             try Deletion.delete(indices, of: snapshot, core: core)
         }
     }
 
-    /// Removes files that nobody touched in `tmp/` for `age`, in all mailboxes, without haste.
+    /// Removes files that nobody touched in `tmp/` for `age`, in all mailboxes, without haste. Ages are by the file system's
+    /// clock; `.clockChanged` if it was set, and nothing removed.
     package func cleanTmp(
         olderThan age: Duration = .seconds(36 * 3600),
         then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
@@ -124,13 +140,13 @@ package final class MaildirStore: Sendable {
         core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core, age: age).clean() }
     }
 
-    /// Removes tombstones older than the grace time, in all mailboxes, without haste.
+    /// Removes tombstones older than the grace time, in all mailboxes, without haste. A mailbox whose deleted messages cannot
+    /// all be removed keeps its tombstones, and is told in the report; `.clockChanged` as with `cleanTmp`.
     package func expireTombstones(
         olderThan grace: Duration, then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
     ) {
-        let limit = FileTime.now().minus(grace)
         core.read(then: then) { [core] () throws(MaildirError) in
-            try TombstoneExpiry(core: core, limit: limit).expire()
+            try TombstoneExpiry(core: core, grace: grace).expire()
         }
     }
 

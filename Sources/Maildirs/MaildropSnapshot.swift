@@ -1,5 +1,4 @@
 package import Cluster
-import Digests
 package import Mail
 import Synchronization
 
@@ -25,6 +24,7 @@ package final class MaildropSnapshot: Sendable {
     private let records: [Record]
     private let names: [UInt8]
     private let knownDigest = Mutex<MailboxDigest?>(nil)
+    let moved = MovedMessages()
 
     init(
         key: MailboxKey, folder: MailboxFolder, records: [Record] = [], names: [UInt8] = [], tombstones: [[UInt8]] = []
@@ -69,6 +69,12 @@ package final class MaildropSnapshot: Sendable {
 
     func stem(at index: Int) -> [UInt8] { Array(name(at: index).prefix(Int(records[index].stemLength))) }
 
+    func identity(at index: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        appendUIDL(at: index, to: &bytes)
+        return bytes
+    }
+
     /// `new/NAME` or `cur/NAME`, below the mailbox's folder.
     func path(at index: Int) -> [UInt8] {
         Array((records[index].isInCur ? "cur/" : "new/").utf8) + name(at: index)
@@ -104,34 +110,6 @@ package final class MaildropSnapshot: Sendable {
             body(UnsafeRawBufferPointer(rebasing: all[start..<start + Int(record.stemLength)]))
         }
     }
-
-}
-
-/// The identity that a file's stem stands for: itself, or for a foreign one that cannot be an identity, "h" and 32
-/// hexadecimal digits of its hash. UIDL shows it, and tombstones and other replicas go by it.
-enum StemIdentity {
-    static func append(_ stem: UnsafeRawBufferPointer, to output: inout [UInt8]) {
-        if isIdentity(stem) { return output.append(contentsOf: stem) }
-        output.append(UInt8(ascii: "h"))
-        for byte in SHA256.hash(stem).prefix(16) {
-            output.append(digits[Int(byte >> 4)])
-            output.append(digits[Int(byte & 15)])
-        }
-    }
-
-    static func bytes(of stem: UnsafeRawBufferPointer) -> [UInt8] {
-        var bytes: [UInt8] = []
-        append(stem, to: &bytes)
-        return bytes
-    }
-
-    /// Whether `MessageIdentity` would take it.
-    private static func isIdentity(_ stem: UnsafeRawBufferPointer) -> Bool {
-        (1...MessageIdentity.lengthMax).contains(stem.count) && stem.first != UInt8(ascii: ".")
-            && stem.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "/") }
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
 }
 
 /// One message of a snapshot, spelled out.

@@ -8,7 +8,7 @@ struct MessageNameBytes {
     /// When it arrived, as the stem says; nil if it does not begin with a number.
     let seconds: Int64?
     let micros: Int32
-    /// Octets as POP3 sends them, if the name says so believably.
+    /// Octets as POP3 sends them, if this is a name of our own form. Other tools write `W=` too, but not always right.
     let wireOctets: Int?
 
     private static let digitsMax = 15
@@ -26,7 +26,7 @@ struct MessageNameBytes {
             seconds != nil && end + 2 < stem.count && stem[end] == UInt8(ascii: ".")
             && stem[end + 1] == UInt8(ascii: "M")
         micros = hasMicros ? Int32(clamping: Self.number(in: stem, at: &microsAt) ?? 0) : 0
-        wireOctets = Self.wireOctets(in: name, from: stemLength)
+        wireOctets = Self.isMinted(stem) ? Self.wireOctets(in: name, from: stemLength) : nil
     }
 
     static func stemLength(of name: UnsafeRawBufferPointer) -> Int {
@@ -49,23 +49,36 @@ struct MessageNameBytes {
         return index > start ? value : nil
     }
 
-    private static func wireOctets(in name: UnsafeRawBufferPointer, from start: Int) -> Int? {
-        var index = start
-        while index + 2 < name.count, name[index] == UInt8(ascii: ",") {
-            if name[index + 1] == UInt8(ascii: "W"), name[index + 2] == UInt8(ascii: "=") {
-                index += 3
-                guard let value = number(in: name, at: &index), value < octetsMax, isEnd(index, name) else {
-                    return nil
-                }
-                return Int(value)
-            }
+    /// Whether a frontend made it: `<seconds>.M<micros>P<process>Q<counter>R<random>.<origin>`.
+    private static func isMinted(_ stem: UnsafeRawBufferPointer) -> Bool {
+        var index = 0
+        guard number(in: stem, at: &index) != nil, skip(".M", in: stem, &index), number(in: stem, at: &index) != nil,
+            skip("P", in: stem, &index), number(in: stem, at: &index) != nil, skip("Q", in: stem, &index)
+        else { return false }
+        let counterAt = index
+        while index < stem.count, (0x30...0x39).contains(stem[index]) { index += 1 }
+        guard index > counterAt, skip("R", in: stem, &index) else { return false }
+        let randomAt = index
+        while index < stem.count, (0x30...0x39).contains(stem[index]) || (0x61...0x66).contains(stem[index]) {
             index += 1
-            while !isEnd(index, name) { index += 1 }
         }
-        return nil
+        return index > randomAt && skip(".", in: stem, &index)
     }
 
-    private static func isEnd(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
-        index >= name.count || name[index] == UInt8(ascii: ",") || name[index] == UInt8(ascii: ":")
+    private static func skip(_ text: StaticString, in bytes: UnsafeRawBufferPointer, _ index: inout Int) -> Bool {
+        guard index + text.utf8CodeUnitCount <= bytes.count else { return false }
+        for offset in 0..<text.utf8CodeUnitCount where bytes[index + offset] != text.utf8Start[offset] { return false }
+        index += text.utf8CodeUnitCount
+        return true
+    }
+
+    /// Of `,S=<disk>,W=<wire>`, as deliveries write it: each LF became CRLF, so that no file is twice as large.
+    private static func wireOctets(in name: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        var index = start
+        guard skip(",S=", in: name, &index), let disk = number(in: name, at: &index), skip(",W=", in: name, &index),
+            let wire = number(in: name, at: &index), index == name.count || name[index] == UInt8(ascii: ":"),
+            disk <= wire, wire < octetsMax, wire <= 2 * disk + 2
+        else { return nil }
+        return Int(wire)
     }
 }

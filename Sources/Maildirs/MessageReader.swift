@@ -8,7 +8,7 @@ package final class MessageReader: Sendable {
     package typealias Piece = Result<[UInt8], MaildirError>
 
     /// The largest piece, in bytes.
-    package static let pieceBytesMax = 256 << 10
+    package static let pieceBytesMax = 64 << 10
 
     /// Bytes on disk, with LF line ends (or whatever a foreign tool wrote).
     package let size: Int
@@ -29,13 +29,16 @@ package final class MessageReader: Sendable {
         guard status.st_mode & S_IFMT == S_IFREG else { return nil }
         size = Int(status.st_size)
         self.core = core
+        try core.options.faults?.check(.read, "message")
         let ahead = try Self.piece(of: file, at: 0, size: size)
         state = Mutex(State(file: file, ahead: ahead))
     }
 
     /// Tells `then` the next piece, empty at the end. One read at a time. `then` is called on a worker thread, or before
     /// this returns if nothing has to be read.
-    package func read(then: @escaping @Sendable (Piece) -> Void) {
+    ///
+    /// - Parameter bytesMax: less than a whole piece for a reader who is slow: what waits for him is memory.
+    package func read(bytesMax: Int = pieceBytesMax, then: @escaping @Sendable (Piece) -> Void) {
         let (piece, file, offset) = state.withLock { state -> ([UInt8]?, OpenFile?, Int) in
             let offset = state.offset
             if !state.ahead.isEmpty {
@@ -48,7 +51,7 @@ package final class MessageReader: Sendable {
         if let piece { return then(.success(piece)) }
         guard let file, offset < size else { return then(.success([])) }
         core.read(then: then) { [self] () throws(MaildirError) in
-            let piece = try Self.piece(of: file, at: offset, size: size)
+            let piece = try Self.piece(of: file, at: offset, size: min(size, offset + max(1, bytesMax)))
             state.withLock { $0.offset += piece.count }
             return piece
         }

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// What all operations of one store share.
@@ -7,11 +8,12 @@ final class StoreCore: Sendable {
     let names = UniqueNames()
     let folders: DeliveryFolders
     let listings: ListingCache
-    let sizes = ForeignSizes()
+    let ages = AgeClocks()
     let deliveries: WorkerPool
+    let removals: WorkerPool
     let readers: WorkerPool
     let isShutDown = Atomic<Bool>(false)
-    /// Names in mailboxes that cannot be a message's (control characters in them), met since the start.
+    /// Names in mailboxes that cannot be a message's or be read, met since the start.
     let oddNames = Atomic<Int>(0)
 
     init(root: StoreRoot, options: StoreOptions) throws(MaildirError) {
@@ -20,7 +22,11 @@ final class StoreCore: Sendable {
         folders = DeliveryFolders(max: options.openMailboxesMax)
         listings = ListingCache(bytesMax: options.listingCacheBytes)
         deliveries = WorkerPool(name: "maildir-write", threads: options.deliveryThreads)
+        removals = WorkerPool(name: "maildir-gone", threads: options.removalThreads)
         readers = WorkerPool(name: "maildir-read", threads: options.readingThreads)
+        // From now on a jump of a clock is noticed. On a full disk the first round begins it.
+        _ = try? ages.limit(self, age: .zero)
+        _ = try? ages.localLimit(self, age: .zero)
     }
 
     /// The folders that hold mailboxes: this node's own, and those that wait for other nodes.
@@ -44,11 +50,64 @@ final class StoreCore: Sendable {
         run(on: deliveries, then: then, work)
     }
 
+    /// The same on a thread for deletions.
+    func remove<Value>(
+        then: @escaping @Sendable (Result<Value, MaildirError>) -> Void,
+        _ work: @escaping @Sendable () throws(MaildirError) -> Value
+    ) {
+        run(on: removals, then: then, work)
+    }
+
     private func run<Value>(
         on pool: WorkerPool, then: @escaping @Sendable (Result<Value, MaildirError>) -> Void,
         _ work: @escaping @Sendable () throws(MaildirError) -> Value
     ) {
         let isAccepted = !isShutDown.load(ordering: .relaxed) && pool.submit { then(Result(catching: work)) }
         if !isAccepted { then(.failure(.shutDown)) }
+    }
+}
+
+// MARK: - the file system
+
+extension StoreCore {
+    /// Opens a directory to read its names; nil if it is not there.
+    func directory(_ path: String, in parent: OpenFile) throws(MaildirError) -> OpenDirectory? {
+        try options.faults?.check(.list, path)
+        return try ifThere { () throws(MaildirError) in try OpenDirectory(path, in: parent) }
+    }
+
+    func stamps(of mailbox: OpenFile) throws(MaildirError) -> DirectoryStamps {
+        try DirectoryStamps(of: mailbox, isRemote: options.isRemote)
+    }
+
+    /// Opens a message; nil if it is not there.
+    func message(_ path: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> OpenFile? {
+        try ifThere { () throws(MaildirError) in
+            try withPath(path) { pointer throws(MaildirError) in
+                try OpenFile.open(pointer, in: mailbox.descriptor)
+            }
+        }
+    }
+
+    /// Removes a message's file. 0, or the errno.
+    func unlink(_ path: [UInt8], in mailbox: OpenFile) -> Int32 {
+        if let faults = options.faults,
+            case .fail(let number) = faults.decide(.unlink, String(decoding: path, as: UTF8.self))
+        {
+            return number
+        }
+        let number = try? withPath(path) { unlinkat(mailbox.descriptor, $0, 0) == 0 ? 0 : errno }
+        return number ?? EINVAL
+    }
+
+    /// The time that the file system gives a file made now: this host's clock may be wrong, and would then take files that
+    /// are being written for old ones.
+    func serverTime() throws(MaildirError) -> FileTime {
+        if let time = options.serverTime { return time() }
+        let root = root.directory
+        let name = "\(StoreLeftovers.clock)\(getpid())-\(UInt64.random(in: .min ... .max))"
+        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        defer { unlinkat(root.descriptor, name, 0) }
+        return FileTime(try file.status().st_mtim)
     }
 }

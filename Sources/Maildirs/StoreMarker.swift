@@ -40,17 +40,13 @@ struct StoreMarker: Hashable, Sendable {
 
     /// Writes the marker durably. Whoever comes second finds the first one's.
     func write(in directory: OpenFile) throws(MaildirError) {
-        let temporary = ".\(Self.fileName).\(getpid()).\(UInt64.random(in: .min ... .max))"
+        let temporary = "\(StoreLeftovers.marker)\(getpid()).\(UInt64.random(in: .min ... .max))"
         let file = try OpenFile.open(
             temporary, in: directory.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         defer { unlinkat(directory.descriptor, temporary, 0) }
         try file.write(Array(text.utf8), name: temporary)
         try file.sync(temporary)
-        let code = linkat(directory.descriptor, temporary, directory.descriptor, Self.fileName, 0)
-        let linkError = errno
-        if code != 0, try file.status().st_nlink < 2, linkError != EEXIST {
-            throw .failed(operation: "link", path: Self.fileName, errno: linkError)
-        }
+        _ = try ExclusiveLink.make(file, at: temporary, in: directory, as: Self.fileName, in: directory)
         try directory.sync(Self.fileName)
     }
 

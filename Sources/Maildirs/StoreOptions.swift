@@ -1,28 +1,41 @@
 /// What an operator may tune of a store, and its bounds.
 package struct StoreOptions: Sendable {
-    /// Threads for deliveries and deletions: as many durable cycles are in flight at once.
+    /// Threads for deliveries: as many durable cycles are in flight at once.
     package var deliveryThreads = 16
+    /// Threads for deletions and for what replicas tell each other, which may read whole mailboxes: never a delivery's.
+    package var removalThreads = 4
     /// Threads for listing and reading, so that a reader never waits behind an fsync.
     package var readingThreads = 8
     /// Mailboxes whose `tmp/` and `new/` are kept open between deliveries: two descriptors each.
     package var openMailboxesMax = 256
     /// Memory for listings that are kept while they match their directories. 0 keeps none.
     package var listingCacheBytes = 64 << 20
-    /// How much older than a listing the last change of its directories must be for the listing to be kept, at least: the
-    /// granularity of the file system's clock. File systems without a block device (NFS, Ceph) get at least two seconds.
-    package var clockMargin: Duration = .milliseconds(10)
+    /// How much older than a listing the last change of its directories must be for the listing to be kept: ten
+    /// milliseconds and a tick of the slowest kernel clock. File systems without a block device (NFS, Ceph) have two seconds
+    /// of `remoteMargin` instead, because their clock is another host's.
+    package var clockMargin: Duration = .milliseconds(20)
     /// How long a deletion is remembered; older tombstones are no part of the mailbox any more.
     package var tombstoneGrace: Duration = .seconds(7 * 86_400)
 
+    /// How long a remote file system must have shown the same before a listing is kept.
+    var remoteMargin: Duration = .seconds(2)
     /// Failures that tests order; a store in service has none.
     var faults: FaultPlan?
+    /// What tests say instead of the file system: whether it is remote, and what its clock and this host's show.
+    var isRemote: Bool?
+    var serverTime: (@Sendable () -> FileTime)?
+    var localTime: (@Sendable () -> FileTime)?
 
     package init() {}
 }
 
-/// Failures that a test wants from the file system, asked for before each step of a durable cycle.
+/// Failures that a test wants from the file system, asked for before each step.
 struct FaultPlan: Sendable {
-    enum Step: Sendable { case create, write, syncFile, link, syncDirectory }
+    enum Step: Sendable {
+        case create, write, syncFile, link, syncDirectory
+        /// Opening a directory to read it, reading a message, and removing one.
+        case list, read, unlink
+    }
 
     enum Fault: Sendable {
         /// The step is not done and fails so.
@@ -33,4 +46,11 @@ struct FaultPlan: Sendable {
 
     /// What becomes of a step on a file of this name; nil lets it happen.
     let decide: @Sendable (Step, String) -> Fault?
+
+    /// Throws if the step is to fail.
+    func check(_ step: Step, _ name: String) throws(MaildirError) {
+        if case .fail(let number) = decide(step, name) {
+            throw .failed(operation: "\(step)", path: name, errno: number)
+        }
+    }
 }

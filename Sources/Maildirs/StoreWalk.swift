@@ -19,7 +19,7 @@ struct StoreWalk {
     ) throws(MaildirError) {
         let root = core.root.directory
         var visited = 0
-        try walk(top, depth: 3, in: root) { folder in
+        walk(top, depth: Self.levels, in: root, failed) { folder in
             if core.isShutDown.load(ordering: .relaxed) { return false }
             var goesOn = true
             do throws(MaildirError) {
@@ -34,19 +34,34 @@ struct StoreWalk {
         if core.isShutDown.load(ordering: .relaxed) { throw .shutDown }
     }
 
+    private static let levels = 3
+
     /// Visits the folders `depth` levels below `path`; one level's names are in memory at a time. `visit` says whether to go
     /// on.
     @discardableResult
     private func walk(
-        _ path: String, depth: Int, in root: OpenFile, _ visit: (MailboxFolder) -> Bool
-    ) throws(MaildirError) -> Bool {
+        _ path: String, depth: Int, in root: OpenFile, _ failed: (MaildirError) -> Void,
+        _ visit: (MailboxFolder) -> Bool
+    ) -> Bool {
         guard depth > 0 else { return visit(MailboxFolder(path: path)) }
-        for name in try Self.folders(in: path, root).sorted() {
+        for name in names(in: path, root, failed).sorted() {
+            // Only a partition's folder is ours: lost+found may stand beside it.
+            if depth == Self.levels, Int(name).map(String.init) != name { continue }
             let child = "\(path)/\(name)"
             if isBeforeStart(child, depth: depth) { continue }
-            if try !walk(child, depth: depth - 1, in: root, visit) { return false }
+            if !walk(child, depth: depth - 1, in: root, failed, visit) { return false }
         }
         return true
+    }
+
+    /// One folder that cannot be read keeps no other from being visited.
+    private func names(in path: String, _ root: OpenFile, _ failed: (MaildirError) -> Void) -> [String] {
+        do throws(MaildirError) {
+            return try Self.folders(in: path, root, core)
+        } catch {
+            failed(error)
+            return []
+        }
     }
 
     /// Compares component by component, as the walk goes.
@@ -59,9 +74,9 @@ struct StoreWalk {
     }
 
     /// The folders in a folder; none if it is not there.
-    static func folders(in path: String, _ root: OpenFile) throws(MaildirError) -> [String] {
+    static func folders(in path: String, _ root: OpenFile, _ core: StoreCore) throws(MaildirError) -> [String] {
         var names: [String] = []
-        let directory = try ifThere { () throws(MaildirError) in try OpenDirectory(path, in: root) }
+        let directory = try core.directory(path, in: root)
         while let entry = try directory?.next() {
             if entry.mayBeDirectory, entry.name.first != UInt8(ascii: "."),
                 let name = String(validating: entry.name, as: UTF8.self)

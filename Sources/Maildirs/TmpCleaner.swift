@@ -1,18 +1,19 @@
 import Glibc
 
-/// Removes what crashes left in `tmp/`: files that nobody touched for long, as qmail does after 36 hours.
+/// Removes what crashes left in `tmp/`, and in the root: files that nobody touched for long, as qmail does after 36 hours.
 struct TmpCleaner {
     let core: StoreCore
     let age: Duration
 
     func clean() throws(MaildirError) -> MaintenanceReport {
-        let limit = try serverTime().minus(age)
+        let limit = try core.ages.limit(core, age: age)
         var report = MaintenanceReport()
+        try StoreLeftovers(root: core.root.directory, limit: limit).remove(&report)
         for top in try core.tops() {
             try StoreWalk(core: core, top: top).forEachMailbox(
                 { folder, mailbox throws(MaildirError) in
                     report.mailboxes += 1
-                    let directory = try ifThere { () throws(MaildirError) in try OpenDirectory("tmp", in: mailbox) }
+                    let directory = try core.directory("tmp", in: mailbox)
                     while let directory, let entry = try directory.next() {
                         try Self.removeIfOld(entry, directory.descriptor, limit, &report)
                     }
@@ -34,15 +35,37 @@ struct TmpCleaner {
             if unlinkat(tmp, name, 0) == 0 { report.removed += 1 }
         }
     }
+}
 
-    /// The time that the file system gives a file made now: this host's clock may be wrong, and would then take files that
-    /// are being written for old ones.
-    private func serverTime() throws(MaildirError) -> FileTime {
-        let root = core.root.directory
-        let name = ".clock-\(getpid())-\(UInt64.random(in: .min ... .max))"
-        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-        defer { unlinkat(root.descriptor, name, 0) }
-        return FileTime(try file.status().st_mtim)
+/// What the store itself makes in its root for a moment, and a crash may leave there.
+struct StoreLeftovers {
+    let root: OpenFile
+    let limit: FileTime
+
+    static let probe = ".probe-"
+    static let clock = ".clock-"
+    static let marker = ".\(StoreMarker.fileName)."
+    /// What the probe makes in its folder.
+    static let probeFiles = ["a", "b", "c"]
+
+    func remove(_ report: inout MaintenanceReport) throws(MaildirError) {
+        let directory = try OpenDirectory(".", in: root)
+        while let entry = try directory.next() {
+            guard let name = String(validating: entry.name, as: UTF8.self),
+                [Self.probe, Self.clock, Self.marker].contains(where: { name.hasPrefix($0) })
+            else { continue }
+            var status = stat()
+            guard fstatat(root.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+                FileTime(status.st_mtim) < limit
+            else { continue }
+            if remove(name, isFolder: status.st_mode & S_IFMT == S_IFDIR) { report.removed += 1 }
+        }
+    }
+
+    private func remove(_ name: String, isFolder: Bool) -> Bool {
+        guard isFolder else { return unlinkat(root.descriptor, name, 0) == 0 }
+        for file in Self.probeFiles { unlinkat(root.descriptor, "\(name)/\(file)", 0) }
+        return unlinkat(root.descriptor, name, AT_REMOVEDIR) == 0
     }
 }
 
@@ -50,6 +73,6 @@ struct TmpCleaner {
 package struct MaintenanceReport: Hashable, Sendable {
     package var mailboxes = 0
     package var removed = 0
-    /// Mailboxes that could not be looked at, and why.
+    /// Mailboxes and folders that could not be looked at, and why.
     package var failures: [MaildirError] = []
 }

@@ -1,31 +1,66 @@
 import Glibc
 import Mail
 
+// A tombstone ends in this order, so that no crash and no failure shows a message again that its reader deleted:
+//
+// | done                                        | on disk after a crash     | why that is safe                            |
+// |---------------------------------------------|---------------------------|---------------------------------------------|
+// | files of its messages removed               | the tombstone             | it hides what is left                       |
+// | new/ and cur/ seen at rest, without them    | the same                  | the same                                    |
+// | new/ and cur/ synced                        | the same, no files        | nothing needs it any more                   |
+// | tombstone removed                           | a tombstone, or none      | the same                                    |
+
 /// Removes tombstone files after the grace time, when nothing can bring the messages back any more.
 struct TombstoneExpiry {
     let core: StoreCore
-    /// Files are kept unless both their names and their times on disk are before it.
-    let limit: FileTime
+    let grace: Duration
+
+    /// How many identities are looked for at once.
+    private static let identitiesMax = 50_000
+    private static let passesMax = 4
 
     func expire() throws(MaildirError) -> MaintenanceReport {
+        let limit = try core.ages.limit(core, age: grace)
         var report = MaintenanceReport()
-        try StoreWalk(core: core).forEachMailbox(
-            { folder, mailbox throws(MaildirError) in
-                report.mailboxes += 1
-                var old: [[UInt8]] = []
-                try Tombstones.forEachFile(in: mailbox) { name throws(MaildirError) in
-                    if try isOld(name, in: mailbox) { old.append(name) }
-                }
-                if old.isEmpty { return true }
-                // A file that a crash left behind its tombstone must not come back with the tombstone's end.
-                try Listing.removeDeleted(from: mailbox, core: core)
-                for name in old where try remove(name, in: mailbox) { report.removed += 1 }
-                return true
-            }, failed: { report.failures.append($0) })
+        for top in try core.tops() {
+            try StoreWalk(core: core, top: top).forEachMailbox(
+                { folder, mailbox throws(MaildirError) in
+                    report.mailboxes += 1
+                    report.removed += try expire(in: mailbox, folder, limit)
+                    return true
+                }, failed: { report.failures.append($0) })
+        }
         return report
     }
 
-    private func isOld(_ name: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> Bool {
+    private func expire(in mailbox: OpenFile, _ folder: MailboxFolder, _ limit: FileTime) throws(MaildirError) -> Int {
+        var old: [[UInt8]] = []
+        try Tombstones.forEachFile(in: mailbox) { name throws(MaildirError) in
+            if try isOld(name, in: mailbox, limit) { old.append(name) }
+        }
+        var removed = 0
+        var next = 0
+        while next < old.count {
+            var (names, identities): ([[UInt8]], Set<[UInt8]>) = ([], [])
+            while next < old.count, identities.count < Self.identitiesMax {
+                try Tombstones.forEachIdentity(of: old[next], in: mailbox) { identities.insert(Array($0)) }
+                names.append(old[next])
+                next += 1
+            }
+            try removeForGood(identities, from: mailbox, folder)
+            for name in names {
+                let number = core.unlink(Array("gone/".utf8) + name, in: mailbox)
+                if number == 0 { removed += 1 }
+                if number != 0, number != ENOENT {
+                    throw .failed(operation: "unlink", path: "\(folder.path)/gone", errno: number)
+                }
+            }
+        }
+        return removed
+    }
+
+    /// Files are kept unless both their names and their times on disk are before the limit.
+    private func isOld(_ name: [UInt8], in mailbox: OpenFile, _ limit: FileTime) throws(MaildirError) -> Bool {
         let seconds = name.withUnsafeBytes { MessageNameBytes($0)?.seconds }
         guard let seconds, seconds < limit.seconds else { return false }
         return try withPath(Array("gone/".utf8) + name) { path in
@@ -35,7 +70,53 @@ struct TombstoneExpiry {
         }
     }
 
-    private func remove(_ name: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> Bool {
-        try withPath(Array("gone/".utf8) + name) { unlinkat(mailbox.descriptor, $0, 0) == 0 }
+    /// Durably. Throws unless the mailbox was seen at rest without them.
+    private func removeForGood(
+        _ identities: Set<[UInt8]>, from mailbox: OpenFile, _ folder: MailboxFolder
+    ) throws(MaildirError) {
+        var last: DirectoryStamps?
+        for _ in 0..<Self.passesMax {
+            let start = FileTime.coarse()
+            let before = try core.stamps(of: mailbox)
+            if try removeAll(identities, from: mailbox, folder), try core.stamps(of: mailbox) == before {
+                let isSettled = !before.isRemote && before.areSettled(at: start, margin: core.options.clockMargin)
+                if isSettled || (before.isRemote && last == before) { return try sync(mailbox) }
+                last = before
+            } else {
+                last = nil
+            }
+            Self.rest(core.options.clockMargin + .milliseconds(20))
+        }
+        throw .failed(operation: "expire tombstones of", path: folder.path, errno: EBUSY)
+    }
+
+    /// Whether none of them was there.
+    private func removeAll(
+        _ identities: Set<[UInt8]>, from mailbox: OpenFile, _ folder: MailboxFolder
+    ) throws(MaildirError) -> Bool {
+        var isEmpty = true
+        var failure: Int32 = 0
+        try MailboxScan(mailbox: mailbox, core: core).forEachFile { identity, part, name in
+            guard identities.contains(Array(identity)) else { return }
+            isEmpty = false
+            let number = core.unlink(Array("\(part)/".utf8) + name, in: mailbox)
+            if number != 0, number != ENOENT { failure = number }
+        }
+        if failure != 0 { throw .failed(operation: "unlink", path: folder.path, errno: failure) }
+        return isEmpty
+    }
+
+    private func sync(_ mailbox: OpenFile) throws(MaildirError) {
+        for part in ["new", "cur"] {
+            _ = try ifThere { () throws(MaildirError) in
+                try OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part)
+            }
+        }
+    }
+
+    private static func rest(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        nanosleep(&time, nil)
     }
 }

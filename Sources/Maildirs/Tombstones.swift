@@ -20,15 +20,21 @@ import Mail
 enum Tombstones {
     /// The most identities in one file: a session that deletes more leaves several.
     static let identitiesMax = 10_000
-    private static let fileBytesMax = 64 << 20
+    private static let pieceBytes = 64 << 10
+    /// What is longer than any identity and its neighbours is no list of identities.
+    private static let lineMax = 4096
 
-    /// All of them, as they are on disk now.
-    static func exact(in mailbox: OpenFile) throws(MaildirError) -> Set<[UInt8]> {
-        var identities: Set<[UInt8]> = []
+    /// Those of the identities that are deleted, as it is on disk now.
+    static func find(_ identities: Set<[UInt8]>, in mailbox: OpenFile) throws(MaildirError) -> Set<[UInt8]> {
+        var found: Set<[UInt8]> = []
+        if identities.isEmpty { return found }
         try forEachFile(in: mailbox) { name throws(MaildirError) in
-            try forEachIdentity(of: name, in: mailbox) { identities.insert(Array($0)) }
+            try forEachIdentity(of: name, in: mailbox) { line in
+                let identity = Array(line)
+                if identities.contains(identity) { found.insert(identity) }
+            }
         }
-        return identities
+        return found
     }
 
     static func forEachFile(
@@ -44,14 +50,46 @@ enum Tombstones {
     static func forEachIdentity(
         of name: [UInt8], in mailbox: OpenFile, _ body: (ArraySlice<UInt8>) -> Void
     ) throws(MaildirError) {
-        guard let bytes = try contents(of: name, in: mailbox) else { return }
-        for line in bytes.split(separator: UInt8(ascii: "\n")) { body(line) }
+        guard let file = try open(name, in: mailbox) else { return }
+        let text = String(decoding: name, as: UTF8.self)
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 16)
+        defer { piece.deallocate() }
+        var (rest, offset): ([UInt8], Int) = ([], 0)
+        while case let count = try file.read(into: piece, at: offset, name: text), count > 0 {
+            offset += count
+            rest.append(contentsOf: piece[..<count])
+            takeLines(from: &rest, body)
+            if rest.count > lineMax { rest.removeAll() }
+        }
+        if !rest.isEmpty { body(rest[...]) }
+    }
+
+    /// Gives `body` each line that is whole, and leaves what is not.
+    private static func takeLines(from bytes: inout [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
+        var start = 0
+        while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            if end > start { body(bytes[start..<end]) }
+            start = end + 1
+        }
+        bytes.removeFirst(start)
+    }
+
+    /// The identities of a tombstone that is in memory.
+    static func identities(in lines: [UInt8]) -> Set<[UInt8]> {
+        Set(lines.split(separator: UInt8(ascii: "\n")).map(Array.init))
     }
 
     /// The whole file; nil if it is not there.
     static func contents(of name: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> [UInt8]? {
-        let path = Array("gone/".utf8) + name
-        return try ifThere { () throws(MaildirError) in try wholeFile(path, in: mailbox) }
+        try open(name, in: mailbox)?.contents(bytesMax: .max, name: String(decoding: name, as: UTF8.self))
+    }
+
+    private static func open(_ name: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> OpenFile? {
+        try ifThere { () throws(MaildirError) in
+            try withPath(Array("gone/".utf8) + name) { path throws(MaildirError) in
+                try OpenFile.open(path, in: mailbox.descriptor)
+            }
+        }
     }
 
     /// Makes a tombstone durable. One that is there already under this name is the same.
@@ -65,19 +103,9 @@ enum Tombstones {
         defer { unlinkat(home.tmp.descriptor, temporary, 0) }
         try file.write(lines, name: temporary)
         try file.sync(temporary)
-        if linkat(home.tmp.descriptor, temporary, gone.descriptor, name, 0) != 0 {
-            let error = MaildirError.failed("link", name)
-            if error.errorNumber != EEXIST, try file.status().st_nlink < 2 { throw error }
-        }
+        _ = try ExclusiveLink.make(
+            file, at: temporary, in: home.tmp, as: name, in: gone, fault: core.options.faults?.decide(.link, name))
         try gone.sync("gone")
-    }
-
-    private static func wholeFile(_ path: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> [UInt8] {
-        let text = String(decoding: path, as: UTF8.self)
-        let file = try withPath(path) { pointer throws(MaildirError) in
-            try OpenFile.open(pointer, in: mailbox.descriptor)
-        }
-        return try file.contents(bytesMax: fileBytesMax, name: text)
     }
 }
 
@@ -109,9 +137,9 @@ struct TombstoneIndex: Sendable {
         }.sorted { $0.lexicographicallyPrecedes($1) }
     }
 
-    /// True for every file whose identity is tombstoned, and by chance for another.
-    func mayContain(identityOf stem: UnsafeRawBufferPointer) -> Bool {
-        StemIdentity.bytes(of: stem).withUnsafeBytes { hashes.contains(Self.hash($0)) }
+    /// True for every identity that is tombstoned, and by chance for another.
+    func mayContain(_ identity: ArraySlice<UInt8>) -> Bool {
+        identity.withUnsafeBytes { hashes.contains(Self.hash($0)) }
     }
 
     private static func hash(_ identity: UnsafeRawBufferPointer) -> UInt64 {

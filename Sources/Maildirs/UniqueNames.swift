@@ -41,35 +41,3 @@ final class UniqueNames: Sendable {
 
     private func next() -> UInt64 { counter.wrappingAdd(1, ordering: .relaxed).newValue }
 }
-
-/// A moment as the file system writes it down: since 1970 in UTC.
-struct FileTime: Hashable, Comparable, Sendable {
-    let seconds: Int64
-    let nanoseconds: Int64
-
-    init(seconds: Int64, nanoseconds: Int64) {
-        self.seconds = seconds
-        self.nanoseconds = nanoseconds
-    }
-
-    init(_ time: timespec) {
-        self.init(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
-    }
-
-    static func now() -> FileTime {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return FileTime(time)
-    }
-
-    func minus(_ duration: Duration) -> FileTime {
-        let (whole, attoseconds) = duration.components
-        var result = (seconds: seconds - whole, nanoseconds: nanoseconds - attoseconds / 1_000_000_000)
-        if result.nanoseconds < 0 { result = (result.seconds - 1, result.nanoseconds + 1_000_000_000) }
-        return FileTime(seconds: result.seconds, nanoseconds: result.nanoseconds)
-    }
-
-    static func < (left: FileTime, right: FileTime) -> Bool {
-        (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
-    }
-}

@@ -12,6 +12,10 @@ final class MessageSending {
     private var reading = false
     private var stopped = false
     private var octetsRead = 0
+    /// The client has once not taken all that was there for him.
+    private var isSlow = false
+
+    private static let slowPieceBytes = 16 << 10
 
     init(
         reader: MessageReader, topLines: Int?, connection: Connection, finished: @escaping (_ whole: Bool) -> Void
@@ -27,6 +31,7 @@ final class MessageSending {
         guard !reading, !stopped, connection.isOpen, connection.isWritable else { return }
         reading = true
         reader.read(
+            bytesMax: isSlow ? Self.slowPieceBytes : MessageReader.pieceBytesMax,
             then: connection.completion { [self] result in
                 reading = false
                 guard !stopped else { return }
@@ -62,6 +67,7 @@ final class MessageSending {
         connection.write(output)
         connection.flush()
         connection.madeProgress()
+        if !connection.isWritable { isSlow = true }
         if encoder.isSatisfied { send([]) } else { goOn() }
     }
 

@@ -46,9 +46,12 @@ import Testing
     }
 
     @Test(
-        "Octets are W= of the name, or else what POP3 would send",
+        "Octets are W= of a name of our own form, and else what POP3 would send, whatever the name says",
         arguments: [
-            ("1.h", "a\nb\n", 6), ("1.h,S=4", "a\nb\n", 6), ("1.h,W=77", "a\nb\n", 77), ("1.h,S=4,W=77:2,S", "a\n", 77),
+            ("1.h", "a\nb\n", 6), ("1.h,S=4", "a\nb\n", 6), ("1.h,W=77", "a\nb\n", 6), ("1.h,S=4,W=77:2,S", "a\n", 3),
+            ("9999999999.x.y,W=5", String(repeating: "b", count: 24), 26),
+            ("1700000000.M5P1Q1R1f.mx,S=40,W=41:2,S", "", 41), ("1700000000.M5P1Q1R1f.mx,S=4,W=77", "a\n", 3),
+            ("1700000000.M5P1Q1.mx,S=4,W=5", "a\n", 3), ("1700000000.M5P1Q1R1f.mx,W=5", "a\n", 3),
             ("1.h,W=x", "a", 3), ("1.h,W=99999999999999999999", "a\r\nb\r\n", 6), ("1.h:2,W=5", "", 0),
             ("1.h,W=", "a", 3),
             ("1.h,W=5x", "a\n", 3),

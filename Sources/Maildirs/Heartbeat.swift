@@ -1,0 +1,35 @@
+import Glibc
+
+/// The stamp in a store's root that says when the store was last in service. A store that was away for longer than
+/// tombstones are kept may hold messages whose deletion nobody remembers any more.
+struct Heartbeat {
+    let root: OpenFile
+
+    static let fileName = ".hauberk-heartbeat"
+
+    /// Says that the store is in service now. Its time is the file system's, so that hosts' clocks do not matter.
+    func beat() throws(MaildirError) {
+        let file = try OpenFile.open(Self.fileName, in: root.descriptor, flags: O_WRONLY | O_CREAT, mode: 0o600)
+        // One byte written: times that a host sets itself would be its own clock's.
+        try file.write([UInt8(ascii: "\n")], name: Self.fileName)
+        try file.sync(Self.fileName)
+    }
+
+    /// How long ago the store was last in service; nil if it never was.
+    func age() throws(MaildirError) -> Duration? {
+        let stamp = try ifThere { () throws(MaildirError) in
+            try OpenFile.open(Self.fileName, in: root.descriptor).status().st_mtim
+        }
+        guard let stamp else { return nil }
+        let last = FileTime(stamp)
+        let now = try serverTime()
+        return .seconds(now.seconds - last.seconds)
+    }
+
+    private func serverTime() throws(MaildirError) -> FileTime {
+        let name = "\(Self.fileName).\(getpid()).\(UInt64.random(in: .min ... .max))"
+        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        defer { unlinkat(root.descriptor, name, 0) }
+        return FileTime(try file.status().st_mtim)
+    }
+}
