@@ -15,9 +15,14 @@ package final class FrontendService: Service {
     private let context: FrontendContext
     private let frontend: FrontendSettings
     private let drainTimeout: Duration
+    /// A message that was read whole has its outcome by then.
+    private let answerTimeout: Duration
     private let group: any EventLoopGroup
     private let setup: Mutex<ListenerSetup>
     private let listeners = Mutex<[Listener]>([])
+    /// Connections count for the whole frontend, whatever listener they came by.
+    private let smtpCensus: ConnectionCensus
+    private let pop3Census: ConnectionCensus
 
     /// - Parameters:
     ///   - tls: what clients see; nil if the frontend has no certificate.
@@ -31,7 +36,11 @@ package final class FrontendService: Service {
         self.frontend = frontend
         self.group = group
         drainTimeout = configuration.storage.drainTimeout
-        setup = Mutex(Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil))
+        answerTimeout = configuration.delivery.timeout
+        let setup = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
+        smtpCensus = ConnectionCensus(limits: setup.limits(.smtp))
+        pop3Census = ConnectionCensus(limits: setup.limits(.pop3))
+        self.setup = Mutex(setup)
     }
 
     private static func setup(
@@ -52,7 +61,7 @@ package final class FrontendService: Service {
         context.log.notice("ready")
         try? await gracefulShutdown()
         context.log.notice("draining")
-        await Listener.drain(listeners.withLock { $0 }, timeout: drainTimeout)
+        await Listener.drain(listeners.withLock { $0 }, timeout: drainTimeout, answerTimeout: answerTimeout)
         await finishDeliveries()
         context.log.notice("stopped")
     }
@@ -95,7 +104,7 @@ package final class FrontendService: Service {
             limits: setup.withLock { $0.limits(settings.service) },
             isBalancer: Self.isBalancer(settings))
         return try await Listener.bind(
-            options, group: group,
+            options, group: group, census: settings.service.isPOP3 ? pop3Census : smtpCensus,
             refusal: { [context] reason in
                 context.metrics.refusedConnections.increment()
                 return Self.refusal(reason, isPOP3: settings.service.isPOP3)
@@ -109,11 +118,11 @@ package final class FrontendService: Service {
     }
 
     private static func refusal(_ reason: ConnectionRefusal, isPOP3: Bool) -> String {
-        let text =
+        let (status, text) =
             switch reason {
-            case .tooManyConnections: "too many connections, try again later"
-            case .tooManyFromAddress: "too many connections from your address"
+            case .tooManyConnections: ("4.3.2", "too many connections, try again later")
+            case .tooManyFromAddress: ("4.7.0", "too many connections from your address")
             }
-        return isPOP3 ? "-ERR [SYS/TEMP] \(text)\r\n" : "421 4.7.0 \(text)\r\n"
+        return isPOP3 ? "-ERR [SYS/TEMP] \(text)\r\n" : "421 \(status) \(text)\r\n"
     }
 }

@@ -35,7 +35,8 @@ struct ListenerSetup {
             offersStartTLS: listener.tlsMode == .starttls && hasCertificate,
             startsWithTLS: listener.tlsMode == .implicit,
             mechanisms: service == .submission ? configuration.authentication.mechanisms : [],
-            requiresTLSForAuthentication: configuration.authentication.requireTLS)
+            requiresTLSForAuthentication: configuration.authentication.requireTLS,
+            postmasterDomain: configuration.directory.defaultDomain)
         return SMTPListenerSettings(
             session: session, times: ConnectionTimes(idle: smtp.idleTimeout, total: smtp.sessionTimeMax),
             greetingDelay: service == .mx ? smtp.greetingDelay : .zero)

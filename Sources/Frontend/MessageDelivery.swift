@@ -21,7 +21,7 @@ final class MessageDelivery {
 
     private let sender: ReversePath
     private let isUTF8: Bool
-    private let destinations: [Destination]
+    private var destinations: [Destination]
     private let frontend: FrontendContext
     private let links: NodeLinks
     private let eventLoop: any EventLoop
@@ -30,6 +30,7 @@ final class MessageDelivery {
     /// Also what is sent again, until every copy has its place.
     private var body = ByteBuffer()
     private var streams: [(stream: MessageStream, transaction: NodeTransaction, node: Ring.NodeIndex)] = []
+    private var sentLast = NIODeadline.now()
     private var isAbandoned = false
     private var finished: (([Verdict]) -> Void)?
 
@@ -65,8 +66,35 @@ final class MessageDelivery {
     }
 
     func append(_ piece: ByteBuffer) {
+        guard !isAbandoned else { return }
+        let starts = startsStreaming(with: piece.readableBytes)
         body.writeImmutableBuffer(piece)
-        if !streams.isEmpty || body.readableBytes > frontend.gatherBytesMax { stream() }
+        if starts || (isStreaming && body.readableBytes >= Self.chunkBytesMin) { stream() }
+    }
+
+    /// What goes to the nodes at once, however small the pieces are in which it comes: each chunk costs every node a
+    /// command, a TLS record and a reply.
+    private static let chunkBytesMin = 64 << 10
+
+    /// Sends what has gathered for long, so that no node takes a slow client for a dead one.
+    func sendGathered() {
+        guard isStreaming, body.readableBytes > 0, NIODeadline.now() - sentLast > .seconds(1) else { return }
+        stream()
+    }
+
+    /// Whether it is on its way already, so that its destinations are settled.
+    var isStreaming: Bool { !streams.isEmpty }
+
+    /// Whether so many more octets make it too large to be gathered whole.
+    func startsStreaming(with count: Int) -> Bool {
+        !isStreaming && body.readableBytes + count > frontend.gatherBytesMax
+    }
+
+    /// Leaves out the other destinations, before anything was sent.
+    func narrow(to destinations: [Destination]) {
+        precondition(plan == nil, "destinations change on the way")
+        self.destinations = destinations
+        if destinations.isEmpty { abandon() }
     }
 
     /// Whether the client must wait before it sends more.
@@ -76,6 +104,7 @@ final class MessageDelivery {
         if streams.isEmpty { openStreams() }
         for (stream, _, _) in streams { stream.send(body) }
         body = ByteBuffer()
+        sentLast = .now()
     }
 
     private func openStreams() {

@@ -1,49 +1,78 @@
 import Mail
+import SMTP
 
 /// Where the recipients of one transaction lead: an alias leads to several mailboxes, two addresses may lead to one.
 /// Each mailbox gets the message once.
 struct RecipientRoutes {
-    private let countMax: Int
-    /// For each recipient accepted lately, its destinations. A transaction that was reset leaves its own in front.
+    private var transaction: SMTPTransactionID?
+    /// For each recipient accepted, its destinations.
     private var accepted: [[Destination]] = []
     /// For each recipient of the message, which destinations are its own.
     private var routes: [[Int]] = []
+    /// For each recipient that does not get the message whatever becomes of it, why.
+    private var refused: [Int: Verdict] = [:]
     /// The message's destinations, each mailbox once.
     private(set) var destinations: [Destination] = []
-
-    init(countMax: Int) {
-        self.countMax = countMax
-    }
 
     /// The most mailboxes that the recipients of one message may lead to, all aliases followed.
     static let destinationsMax = 5_000
 
-    /// False if the recipients lead to too many mailboxes.
-    mutating func add(_ destinations: [Destination]) -> Bool {
+    /// Takes one recipient's destinations; those of an earlier transaction are forgotten.
+    ///
+    /// - Returns: false if the recipients lead to too many mailboxes.
+    mutating func add(_ destinations: [Destination], of transaction: SMTPTransactionID) -> Bool {
+        if self.transaction != transaction {
+            self.transaction = transaction
+            accepted = []
+        }
         guard accepted.reduce(destinations.count, { $0 + $1.count }) <= Self.destinationsMax else { return false }
-        if accepted.count >= countMax { accepted.removeFirst(accepted.count - countMax + 1) }
         accepted.append(destinations)
         return true
     }
 
-    /// The message begins: its recipients are the last `count` accepted.
-    mutating func begin(count: Int) {
+    /// The message begins.
+    mutating func begin() {
+        refused = [:]
+        route()
+    }
+
+    private mutating func route() {
         var places: [MailboxName: Int] = [:]
         destinations = []
-        routes = accepted.suffix(count).map { wanted in
-            wanted.map { destination in
+        routes = accepted.enumerated().map { index, wanted in
+            guard refused[index] == nil else { return [] }
+            return wanted.map { destination in
                 if let place = places[destination.mailbox] { return place }
                 places[destination.mailbox] = destinations.count
                 destinations.append(destination)
                 return destinations.count - 1
             }
         }
-        accepted = []
+    }
+
+    /// Leaves out the recipients that lead to where the message has been before; the others keep theirs.
+    ///
+    /// - Returns: the first address that is in a loop, if there is any.
+    mutating func refuseLoops(_ header: HeaderScanner.Findings) -> EmailAddress? {
+        var first: EmailAddress?
+        for (index, wanted) in accepted.enumerated() where refused[index] == nil {
+            guard let looping = wanted.first(where: { header.wasDelivered(to: "\($0.address)") }) else { continue }
+            refused[index] = Self.loop(looping.address)
+            first = first ?? looping.address
+        }
+        if first != nil { route() }
+        return first
+    }
+
+    static func loop(_ address: EmailAddress) -> Verdict {
+        .refused(Reason(554, "5.4.6", "mail loop: this message was delivered to \(address) before"))
     }
 
     /// One verdict for each recipient; in SMTP, which has one answer to DATA, one for all of them.
     func replies(_ verdicts: [Verdict], isLMTP: Bool) -> [Verdict] {
-        let each = routes.map { route in Self.worst(route.map { verdicts[$0] }) }
+        let each = routes.enumerated().map { index, route in
+            refused[index] ?? Self.worst(route.map { verdicts[$0] })
+        }
         return isLMTP ? each : [Self.worst(each)]
     }
 

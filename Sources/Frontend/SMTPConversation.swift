@@ -23,6 +23,7 @@ final class SMTPConversation: Conversation {
     private var login: Task<Void, Never>?
     private var recipients: RecipientRoutes
     private var message: MessageDelivery?
+    private var textBegun = false
 
     private enum Waiting {
         case no
@@ -38,9 +39,10 @@ final class SMTPConversation: Conversation {
         self.listener = listener
         let tls = connection.tlsVersion.map { SMTPTLS(version: $0) }
         session = SMTPServerSession(
-            settings: listener.session, peer: SMTPPeer(address: connection.peer.address, tls: tls),
+            settings: listener.session,
+            peer: SMTPPeer(address: connection.peer.isLocal ? "" : connection.peer.address, tls: tls),
             nonce: frontend.identifiers.nonce())
-        recipients = RecipientRoutes(countMax: listener.session.limits.recipientsMax)
+        recipients = RecipientRoutes()
         log = frontend.log
         log[metadataKey: "connection"] = "\(frontend.identifiers.connection())"
         log[metadataKey: "client"] = "\(connection.peer.address)"
@@ -115,7 +117,7 @@ final class SMTPConversation: Conversation {
         ended = true
         drop(&message)
         connection.write(session.takeOutput())
-        connection.close()
+        connection.closeLingering()
     }
 
     private func drop(_ message: inout MessageDelivery?) {
@@ -131,8 +133,9 @@ final class SMTPConversation: Conversation {
             let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
             goesOn = carryOut(step, connection)
             connection.consume(step.consumed)
-            if step.consumed > 0 { connection.madeProgress() }
+            if session.takeProgress() { connection.madeProgress() }
         }
+        message?.sendGathered()
         if !session.isAuthenticating { proofEnded() }
         guard !ended else { return }
         connection.write(session.takeOutput())
@@ -166,16 +169,20 @@ final class SMTPConversation: Conversation {
             drop(&message)
             return true
         case .startTLS:
-            startTLS(connection)
+            guard let tls = frontend.serverTLS else {
+                session.tlsRefused()
+                return true
+            }
+            startTLS(tls, connection)
         case .close:
             end(connection)
         }
         return false
     }
 
-    private func startTLS(_ connection: Connection) {
-        guard let tls = frontend.serverTLS else { return connection.abort() }
+    private func startTLS(_ tls: ServerTLS, _ connection: Connection) {
         waiting = .tls
+        session.tlsAccepted()
         connection.write(session.takeOutput())
         connection.startTLS(tls)
     }
@@ -236,7 +243,7 @@ final class SMTPConversation: Conversation {
 
     private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {
         var verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
-        if verdict.isAccepted, !recipients.add(resolution.destinations) {
+        if verdict.isAccepted, !recipients.add(resolution.destinations, of: query.transaction) {
             verdict = .deferred(Reason(452, "4.5.3", "too many mailboxes for one message"))
         }
         log.debug("recipient", metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
@@ -250,7 +257,7 @@ final class SMTPConversation: Conversation {
         let seconds = frontend.clock.seconds()
         let header = TraceHeaders.received(
             envelope, hostname: listener.session.hostname, identity: identity, seconds: seconds)
-        recipients.begin(count: envelope.recipients.count)
+        recipients.begin()
         let delivery = MessageDelivery(
             identity: identity, sender: envelope.sender, isUTF8: envelope.utf8, destinations: recipients.destinations,
             frontend: frontend, eventLoop: connection.eventLoop)
@@ -261,6 +268,7 @@ final class SMTPConversation: Conversation {
             run(connection)
         }
         message = delivery
+        textBegun = false
         session.messageStarted(.accepted)
     }
 
@@ -270,27 +278,45 @@ final class SMTPConversation: Conversation {
         guard let piece = connection.unread.getSlice(at: start, length: range.count) else {
             preconditionFailure("message text \(range) outside the unread bytes")
         }
+        if !textBegun {
+            textBegun = true
+            message.append(TraceHeaders.separator(session.headerFindings))
+        }
+        if isLMTP, message.startsStreaming(with: piece.readableBytes) { leaveOutLoops(session.headerFindings, message) }
         message.append(piece)
         if message.isBlocked { waiting = .nodes }
+    }
+
+    private var isLMTP: Bool { listener.session.service.isLMTP }
+
+    /// In LMTP, where each recipient has an answer of its own, those that are in no loop get the message.
+    private func leaveOutLoops(_ header: HeaderScanner.Findings, _ message: MessageDelivery) {
+        guard let looping = recipients.refuseLoops(header) else { return }
+        log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping)"])
+        message.narrow(to: recipients.destinations)
     }
 
     private func finish(_ id: SMTPTransactionID, _ summary: SMTPMessageSummary, _ connection: Connection) {
         guard let message else { preconditionFailure("end of a message without a message") }
         self.message = nil
-        if let looping = recipients.destinations.first(where: { summary.header.wasDelivered(to: "\($0.address)") }) {
-            log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping.address)"])
+        if isLMTP, !message.isStreaming { leaveOutLoops(summary.header, message) }
+        if let looping = recipients.refuseLoops(summary.header) {
+            log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping)"])
             message.abandon()
-            let loop = Reason(554, "5.4.6", "mail loop: this message was delivered to \(looping.address) before")
-            return session.messageStored(
-                id, recipients.replies(.refused(loop), isLMTP: listener.session.service.isLMTP))
+            return session.messageStored(id, recipients.replies(RecipientRoutes.loop(looping), isLMTP: isLMTP))
+        }
+        if recipients.destinations.isEmpty {
+            message.abandon()
+            return session.messageStored(id, recipients.replies([], isLMTP: isLMTP))
         }
         waiting = .answer
+        connection.owesAnswer = true
         if summary.appendLineEnd { message.append([0x0D, 0x0A]) }
         let began = frontend.clock.monotonic()
         var isInside = true
         message.finish { [self] verdicts in
             let took = frontend.clock.monotonic() - began
-            let replies = recipients.replies(verdicts, isLMTP: listener.session.service.isLMTP)
+            let replies = recipients.replies(verdicts, isLMTP: isLMTP)
             frontend.metrics.messageEnded(replies, octets: summary.byteCount, took: took)
             log.info(
                 "message",
@@ -299,6 +325,7 @@ final class SMTPConversation: Conversation {
                     "recipients": "\(recipients.destinations.count)", "took": "\(took)",
                     "verdict": "\(replies.first ?? .deferred(.unexpected))",
                 ])
+            connection.owesAnswer = false
             guard !ended else { return }
             waiting = .no
             session.messageStored(id, replies, note: "\(message.identity)")

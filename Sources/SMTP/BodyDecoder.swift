@@ -9,6 +9,8 @@ package struct BodyDecoder: Sendable {
         case dots
         /// BDAT: from outside, by counting.
         case chunks
+        /// BDAT of anything: every byte is text, and there are no faults.
+        case bytes
     }
 
     /// Why the message cannot be taken.
@@ -52,6 +54,7 @@ package struct BodyDecoder: Sendable {
 
     /// Finds the longest run of message text at the head of `bytes`.
     package mutating func decode(_ bytes: UnsafeRawBufferPointer) -> Found {
+        if framing == .bytes { return Found(text: 0..<bytes.count, consumed: bytes.count, ended: false) }
         var at = 0
         var start = 0
         while at < bytes.count {

@@ -8,6 +8,8 @@ package struct HeaderScanner: Sendable {
         /// The values of the first `Delivered-To:` fields, without blanks, the domain in lower case.
         package var deliveredTo: [String] = []
         package var hasMessageID = false
+        /// Whether the first line begins with a blank: a field put on top of it would swallow it as its continuation.
+        package var beginsWithBlank = false
 
         package init() {}
 
@@ -25,6 +27,7 @@ package struct HeaderScanner: Sendable {
     package private(set) var isFinished = false
     private var field = Field.other
     private var atLineStart = true
+    private var isFirstLine = true
     /// The field's name as far as it came, or the value of `Delivered-To:`.
     private var held: [UInt8] = []
 
@@ -48,7 +51,11 @@ package struct HeaderScanner: Sendable {
     }
 
     private mutating func beginLine(with byte: UInt8) {
-        if ASCII.isBlank(byte) { return }  // folded: the field goes on
+        defer { isFirstLine = false }
+        if ASCII.isBlank(byte) {  // folded: the field goes on
+            findings.beginsWithBlank = findings.beginsWithBlank || isFirstLine
+            return
+        }
         endField()
         if byte == ASCII.cr || byte == ASCII.lf {
             isFinished = true

@@ -11,15 +11,20 @@ struct IncomingMessage: Sendable {
     private(set) var scanner = HeaderScanner()
     private var decoder: BodyDecoder
     private let limits: SMTPLimits
+    private let isCopy: Bool
 
-    init(framing: BodyDecoder.Framing, limits: SMTPLimits) {
-        decoder = BodyDecoder(framing: framing, lineBytesMax: limits.textLineBytesMax)
+    /// - Parameter isCopy: whether it is taken as it is, whatever it holds: other tools write into mailboxes too, and
+    ///   what they wrote must reach every copy.
+    init(framing: BodyDecoder.Framing, limits: SMTPLimits, isCopy: Bool = false) {
+        decoder = BodyDecoder(framing: isCopy ? .bytes : framing, lineBytesMax: limits.textLineBytesMax)
         self.limits = limits
+        self.isCopy = isCopy
     }
 
     var summary: SMTPMessageSummary {
         SMTPMessageSummary(
-            byteCount: byteCount, appendLineEnd: decoder.endsInsideLine && byteCount > 0, header: scanner.findings)
+            byteCount: byteCount, appendLineEnd: !isCopy && decoder.endsInsideLine && byteCount > 0,
+            header: scanner.findings)
     }
 
     /// Takes the next bytes off the wire; the text found is empty once there is a fault.
@@ -52,7 +57,7 @@ struct IncomingMessage: Sendable {
             fault = .messageTooBig
             return
         }
-        guard !scanner.isFinished else { return }
+        guard !isCopy, !scanner.isFinished else { return }
         scanner.scan(text)
         if scanner.findings.receivedCount > limits.receivedMax { fault = .routingLoop }
     }

@@ -18,6 +18,11 @@ package struct ParsedReply: Hashable, Sendable {
         }
     }
 
+    /// Whether the server says that the commands were wrong, and nothing of the message (RFC 5321 §4.2.3, RFC 3463 §3.6).
+    var isProtocolError: Bool {
+        [500, 501, 502, 503, 504, 555].contains(code) || (code / 100 == 5 && reason.status.hasPrefix("5.5."))
+    }
+
     /// The reply as a reason; its enhanced code is taken from the text if it has one (RFC 2034).
     package var reason: Reason {
         let line = String(decoding: text.prefix { $0 != ASCII.lf }, as: UTF8.self)

@@ -42,7 +42,7 @@ extension SMTPClientSession {
         running[0].chunksAnswered += 1
         if first.isOver { return dropIfDrained() }
         guard !reply.isPositive else { return }
-        running[0].judgeAccepted(reply.verdict)
+        running[0].judgeAccepted(verdict(reply))
         running[0].isOver = true
         events.append(.verdicts(first.id, running[0].verdicts))
         dropIfDrained()

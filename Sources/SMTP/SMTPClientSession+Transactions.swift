@@ -110,9 +110,9 @@ extension SMTPClientSession {
         case .mail:
             guard !reply.isPositive else { return }
             running[0].mailIsRefused = true
-            running[0].judgeAccepted(reply.verdict)
+            running[0].judgeAccepted(verdict(reply))
         case .recipient(let index):
-            if !running[0].mailIsRefused { running[0].verdicts[index] = reply.verdict }
+            if !running[0].mailIsRefused { running[0].verdicts[index] = verdict(reply) }
         case .body:
             if usesChunks { return beginFinalReplies(reply) } else { return takeDataReply(reply) }
         }
@@ -138,7 +138,7 @@ extension SMTPClientSession {
     /// RFC 2920 §3.1: a server may ask for the text although it has refused every recipient.
     private mutating func takeDataReply(_ reply: ParsedReply) {
         guard reply.code == 354 else {
-            running[0].judgeAccepted(reply.isPositive ? .deferred(.unexpected) : reply.verdict)
+            running[0].judgeAccepted(reply.isPositive ? .deferred(.unexpected) : verdict(reply))
             return finish(reset: !running[0].mailIsRefused)
         }
         running[0].awaitingVerdict = running[0].accepted
@@ -160,12 +160,18 @@ extension SMTPClientSession {
             return finish(reset: mayHoldEnvelope)
         }
         if settings.mode == .smtp {
-            running[0].judgeAccepted(reply.verdict)
+            running[0].judgeAccepted(verdict(reply))
             finish(reset: false)
         } else {
-            running[0].verdicts[recipient] = reply.verdict
+            running[0].verdicts[recipient] = verdict(reply)
             if running[0].awaitingVerdict?.isEmpty == true { finish(reset: false) }
         }
+    }
+
+    /// A storage node that does not understand us is no fault of the sender's.
+    func verdict(_ reply: ParsedReply) -> Verdict {
+        capabilities.isStorageNode && reply.isProtocolError
+            ? .deferred(Reason(451, "4.5.0", "the storage node does not understand: \(reply.code)")) : reply.verdict
     }
 
     /// Tells the outcome.

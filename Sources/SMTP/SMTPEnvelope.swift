@@ -39,12 +39,16 @@ package enum HopContent: String, Hashable, Sendable, CaseIterable {
 
 /// What a driver is asked at RCPT: may mail go there?
 package struct SMTPRecipientQuery: Equatable, Sendable {
+    package var transaction: SMTPTransactionID
     package var address: EmailAddress
     package var sender: ReversePath
     /// Who the client is, if it has authenticated: others may send to our own addresses only.
     package var user: AuthenticatedUser?
 
-    package init(address: EmailAddress, sender: ReversePath, user: AuthenticatedUser?) {
+    package init(
+        transaction: SMTPTransactionID, address: EmailAddress, sender: ReversePath, user: AuthenticatedUser?
+    ) {
+        self.transaction = transaction
         self.address = address
         self.sender = sender
         self.user = user

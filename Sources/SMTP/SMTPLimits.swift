@@ -49,4 +49,16 @@ package struct SMTPLimits: Hashable, Sendable {
 
     /// Octets of a refused message or chunk that are read and thrown away before the connection is ended instead.
     var discardedBytesMax: Int { messageBytesMax + (1 << 20) }
+
+    /// Recipients put off since the last message was accepted; more get 421 4.7.0.
+    var deferredRecipientsMax: Int { 100 * recipientsMax }
+
+    /// What a storage node takes from the cluster's own hops, whatever clients may do: what a frontend has accepted,
+    /// and what lies in another copy of a mailbox, must get there.
+    package static func hop(transactionsInFlightMax: Int) -> SMTPLimits {
+        SMTPLimits(
+            messageBytesMax: 1 << 40, recipientsMax: 10_000, commandLineBytesMax: 64 << 10,
+            textLineBytesMax: 1 << 40, errorsMax: 10_000, receivedMax: .max,
+            transactionsInFlightMax: transactionsInFlightMax)
+    }
 }

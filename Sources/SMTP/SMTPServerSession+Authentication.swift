@@ -61,7 +61,7 @@ extension SMTPServerSession {
         case .unavailable(let reason):
             forgetExchange()
             phase = .command
-            replies.append(SMTPReply(.deferred(reason), accepted: .ok))
+            _ = refuse(SMTPReply(.deferred(reason), accepted: .ok))
         }
     }
 

@@ -64,7 +64,7 @@ extension SMTPServerSession {
         return replies.isSettled ? .close : .waitForStorage
     }
 
-    private mutating func tooManyIdleCommands() -> Bool {
+    mutating func tooManyIdleCommands() -> Bool {
         counts.idleCommands += 1
         return settings.service != .cluster && counts.idleCommands > limits.commandsWithoutMailMax
     }
@@ -121,7 +121,6 @@ extension SMTPServerSession {
         if peer.tls != nil { return refuse(.alreadyTLS) }
         guard settings.offersStartTLS else { return refuse(.notOffered) }
         if envelope != nil { return refuse(.notDuringMail) }
-        replies.append(SMTPReply.startTLS)
         phase = .awaitingTLS
         return .startTLS
     }

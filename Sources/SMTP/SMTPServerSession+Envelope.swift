@@ -65,7 +65,7 @@ extension SMTPServerSession {
         case .failure(let refusal): return refuse(refusal.reply)
         }
         if !envelope.utf8, rest[..<length].contains(where: { $0 >= 0x80 }) { return refuse(.needsUTF8) }
-        if envelope.recipients.count >= limits.recipientsMax { return refuse(.tooManyRecipients) }
+        if envelope.recipients.count >= limits.recipientsMax { return put(off: .tooManyRecipients) }
         let address: EmailAddress
         switch path {
         case .null: return refuse(.badRecipientAddress)
@@ -80,7 +80,18 @@ extension SMTPServerSession {
         }
         recipientInQuestion = address
         phase = .awaitingRecipient
-        return .resolveRecipient(SMTPRecipientQuery(address: address, sender: envelope.sender, user: envelope.user))
+        return .resolveRecipient(
+            SMTPRecipientQuery(
+                transaction: envelope.id, address: address, sender: envelope.sender, user: envelope.user))
+    }
+
+    /// RFC 5321 §4.5.3.1.10: a recipient that cannot be taken now is no error of the client's, and must not cost it the
+    /// recipients that were accepted; so the bound is far off.
+    private mutating func put(off reply: SMTPReply) -> Action? {
+        counts.deferredRecipients += 1
+        if counts.deferredRecipients > limits.deferredRecipientsMax { return end(with: .tooManyDeferred) }
+        replies.append(reply)
+        return nil
     }
 
     /// Answers `resolveRecipient`.
@@ -89,15 +100,21 @@ extension SMTPServerSession {
         phase = .command
         guard let address = recipientInQuestion else { return }
         recipientInQuestion = nil
-        if verdict.isAccepted { envelope?.recipients.append(SMTPRecipient(address: address)) }
-        if case .refused = verdict {
+        let reply = SMTPReply(verdict, accepted: .recipientOK)
+        switch verdict {
+        case .accepted:
+            envelope?.recipients.append(SMTPRecipient(address: address))
+            replies.append(reply)
+        case .deferred:
+            _ = put(off: reply)
+        case .refused:
             counts.refusedRecipients += 1
             if counts.refusedRecipients > limits.refusedRecipientsMax {
                 _ = end(with: .tooManyRefused)
-                return
+            } else {
+                replies.append(reply)
             }
         }
-        replies.append(SMTPReply(verdict, accepted: .recipientOK))
     }
 
     /// Where the path begins behind `FROM:` or `TO:`; blanks before it are taken, as old clients send them.

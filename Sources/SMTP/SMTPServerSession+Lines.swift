@@ -21,6 +21,7 @@ extension SMTPServerSession {
             return .needBytes
         case .whole(let line, let next):
             at = next
+            progress.isMade = true
             return handle(unread.slice(line), hasMore: next < unread.count, consumed: &at, all: unread.count)
         case .bad(let reply, let next):
             startDiscarding(unread, upTo: next, &at)
@@ -37,6 +38,7 @@ extension SMTPServerSession {
             return .needBytes
         case .whole(let line, let next):
             at = next
+            progress.isMade = true
             if next < unread.count { return end(with: .badPipelining) }
             return handleResponse(unread.slice(line))
         case .bad(let reply, let next):

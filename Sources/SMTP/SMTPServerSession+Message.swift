@@ -8,6 +8,8 @@ extension SMTPServerSession {
         guard let envelope else { return refuse(hello == nil ? .helloFirst : .mailFirst) }
         if hasChunks { return refuse(.chunksBegun) }
         if envelope.recipients.isEmpty { return refuse(.recipientFirst) }
+        // Dots are stuffed by line, and a copy may hold line ends of any kind.
+        if envelope.content == .copy { return refuse(.copyNeedsChunks) }
         message = IncomingMessage(framing: .dots, limits: limits)
         phase = .awaitingStart
         return .startMessage(envelope)
@@ -39,9 +41,15 @@ extension SMTPServerSession {
         let start = at
         let found = message.take(unread.slice(start..<unread.count))
         at += found.consumed
+        progress.text(found.consumed)
         if let action = abandonIfRefused() { return action }
-        if found.ended { return endMessage() }
-        if message.discardedCount > limits.discardedBytesMax { return end(with: .tooMuchRefused) }
+        if found.ended {
+            progress.isMade = true
+            return endMessage()
+        }
+        if let fault = message.fault, message.discardedCount > limits.discardedBytesMax {
+            return end(withFault: fault, isLast: true)
+        }
         if found.text.isEmpty { return nil }
         return .body((start + found.text.lowerBound)..<(start + found.text.upperBound))
     }
@@ -59,14 +67,15 @@ extension SMTPServerSession {
         if chunk.refusal != nil {
             return size > limits.discardedBytesMax ? end(with: .tooMuchRefused) : nil
         }
+        if size == 0, !chunk.isLast, tooManyIdleCommands() { return end(with: .tooManyCommands) }
         let isFirst = !hasChunks
         if isFirst {
             hasChunks = true
-            message = IncomingMessage(framing: .chunks, limits: limits)
+            message = IncomingMessage(framing: .chunks, limits: limits, isCopy: envelope?.content == .copy)
         }
         if size > limits.messageBytesMax - min(message.byteCount, limits.messageBytesMax) {
             message.fault = .messageTooBig
-            if size > limits.discardedBytesMax { return end(with: SMTPReply(.messageTooBig)) }
+            if size > limits.discardedBytesMax { return end(withFault: .messageTooBig, isLast: chunk.isLast) }
             return abandonIfRefused()
         }
         guard isFirst, let envelope else { return nil }
@@ -89,6 +98,7 @@ extension SMTPServerSession {
         let available = min(chunk.remaining, unread.count - at)
         guard available > 0 else { return .needBytes }
         if chunk.refusal != nil {
+            progress.text(available)
             chunk.remaining -= available
             at += available
             return nil
@@ -97,12 +107,14 @@ extension SMTPServerSession {
         let found = message.take(unread.slice(start..<(start + available)))
         at += found.consumed
         chunk.remaining -= found.consumed
+        progress.text(found.consumed)
         if let action = abandonIfRefused() { return action }
         if found.text.isEmpty { return nil }
         return .body((start + found.text.lowerBound)..<(start + found.text.upperBound))
     }
 
     private mutating func endChunk() -> Action? {
+        progress.isMade = true
         if let refusal = chunk.refusal {
             phase = .command
             // A last chunk ends the transaction whatever becomes of it, so that the next MAIL is in its place.
@@ -117,6 +129,15 @@ extension SMTPServerSession {
         guard let fault = message.fault else { return reply(.chunkOK) }
         replies.append(SMTPReply(fault))
         return forgetTransaction()
+    }
+
+    /// Ends the conversation, because more of a refused message comes than is read past; its client hears why it was
+    /// refused, or it would send it again.
+    private mutating func end(withFault fault: Reason, isLast: Bool) -> Action {
+        // RFC 2033 §4.2: one reply per recipient.
+        let count = settings.service.isLMTP && isLast ? envelope?.recipients.count ?? 1 : 1
+        for _ in 1..<max(1, count) { replies.append(SMTPReply(fault)) }
+        return end(with: SMTPReply(fault))
     }
 
     /// Tells the driver, once, that the message it is writing will be refused.
@@ -155,6 +176,7 @@ extension SMTPServerSession {
             counts.errors = 0
             counts.idleCommands = 0
             counts.refusedRecipients = 0
+            counts.deferredRecipients = 0
         }
         replies.settle(id, outcome)
     }

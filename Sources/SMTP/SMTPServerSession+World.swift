@@ -10,6 +10,19 @@ extension SMTPServerSession {
         case output
     }
 
+    /// TLS is to begin.
+    package mutating func tlsAccepted() {
+        precondition(phase == .awaitingTLS, "TLS in phase \(phase)")
+        replies.append(SMTPReply.startTLS)
+    }
+
+    /// There is no certificate any more: the conversation goes on without TLS (RFC 3207 §4).
+    package mutating func tlsRefused() {
+        precondition(phase == .awaitingTLS, "TLS in phase \(phase)")
+        phase = .command
+        _ = refuse(.noTLS)
+    }
+
     /// The TLS handshake is done. What was said before is forgotten (RFC 3207 §4.2).
     package mutating func tlsStarted(_ tls: SMTPTLS) {
         precondition(phase == .awaitingTLS, "TLS in phase \(phase)")
@@ -36,10 +49,5 @@ extension SMTPServerSession {
         isDraining = true
         guard !isBusy, phase == .command || phase == .new else { return .needBytes }
         return end(with: .draining)
-    }
-
-    /// The lines for a connection that is not served; it is closed after them.
-    package static func refusal(_ text: String = "too many connections") -> [UInt8] {
-        SMTPReply(421, "4.7.0", text).bytes
     }
 }

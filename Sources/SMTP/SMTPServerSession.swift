@@ -25,7 +25,8 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         case endMessage(SMTPTransactionID, SMTPMessageSummary)
         /// Forget the message that was started; what to reply is the session's business.
         case abandonMessage
-        /// Write the output and begin TLS; `tlsStarted(_:)` answers. All bytes were consumed.
+        /// The client wants TLS. `tlsRefused()` answers, or `tlsAccepted()`: then write the output and begin TLS;
+        /// `tlsStarted(_:)` follows. All bytes were consumed.
         case startTLS
         /// Nothing is read until `messageStored(_:_:)` has been called once more.
         case waitForStorage
@@ -85,6 +86,7 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     var lastTransaction: UInt64 = 0
     /// Bytes at the head of the input in which no line end was found.
     var scanned = 0
+    var progress = Progress()
     var discardedLineBytes = 0
     var isClosing = false
     var isDraining = false
@@ -96,8 +98,25 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         var errors = 0
         var idleCommands = 0
         var refusedRecipients = 0
+        var deferredRecipients = 0
         var failedLogins = 0
         var transactions = 0
+    }
+
+    /// What came from the client since the driver has asked.
+    struct Progress: Equatable {
+        var isMade = false
+        var textBytes = 0
+
+        /// Single bytes are none, or a client could hold a connection open with one of them a minute.
+        static let textBytesMin = 1024
+
+        mutating func text(_ count: Int) {
+            textBytes += count
+            guard textBytes >= Self.textBytesMin else { return }
+            textBytes = 0
+            isMade = true
+        }
     }
 
     /// - Parameter nonce: at least 18 random printable characters, for SASL; different for each connection.
@@ -117,6 +136,15 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     }
 
     package var hasOutput: Bool { !replies.output.isEmpty }
+
+    /// Whether a whole command, or a good piece of a message, has come since this was asked last.
+    package mutating func takeProgress() -> Bool {
+        defer { progress.isMade = false }
+        return progress.isMade
+    }
+
+    /// What is known by now of the header of the message that is coming in.
+    package var headerFindings: HeaderScanner.Findings { message.scanner.findings }
 
     /// Whether an AUTH exchange is under way.
     package var isAuthenticating: Bool { phase == .saslResponse || phase == .awaitingAuthentication }

@@ -45,7 +45,17 @@ package enum TraceHeaders {
         return received(envelope.trace, hostname: hostname, identity: identity, seconds: seconds, recipient: only)
     }
 
+    /// What stands between the fields put on top of a message and its first byte. A message whose first line begins
+    /// with a blank has no header: that line would go on the last field of ours, as its continuation, so the header's
+    /// end comes before it. The message itself stays as it is, byte for byte, but it is the text of the new one.
+    package static func separator(_ findings: HeaderScanner.Findings) -> [UInt8] {
+        findings.beginsWithBlank ? [ASCII.cr, ASCII.lf] : []
+    }
+
     /// `Return-Path:` as the final delivery adds it (RFC 5321 §4.4), with its CRLF.
+    ///
+    /// One that the client's message has already stays below it: RFC 5321 §4.4 lets the final delivery take it away, but
+    /// a message arrives byte for byte as it was sent, and a reader takes the topmost field.
     package static func returnPath(_ sender: ReversePath) -> [UInt8] {
         line("Return-Path: ", sender.description)
     }
@@ -63,7 +73,7 @@ package enum TraceHeaders {
         return bytes
     }
 
-    /// `TCP-info`: the name in DNS, if there is one, and the address.
+    /// `TCP-info`: the name in DNS, if there is one, and the address; nothing for a Unix socket.
     private static func origin(_ peer: SMTPPeer) -> String? {
         guard !peer.address.isEmpty else { return nil }
         let address = clean(peer.address, max: 64, orElse: "unknown")

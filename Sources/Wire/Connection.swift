@@ -30,6 +30,8 @@ package final class Connection {
     private var readPending = false
     private var closing = false
     private var outputEnded = false
+    /// How much has been thrown away since the end of the conversation; nil while nothing is to be.
+    private var linger: Int?
 
     init(channel: any Channel, peer: Peer) {
         self.channel = channel
@@ -61,6 +63,43 @@ package final class Connection {
     /// An empty buffer from the channel's allocator.
     package func buffer(capacity: Int) -> ByteBuffer {
         channel.allocator.buffer(capacity: capacity)
+    }
+
+    /// Whether the peer's message was read whole and has no answer yet: the end of the process waits for it a while.
+    package var owesAnswer = false
+
+    /// Sends what is written and closes; but a peer that is still sending is heard out for a while. A socket that is
+    /// closed with unread bytes in it sends a reset, and that takes our last words from the peer.
+    package func closeLingering() {
+        guard isOpen, !closing else { return }
+        if inputEnded { return close() }
+        closing = true
+        linger = 0
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let force = eventLoop.scheduleTask(in: .seconds(30)) { bound.value.abort() }
+        channel.closeFuture.whenComplete { _ in force.cancel() }
+        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in bound.value.awaitEnd() }
+    }
+
+    private func awaitEnd() {
+        guard isOpen else { return }
+        if inputEnded { return abort() }
+        outputEnded = true
+        channel.close(mode: .output, promise: nil)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let end = eventLoop.scheduleTask(in: Self.lingerTime) { bound.value.abort() }
+        channel.closeFuture.whenComplete { _ in end.cancel() }
+        requestRead()
+    }
+
+    private static let lingerTime = TimeAmount.seconds(5)
+    private static let lingerBytesMax = 16 << 20
+
+    /// The peer has ended its half while we heard it out: true if that was all that was awaited.
+    func lingeringEnded() -> Bool {
+        guard linger != nil else { return false }
+        if outputEnded { abort() }
+        return true
     }
 
     /// Sends what is written, then closes.
@@ -100,14 +139,18 @@ package final class Connection {
     /// Asks for one read, unless one is on its way or nobody wants bytes. The end of TLS takes reads of its own: the
     /// peer's last word must be heard.
     func requestRead() {
-        guard isOpen, !readPending, !inputEnded, wantsBytes || (closing && isTLS) else { return }
+        let isEnding = closing && (isTLS || linger != nil)
+        guard isOpen, !readPending, !inputEnded, wantsBytes || isEnding else { return }
         readPending = true
         channel.read()
     }
 
     func readFinished() {
         readPending = false
-        if closing { unread = ByteBuffer() }
+        guard closing else { return }
+        linger = linger.map { $0 + unread.readableBytes }
+        unread = ByteBuffer()
+        if let linger, linger > Self.lingerBytesMax { abort() }
     }
 
     /// The conversation took `count` bytes of `unread`. An emptied buffer is let go, so that an idle connection holds
@@ -125,7 +168,7 @@ package final class Connection {
         timer.set(times, connection: self)
     }
 
-    /// A command or a piece of a message came through: the idle clock starts again. Single bytes do not count, or a
+    /// A command or a good piece of a message came through: the idle clock starts again. Single bytes do not count, or a
     /// peer could hold a connection open with one byte a minute.
     package func madeProgress() {
         timer.lastProgress = .now()
@@ -221,12 +264,16 @@ package struct Peer: Sendable, Hashable {
     package let port: Int?
 
     package init(address: String, port: Int?) {
-        self.address = address
+        self.address = ClientNetwork.unmapped(address)
         self.port = port
     }
 
     init(_ socket: SocketAddress?) {
-        address = socket?.ipAddress ?? "unix"
-        port = socket?.port
+        self.init(address: socket?.ipAddress ?? Self.local, port: socket?.port)
     }
+
+    private static let local = "unix"
+
+    /// Whether it came over a Unix socket.
+    package var isLocal: Bool { address == Self.local }
 }

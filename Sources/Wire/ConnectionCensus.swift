@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// How many connections a listener takes, in all and from one address. Zero means no limit.
+/// How many connections are taken, in all and from one client. Zero means no limit.
 package struct ConnectionLimits: Sendable, Equatable {
     package var connectionsMax: Int
     package var perAddressMax: Int
@@ -12,23 +12,22 @@ package struct ConnectionLimits: Sendable, Equatable {
     }
 }
 
-/// The open connections of one listener, by address.
-final class ConnectionCensus: Sendable {
+/// The open connections of all listeners that share its limits, by client. Connections over Unix sockets count only
+/// together: they are no one's address.
+package final class ConnectionCensus: Sendable {
     private struct State {
         var limits: ConnectionLimits
-        var open: [ObjectIdentifier: (channel: any Channel, address: String?)] = [:]
-        var byAddress: [String: Int] = [:]
+        var open: [ObjectIdentifier: ClientNetwork?] = [:]
+        var byNetwork: [ClientNetwork: Int] = [:]
     }
 
     private let state: Mutex<State>
 
-    init(limits: ConnectionLimits) {
+    package init(limits: ConnectionLimits) {
         state = Mutex(State(limits: limits))
     }
 
-    var count: Int { state.withLock { $0.open.count } }
-
-    func setLimits(_ limits: ConnectionLimits) {
+    package func setLimits(_ limits: ConnectionLimits) {
         state.withLock { $0.limits = limits }
     }
 
@@ -38,31 +37,47 @@ final class ConnectionCensus: Sendable {
             if state.limits.connectionsMax > 0, state.open.count >= state.limits.connectionsMax {
                 return .tooManyConnections
             }
-            state.open[ObjectIdentifier(channel)] = (channel, nil)
+            state.open[ObjectIdentifier(channel)] = .some(nil)
             return nil
         }
     }
 
-    /// Counts it for its address, once that is known, or says why it may not stay.
+    /// Counts it for its client, once that is known, or says why it may not stay.
     func identify(_ channel: any Channel, address: String) -> ConnectionRefusal? {
-        state.withLock { state in
-            let already = state.byAddress[address, default: 0]
+        guard let network = ClientNetwork(address) else { return nil }
+        return state.withLock { state in
+            let already = state.byNetwork[network, default: 0]
             if state.limits.perAddressMax > 0, already >= state.limits.perAddressMax { return .tooManyFromAddress }
-            state.open[ObjectIdentifier(channel)]?.address = address
-            state.byAddress[address] = already + 1
+            state.open[ObjectIdentifier(channel)] = network
+            state.byNetwork[network] = already + 1
             return nil
         }
     }
 
     func leave(_ channel: any Channel) {
         state.withLock { state in
-            guard let address = state.open.removeValue(forKey: ObjectIdentifier(channel))?.address else { return }
-            let left = state.byAddress[address, default: 1] - 1
-            state.byAddress[address] = left > 0 ? left : nil
+            guard let network = state.open.removeValue(forKey: ObjectIdentifier(channel)) ?? nil else { return }
+            let left = state.byNetwork[network, default: 1] - 1
+            state.byNetwork[network] = left > 0 ? left : nil
         }
+    }
+}
+
+/// The open connections of one listener.
+final class OpenConnections: Sendable {
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    var count: Int { channels.withLock { $0.count } }
+
+    func add(_ channel: any Channel) {
+        channels.withLock { $0[ObjectIdentifier(channel)] = channel }
+    }
+
+    func remove(_ channel: any Channel) {
+        _ = channels.withLock { $0.removeValue(forKey: ObjectIdentifier(channel)) }
     }
 
     func forEach(_ body: (any Channel) -> Void) {
-        for (channel, _) in state.withLock({ Array($0.open.values) }) { body(channel) }
+        for channel in channels.withLock({ Array($0.values) }) { body(channel) }
     }
 }

@@ -114,6 +114,8 @@ final class ConnectionHandler: ChannelInboundHandler {
             inputClosed(context: context)
         case is DrainEvent:
             connection.conversation?.draining(connection)
+        case is DrainEndEvent:
+            if !connection.owesAnswer { context.channel.close(promise: nil) }
         default:
             context.fireUserInboundEventTriggered(event)
         }
@@ -121,6 +123,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private func inputClosed(context: ChannelHandlerContext) {
         connection.inputEnded = true
+        if connection.lingeringEnded() { return }
         guard case .open = phase, let conversation = connection.conversation else { return connection.abort() }
         conversation.received(connection)
     }

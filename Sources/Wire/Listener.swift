@@ -46,26 +46,33 @@ package final class Listener: Sendable {
     package let endpoint: Endpoint
     private let channel: any Channel
     private let shared: SharedSettings
-    private let connections: ConnectionCensus
+    private let census: ConnectionCensus
+    private let connections: OpenConnections
 
-    private init(channel: any Channel, endpoint: Endpoint, shared: SharedSettings, census: ConnectionCensus) {
+    private init(
+        channel: any Channel, endpoint: Endpoint, shared: SharedSettings, census: ConnectionCensus,
+        connections: OpenConnections
+    ) {
         self.channel = channel
         self.endpoint = endpoint
         self.shared = shared
-        self.connections = census
+        self.census = census
+        self.connections = connections
     }
 
     /// Listens.
     /// - Parameters:
+    ///   - census: shared with other listeners whose connections count together; nil to count alone.
     ///   - refusal: the line to say to a peer over the limits; sent as it is, before TLS.
     ///   - makeConversation: called on the connection's event loop.
     /// - Throws: `EndpointError` if the address cannot be bound.
     package static func bind(
-        _ settings: ListenerOptions, group: any EventLoopGroup,
+        _ settings: ListenerOptions, group: any EventLoopGroup, census: ConnectionCensus? = nil,
         refusal: @escaping @Sendable (ConnectionRefusal) -> String,
         makeConversation: @escaping MakeConversation
     ) async throws(EndpointError) -> Listener {
-        let census = ConnectionCensus(limits: settings.limits)
+        let census = census ?? ConnectionCensus(limits: settings.limits)
+        let connections = OpenConnections()
         let current = SharedSettings(settings)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
@@ -76,8 +83,8 @@ package final class Listener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try accept(
-                        channel, settings: current.value, census: census, refusal: refusal,
-                        makeConversation: makeConversation)
+                        channel, settings: current.value, census: census, connections: connections,
+                        refusal: refusal, makeConversation: makeConversation)
                 }
             }
         do {
@@ -93,14 +100,15 @@ package final class Listener: Sendable {
             if case .tcp(let host, _) = bound, let port = channel.localAddress?.port {
                 bound = .tcp(host: host, port: port)
             }
-            return Listener(channel: channel, endpoint: bound, shared: current, census: census)
+            return Listener(
+                channel: channel, endpoint: bound, shared: current, census: census, connections: connections)
         } catch {
             throw EndpointError(description: "cannot listen on \(settings.endpoint): \(error)")
         }
     }
 
     private static func accept(
-        _ channel: any Channel, settings: ListenerOptions, census: ConnectionCensus,
+        _ channel: any Channel, settings: ListenerOptions, census: ConnectionCensus, connections: OpenConnections,
         refusal: @escaping @Sendable (ConnectionRefusal) -> String, makeConversation: @escaping MakeConversation
     ) throws {
         let connection = Connection(channel: channel, peer: Peer(channel.remoteAddress))
@@ -109,7 +117,11 @@ package final class Listener: Sendable {
         // A connection counts from its first moment: handshakes cost more than conversations.
         var refused = census.enter(channel)
         if refused == nil, !isBehindBalancer { refused = census.identify(channel, address: connection.peer.address) }
-        channel.closeFuture.whenComplete { _ in census.leave(channel) }
+        connections.add(channel)
+        channel.closeFuture.whenComplete { _ in
+            census.leave(channel)
+            connections.remove(channel)
+        }
         let phase: ConnectionHandler.Phase
         if let refused {
             // Before TLS and PROXY headers there is no way to say why.
@@ -142,7 +154,7 @@ package final class Listener: Sendable {
             $0.implicitTLS = implicitTLS
             if let isBalancer { $0.isBalancer = isBalancer }
         }
-        connections.setLimits(limits)
+        census.setLimits(limits)
     }
 
     /// Open connections now.
@@ -154,14 +166,25 @@ package final class Listener: Sendable {
         connections.forEach { $0.pipeline.fireUserInboundEventTriggered(DrainEvent()) }
     }
 
-    /// Drains several listeners, waits until their connections are gone, and ends what is left after `timeout`.
-    package static func drain(_ listeners: [Listener], timeout: Duration) async {
+    /// Drains several listeners, waits until their connections are gone, and ends what is left after `timeout`; but
+    /// those that owe their peer an answer (`Connection.owesAnswer`) have `answerTimeout` more for it.
+    package static func drain(_ listeners: [Listener], timeout: Duration, answerTimeout: Duration = .zero) async {
         for listener in listeners { await listener.drain() }
+        await waitUntilEmpty(listeners, timeout)
+        if answerTimeout > .zero {
+            for listener in listeners {
+                listener.connections.forEach { $0.pipeline.fireUserInboundEventTriggered(DrainEndEvent()) }
+            }
+            await waitUntilEmpty(listeners, answerTimeout)
+        }
+        for listener in listeners { listener.connections.forEach { $0.close(promise: nil) } }
+    }
+
+    private static func waitUntilEmpty(_ listeners: [Listener], _ timeout: Duration) async {
         let end = ContinuousClock.now + timeout
         while listeners.contains(where: { $0.connectionCount > 0 }), ContinuousClock.now < end {
             guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { break }
         }
-        for listener in listeners { listener.connections.forEach { $0.close(promise: nil) } }
     }
 }
 
@@ -178,3 +201,6 @@ private final class SharedSettings: Sendable {
 
 /// Sent through a pipeline when the process wants to stop.
 struct DrainEvent: Sendable {}
+
+/// Sent when the time for that is over: who owes no answer goes.
+struct DrainEndEvent: Sendable {}

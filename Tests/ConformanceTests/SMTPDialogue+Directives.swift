@@ -26,6 +26,7 @@ extension SMTPDialogue {
         case "recipient": server.answers.recipients += try verdicts(words[1])
         case "start": server.answers.starts += try verdicts(words[1])
         case "store": server.answers.stores.append(words[1] == "later" ? nil : try verdicts(words[1]))
+        case "starttls": server.hasCertificate = false
         case "login": server.answers.logins.append(.unavailable(Reason(454, "4.7.0", "directory is down")))
         default: throw Failure(description: "nothing to answer")
         }
@@ -55,6 +56,7 @@ extension SMTPDialogue {
         case "adds-line-end": try same(server.summary?.appendLineEnd, text == "yes")
         case "hops": try same(server.summary?.header.receivedCount, Int(text))
         case "message-id": try same(server.summary?.header.hasMessageID, text == "yes")
+        case "begins-with-blank": try same(server.summary?.header.beginsWithBlank, text == "yes")
         case "delivered-to":
             try same(server.summary?.header.deliveredTo, text.split(separator: " ").map(String.init))
         default: try checkEnvelope(word, text, server.envelope)
@@ -69,6 +71,9 @@ extension SMTPDialogue {
         case "recipients": try same(addresses.joined(separator: " "), text)
         case "mailboxes":
             try same(envelope.recipients.map { $0.mailbox?.description ?? "-" }.joined(separator: " "), text)
+        case "content": try same(envelope.content.rawValue, text)
+        case "held-for": try same(envelope.recipients.map { $0.heldFor ?? "-" }.joined(separator: " "), text)
+        case "body": try same(envelope.body?.rawValue ?? "-", text)
         case "name": try same(envelope.name?.text, text)
         case "repeat": try same(envelope.isRepeat, text == "yes")
         case "with": try same(envelope.trace.transmission, text)

@@ -18,12 +18,13 @@ import SMTP
 ///     hello                the client greets, and the answers are not looked at
 ///     on recipient | start VERDICT
 ///     on store VERDICT [/ VERDICT…] | on store later
-///     on login unavailable
+///     on login | starttls unavailable
 ///     store INDEX VERDICT [/ VERDICT…]
 ///     drain, timeout idle | total | output, early
 ///
 /// What must have happened: `message TEXT`, `no-message`, `abandoned`, `not-abandoned`, `closed`, `open`, `sender PATH`,
 /// `recipients ADDRESS…`, `mailboxes NAME…`, `name NAME`, `repeat yes | no`, `with KEYWORD`, `adds-line-end yes | no`, `hops NUMBER`,
+/// `content KIND`, `held-for NODE…`, `body KIND`, `begins-with-blank yes | no`,
 /// `delivered-to ADDRESS…`, `message-id yes | no`. VERDICT is `accepted`, or `deferred` or `refused` with code, status and text.
 struct SMTPDialogue {
     /// What was wrong, and where.

@@ -17,6 +17,8 @@ final class SMTPDialogueServer {
 
     private(set) var session: SMTPServerSession
     var answers = Answers()
+    /// Whether STARTTLS can be done.
+    var hasCertificate = true
     private(set) var output: [UInt8] = []
     private(set) var isClosed = false
     private(set) var envelope: SMTPEnvelope?
@@ -104,6 +106,11 @@ final class SMTPDialogueServer {
             writing = nil
             abandonedCount += 1
         case .startTLS:
+            guard hasCertificate else {
+                session.tlsRefused()
+                return true
+            }
+            session.tlsAccepted()
             flush()
             session.tlsStarted(SMTPTLS(version: "TLSv1.3"))
         case .close:

@@ -10,6 +10,12 @@ struct BodyDecoderTests {
         var rest = ""
     }
 
+    @Test("Bytes of a copy are taken as they are, whatever lines they make")
+    func bytes() {
+        let result = decode(["a\n\r", "\r\n..\r\n.\r\n", "\u{0}\r"], framing: .bytes, lineBytesMax: 4)
+        #expect(result == Result(text: "a\n\r\r\n..\r\n.\r\n\u{0}\r", ended: false, fault: nil, rest: ""))
+    }
+
     private func decode(
         _ pieces: [String], framing: BodyDecoder.Framing = .dots, lineBytesMax: Int = 1 << 20
     ) -> Result {
@@ -26,7 +32,7 @@ struct BodyDecoderTests {
             }
             if result.ended { result.rest += Array(rest).text }
         }
-        if framing == .chunks { decoder.endOfChunks() }
+        if framing != .dots { decoder.endOfChunks() }
         result.fault = decoder.fault
         return result
     }

@@ -22,6 +22,14 @@ struct HeaderScannerTests {
         #expect(scanner.isFinished)
     }
 
+    @Test("A first line that begins with a blank is told, a later one is not", arguments: [1, 1000])
+    func firstBlank(piece: Int) {
+        #expect(scan(" x\r\nReceived: a\r\n", piece: piece).findings.beginsWithBlank)
+        #expect(scan("\tx", piece: piece).findings.beginsWithBlank)
+        #expect(!scan("Subject: x\r\n y\r\n\r\n z\r\n", piece: piece).findings.beginsWithBlank)
+        #expect(!scan("\r\n x\r\n", piece: piece).findings.beginsWithBlank)
+    }
+
     @Test("Delivered-To is collected, unfolded, its domain in lower case", arguments: [1, 3, 1000])
     func deliveredTo(piece: Int) {
         let text =

@@ -89,11 +89,6 @@ struct SMTPServerSessionTests {
         #expect(server.isClosed && heldMax <= 4096)
     }
 
-    @Test("A connection that is not served gets 421")
-    func refusal() {
-        #expect(SMTPServerSession.refusal().text == "421 4.7.0 too many connections\r\n")
-    }
-
     @Test("RFC 2920: text that was sent before its 354 is not taken for commands")
     func earlyText() {
         let server = TestedServer(.mx)

@@ -43,8 +43,14 @@ final class TestedClient {
         return said()
     }
 
-    func submit(_ number: UInt64, _ recipients: [String], name: String? = nil, byteCount: Int = 5) {
-        session.submit(transaction(number, recipients, name, byteCount))
+    func submit(
+        _ number: UInt64, _ recipients: [String], name: String? = nil, byteCount: Int = 5,
+        content: HopContent = .message, heldFor: String? = nil
+    ) {
+        var transaction = transaction(number, recipients, name, byteCount)
+        transaction.content = content
+        for index in transaction.recipients.indices { transaction.recipients[index].heldFor = heldFor }
+        session.submit(transaction)
     }
 
     func beginStreaming(_ number: UInt64, _ recipients: [String]) {

@@ -12,6 +12,8 @@ final class TestedServer {
     private(set) var envelopes: [SMTPEnvelope] = []
     private(set) var isClosed = false
     private(set) var proceedCount = 0
+    /// How often `receive` made progress.
+    private(set) var progressCount = 0
     var output = ""
     /// Whether output is taken before each message is begun.
     var flushesEagerly = true
@@ -28,6 +30,17 @@ final class TestedServer {
         _ = session.takeOutput()
     }
 
+    /// Greeted, and with a message to these recipients begun.
+    convenience init(_ service: SMTPService, limits: SMTPLimits = SMTPLimits(), recipients: [String]) {
+        self.init(service, limits: limits)
+        receive(service.isLMTP ? "LHLO c\r\n" : "EHLO c\r\n")
+        receive("MAIL FROM:<a@b.c>\(service == .cluster ? " XNAME=n" : "")\r\n")
+        for recipient in recipients {
+            receive("RCPT TO:<\(recipient)>\(service == .cluster ? " XMAILBOX=\(recipient)" : "")\r\n")
+        }
+        output = ""
+    }
+
     var unreadCount: Int { unread.count }
 
     func receive(_ text: String) { receive(bytes: text.bytes) }
@@ -38,6 +51,7 @@ final class TestedServer {
             let step = unread.withUnsafeBytes { session.receive($0) }
             let taken = Array(unread.prefix(step.consumed))
             unread.removeFirst(step.consumed)
+            if session.takeProgress() { progressCount += 1 }
             if step.action == .needBytes || step.action == .waitForStorage { break }
             perform(step.action, taken)
         }
@@ -68,6 +82,7 @@ final class TestedServer {
             session.messageStored(id, Array(repeating: .accepted, count: recipientCount))
         case .abandonMessage: written = []
         case .startTLS:
+            session.tlsAccepted()
             output += session.takeOutput().text
             session.tlsStarted(SMTPTLS(version: "TLSv1.3"))
         case .close: isClosed = true

@@ -37,6 +37,14 @@ struct TraceHeadersTests {
         #expect(received(local).hasPrefix("Received: from c\r\n\tby"))
     }
 
+    @Test("RFC 5322 §2.2.3: a header's end comes before a text that would be folded into the field on top of it")
+    func separator() {
+        var findings = HeaderScanner.Findings()
+        #expect(TraceHeaders.separator(findings) == [])
+        findings.beginsWithBlank = true
+        #expect(TraceHeaders.separator(findings).text == "\r\n")
+    }
+
     @Test("Nothing that a peer says adds a field, and no line passes 998 octets")
     func hostile() {
         let evil = String(repeating: "a\r\nBcc: (x) <y>;\u{0}ü", count: 200)

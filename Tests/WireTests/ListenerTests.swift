@@ -12,12 +12,14 @@ struct ListenerTests {
     func listen(
         limits: ConnectionLimits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0),
         balancers: Bool = false, handshake: Duration = .seconds(30), times: ConnectionTimes? = nil,
-        record: EchoConversation.Record
+        census: ConnectionCensus? = nil, record: EchoConversation.Record
     ) async throws -> (Listener, Int) {
         let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits,
             handshakeTimes: ConnectionTimes(idle: handshake, total: handshake), isBalancer: { _ in balancers })
-        let listener = try await Listener.bind(settings, group: group, refusal: { "no: \($0)\r\n" }) { connection in
+        let listener = try await Listener.bind(
+            settings, group: group, census: census, refusal: { "no: \($0)\r\n" }
+        ) { connection in
             if let times { connection.setTimes(times) }
             return EchoConversation(record: record)
         }
@@ -64,6 +66,81 @@ struct ListenerTests {
         try await record.waits(for: "closed")
         #expect(try await SocketClient(port: port).read(until: "\n") == "hello\r\n")
         await listener.drain()
+    }
+
+    @Test("IPv6 addresses of one /64 count as one client, and so does IPv4 however it is written")
+    func networkLimit() async throws {
+        let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 1)
+        let (listener, port) = try await listen(limits: limits, balancers: true, record: EchoConversation.Record())
+        var clients: [SocketClient] = []
+        for (address, isServed) in [
+            ("TCP6 2001:db8::1 2001:db8:1::1", true), ("TCP6 2001:db8::ffff:2 2001:db8:1::1", false),
+            ("TCP6 2001:db8:0:1::1 2001:db8:1::1", true), ("TCP4 192.0.2.1 192.0.2.9", true),
+            ("TCP6 ::ffff:192.0.2.1 2001:db8:1::1", false),
+        ] {
+            let client = try SocketClient(port: port)
+            try await client.send("PROXY \(address) 4711 25\r\n")
+            let greeting = try await client.read(until: "\n")
+            #expect(greeting == (isServed ? "hello\r\n" : "no: tooManyFromAddress\r\n"), "\(address)")
+            clients.append(client)
+        }
+        await listener.drain()
+    }
+
+    @Test("listeners that share a census share its limits, and each drains its own connections only")
+    func sharedCensus() async throws {
+        let census = ConnectionCensus(limits: ConnectionLimits(connectionsMax: 1, perAddressMax: 0))
+        let record = EchoConversation.Record()
+        let (one, onePort) = try await listen(census: census, record: record)
+        let (other, otherPort) = try await listen(census: census, record: record)
+        let first = try SocketClient(port: onePort)
+        #expect(try await first.read(until: "\n") == "hello\r\n")
+        #expect(try await SocketClient(port: otherPort).read() == "no: tooManyConnections\r\n")
+        await other.drain()
+        try await first.send("still here\r\n")
+        #expect(try await first.read(until: "\n") == "still here\r\n")
+        await one.drain()
+        #expect(try await first.read() == "")
+    }
+
+    @Test("a client that is still sending when the conversation ends gets the last words")
+    func lingering() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(record: record)
+        let client = try SocketClient(port: port)
+        try await client.send("LINGER\r\n")
+        // More than the sockets hold, so that some of it is unread whenever the server closes.
+        try await client.send(String(repeating: "x", count: 8 << 20))
+        #expect(try await client.read() == "hello\r\nlast words\r\n")
+        client.endInput()
+        try await record.waits(for: "closed")
+        await listener.drain()
+    }
+
+    @Test("a client that does not stop sending is not heard out for ever")
+    func lingeringIsBounded() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(record: record)
+        let client = try SocketClient(port: port)
+        try await client.send("LINGER\r\n")
+        for _ in 0..<40 { try await client.send(String(repeating: "x", count: 1 << 20)) }
+        try await record.waits(for: "closed")
+        await listener.drain()
+    }
+
+    @Test("at the end a connection that owes an answer is waited for, and others are not")
+    func owedAnswer() async throws {
+        let record = EchoConversation.Record()
+        let (listener, port) = try await listen(record: record)
+        let waiting = try SocketClient(port: port)
+        try await waiting.send("LATER\r\n")
+        #expect(try await waiting.read(until: "wait\r\n") == "hello\r\nwait\r\n")
+        let idle = try SocketClient(port: port)
+        try await idle.send("STAY\r\n")
+        #expect(try await idle.read(until: "stay\r\n") == "hello\r\nstay\r\n")
+        await Listener.drain([listener], timeout: .milliseconds(100), answerTimeout: .seconds(10))
+        #expect(try await waiting.read() == "answer\r\n")
+        #expect(try await idle.read() == "")
     }
 
     @Test("the idle clock ends a connection that makes no progress, byte by byte or not")

@@ -6,10 +6,12 @@ import Synchronization
 
 @testable import Wire
 
-/// A conversation of lines: answers each line with itself, counts how it ended, and starts TLS at "TLS".
+/// A conversation of lines: answers each line with itself, counts how it ended, and starts TLS at "TLS". LINGER ends it
+/// while its client may still be sending; STAY makes it deaf to draining, and LATER also owe an answer for a while.
 final class EchoConversation: Conversation {
     let tls: ServerTLS?
     let record: Record
+    private var stays = false
 
     init(tls: ServerTLS? = nil, record: Record = Record()) {
         self.tls = tls
@@ -43,12 +45,31 @@ final class EchoConversation: Conversation {
             connection.madeProgress()
             if line == "TLS", let tls { return connection.startTLS(tls) }
             if line == "QUIT" { return connection.close() }
+            if line == "LINGER" { return linger(connection) }
+            if line == "STAY" || line == "LATER" { return stay(connection, owesAnswer: line == "LATER") }
             connection.write(Array("\(line)\r\n".utf8))
         }
         connection.flush()
         connection.consume(0)
         if connection.inputEnded { connection.close() }
         connection.wantsBytes = connection.isWritable
+    }
+
+    private func linger(_ connection: Connection) {
+        connection.write(Array("last words\r\n".utf8))
+        connection.closeLingering()
+    }
+
+    private func stay(_ connection: Connection, owesAnswer: Bool) {
+        stays = true
+        connection.write(Array((owesAnswer ? "wait\r\n" : "stay\r\n").utf8))
+        connection.flush()
+        guard owesAnswer else { return }
+        connection.owesAnswer = true
+        connection.after(.milliseconds(500)) {
+            connection.write(Array("answer\r\n".utf8))
+            connection.close()
+        }
     }
 
     func writable(_ connection: Connection) { received(connection) }
@@ -64,7 +85,7 @@ final class EchoConversation: Conversation {
     }
     func draining(_ connection: Connection) {
         record.note("draining")
-        connection.close()
+        if !stays { connection.close() }
     }
     func closed(_ reason: ConnectionEnd) {
         if case .failed(let why) = reason { record.note("failed \(why)") }
