@@ -1,7 +1,7 @@
 /// The bytes of one log line in the making: fields are escaped and cut so that it stays one line of bounded length.
 struct LogLine {
     /// Keys that only the handler itself writes.
-    static let reserved: Set<String> = ["ts", "level", "logger", "msg", "error", "cut"]
+    static let reserved: Set<String> = ["ts", "level", "logger", "msg", "cut"]
 
     /// No field's value takes more than this; a value of a client's must not push the others out.
     static let valueBytesMax = 1024

@@ -41,7 +41,8 @@ package struct LogfmtHandler: LogHandler {
         line.add("msg", event.message.description)
         if let error = event.error { line.add("error", "\(error)") }
         for (key, value) in merged(event.metadata).sorted(by: { $0.key < $1.key }) {
-            line.add(LogLine.reserved.contains(key) ? "\(key)_" : key, value.description)
+            let isTaken = LogLine.reserved.contains(key) || (key == "error" && event.error != nil)
+            line.add(isTaken ? "\(key)_" : key, value.description)
         }
         return line.finished()
     }

@@ -11,7 +11,7 @@ package final class PrometheusRegistry: MetricsFactory {
 
     private struct State {
         var families: [String: MetricFamily] = [:]
-        var help: [String: String] = [:]
+        var help = MetricHelp.texts
         var seriesCount = 0
         var refused = 0
     }

@@ -7,13 +7,14 @@ import Testing
 @Suite("Log lines")
 struct LogfmtHandlerTests {
     private func line(
-        _ message: Logger.Message, _ metadata: Logger.Metadata = [:], format: LogFormat = .logfmt
+        _ message: Logger.Message, _ metadata: Logger.Metadata = [:], error: (any Error)? = nil,
+        format: LogFormat = .logfmt
     ) -> String {
         var handler = LogfmtHandler(label: "smtp", sink: LogSink(format: format, descriptor: -1))
         handler[metadataKey: "conn"] = "c1"
         let event = LogEvent(
-            level: .info, message: message, metadata: metadata, source: nil, file: #fileID, function: #function,
-            line: #line)
+            level: .info, message: message, error: error, metadata: metadata, source: nil, file: #fileID,
+            function: #function, line: #line)
         return String(decoding: handler.line(event, seconds: 1_709_164_799, micros: 42), as: UTF8.self)
     }
 
@@ -47,6 +48,14 @@ struct LogfmtHandlerTests {
     @Test("Metadata cannot take the handler's own keys, and keys are made fit")
     func keys() {
         #expect(line("m", ["level": "fatal", "a b": "1"]).hasSuffix(" a_b=1 conn=c1 level_=fatal\n"))
+    }
+
+    @Test("An error in the metadata is called so, unless the event has an error of its own")
+    func errors() {
+        #expect(line("m", ["error": "disk full"]).hasSuffix(" conn=c1 error=\"disk full\"\n"))
+        #expect(
+            line("m", ["error": "b"], error: CancellationError())
+                .hasSuffix(" error=CancellationError() conn=c1 error_=b\n"))
     }
 
     @Test("JSON lines are one object, escaped by RFC 8259 §7")

@@ -1,4 +1,5 @@
 import CoreMetrics
+import Foundation
 import Testing
 
 @testable import Telemetry
@@ -22,6 +23,24 @@ struct PrometheusRegistryTests {
                 "# HELP t_mails_total Messages taken", "# TYPE t_mails_total counter",
                 #"t_mails_total{service="mx"} 3"#,
             ])
+    }
+
+    @Test("Every metric that the program makes has a description, and every description a metric")
+    func descriptions() throws {
+        let sources = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined() + "/Sources"
+        let files = try #require(FileManager.default.enumerator(atPath: sources)).compactMap { $0 as? String }
+        var labels: Set<String> = []
+        for file in files where file.hasSuffix(".swift") {
+            let text = try String(contentsOfFile: "\(sources)/\(file)", encoding: .utf8)
+            for match in text.matches(of: #/(?:Counter|Timer|Gauge|Meter|Recorder)\(\s*label: "([^"]+)"/#) {
+                labels.insert(String(match.1))
+            }
+        }
+        #expect(labels.count > 10)
+        #expect(labels.subtracting(MetricHelp.texts.keys).isEmpty)
+        #expect(Set(MetricHelp.texts.keys).subtracting(labels).isEmpty)
+        Timer(label: "commit_seconds", factory: registry).recordNanoseconds(1)
+        #expect(lines("# HELP t_commit_seconds").first?.contains("durable") == true)
     }
 
     @Test("The same name and labels are the same series, whoever asks")

@@ -1,0 +1,24 @@
+/// What each metric means, for its HELP line, by the label that it is made with.
+enum MetricHelp {
+    static let texts = [
+        // Frontends
+        "smtp_connections": "Connections of SMTP, submission and LMTP clients",
+        "pop3_connections": "Connections of POP3 clients",
+        "pop3_logins": "POP3 sessions that logged in",
+        "login_failures": "Log-ins that were refused, by POP3 and by AUTH",
+        "connections_refused": "Connections that were refused because there were too many",
+        "messages": "Verdicts on messages that were read whole, one for each recipient",
+        "handoffs": "Copies that another node took in an owner's place",
+        "message_octets": "Octets of messages that were read whole",
+        "delivery_seconds": "Time from a message's end to its verdicts",
+        // Storage nodes
+        "lmtp_connections": "LMTP connections of frontends and nodes",
+        "node_pop3_connections": "POP3 connections of frontends and nodes",
+        "messages_stored": "Messages that were made durable, one for each mailbox",
+        "messages_retrieved": "Messages that were read by POP3",
+        "merges": "Mailboxes whose replicas differed and were merged",
+        "messages_merged": "Messages that merges carried",
+        "store_errors": "Operations on the store that failed",
+        "commit_seconds": "Time from a message's end to its durable copies on a node",
+    ]
+}
