@@ -2,14 +2,14 @@ import Foundation
 import Mail
 
 /// What an address is looked up by: local parts are one if they differ only in ASCII case or in how accents are
-/// composed (NFC). RFC 5321 §2.4 leaves that to the final system, and people expect it.
+/// composed (NFC). RFC 5321 §2.4 leaves that to the final system, and people expect it. Domains are A-labels.
 struct AddressKey: Hashable, Sendable {
     let local: String
     let domain: String
 
     init(local: String, domain: String) {
         self.local = Self.folded(local)
-        self.domain = Self.folded(domain)
+        self.domain = DomainName.ascii(domain)
     }
 
     init(_ address: EmailAddress) {
@@ -22,7 +22,7 @@ struct AddressKey: Hashable, Sendable {
         return AddressKey(local: String(local[..<at]), domain: domain)
     }
 
-    var text: String { "\(local)@\(domain)" }
+    var text: String { EmailAddress(local: local, domain: domain).description }
 
     static func folded(_ text: String) -> String {
         let isASCII = text.utf8.allSatisfy { $0 < 0x80 }

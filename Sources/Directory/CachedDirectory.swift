@@ -26,8 +26,8 @@ package final class CachedDirectory: AccountDirectory {
 
     /// - Parameters:
     ///   - lifetime: how long an address's mailboxes are believed.
-    ///   - negativeLifetime: how long an address is believed not to be there; shorter, because an operator who adds an
-    ///     account tries it at once.
+    ///   - negativeLifetime: how long an address is believed not to be there; never longer than `lifetime`, because an
+    ///     operator who adds an account tries it at once.
     ///   - now: the clock.
     package init(
         wrapping directory: any AccountDirectory, entriesMax: Int = 100_000, lifetime: Duration = .seconds(60),
@@ -36,7 +36,7 @@ package final class CachedDirectory: AccountDirectory {
     ) {
         self.directory = directory
         self.lifetime = lifetime
-        self.negativeLifetime = negativeLifetime
+        self.negativeLifetime = min(negativeLifetime, lifetime)
         self.now = now
         state = Mutex(State(entries: RecentEntries(entriesMax: entriesMax)))
     }

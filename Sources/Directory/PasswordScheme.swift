@@ -39,6 +39,52 @@ package enum PasswordScheme: String, Sendable, CaseIterable, Codable {
     }
 }
 
+/// A crypt(3) hash that another server made, so that its users keep their passwords.
+package struct ForeignHash: Hashable, Sendable {
+    let text: String
+
+    /// Dovecot's names for what is a crypt(3) hash.
+    private static let prefixes = ["{CRYPT}", "{BLF-CRYPT}", "{SHA512-CRYPT}", "{SHA256-CRYPT}", "{MD5-CRYPT}"]
+    private static let octetsMax = 384
+
+    /// Takes a hash with a `$`, or one as Dovecot writes it (`{BLF-CRYPT}$2y$…`). Nil if libcrypt cannot verify it or it
+    /// is not whole.
+    package init?(_ text: String) {
+        var text = text[...]
+        if let prefix = Self.prefixes.first(where: { text.uppercased().hasPrefix($0) }) {
+            text = text.dropFirst(prefix.count)
+        }
+        let hash = String(text)
+        guard hash.hasPrefix("$"), hash.utf8.count <= Self.octetsMax,
+            hash.utf8.allSatisfy({ (0x21...0x7E).contains($0) }),
+            [CRYPT_SALT_OK, CRYPT_SALT_METHOD_LEGACY].contains(crypt_checksalt(hash)), Self.isWhole(hash)
+        else { return nil }
+        self.text = hash
+    }
+
+    /// A setting without its digest, or a digest that was cut, would refuse every password.
+    private static func isWhole(_ hash: String) -> Bool {
+        let fields = hash.split(separator: "$", omittingEmptySubsequences: false)
+        guard fields.count > 3, let digest = fields.last, digest.utf8.allSatisfy(isCryptByte) else { return false }
+        switch fields[1] {
+        case "2a", "2b", "2x", "2y": return fields.count == 4 && digest.utf8.count == 53
+        case "6": return digest.utf8.count == 86
+        case "y", "gy", "7", "5": return digest.utf8.count == 43
+        case "1": return digest.utf8.count == 22
+        default: return false
+        }
+    }
+
+    private static func isCryptByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "/"):
+            true
+        default: false
+        }
+    }
+}
+
 /// crypt(3) itself: slow on purpose, so only a `PasswordPool` calls it.
 enum PasswordHash {
     /// Nil if libcrypt knows no such setting, or takes no such password.

@@ -9,25 +9,38 @@ extension SQLiteDirectory {
     package func addAlias(
         _ address: EmailAddress, target: EmailAddress
     ) async throws(DirectoryAdministrationError) {
+        try await addAlias(address, targets: [target])
+    }
+
+    /// Makes mail for `address` go to more accounts of this directory: to all of them, or, if one cannot be, to none.
+    package func addAlias(
+        _ address: EmailAddress, targets: [EmailAddress]
+    ) async throws(DirectoryAdministrationError) {
         let key = try Self.accountKey(address)
-        let targetKey = AddressKey(target)
         try await handle.write { db in
             try Self.requireDomain(key.domain, in: db)
             guard try !Self.accountExists(key, in: db) else {
                 throw DirectoryAdministrationError.accountExists(address)
             }
-            try Self.requireAccount(targetKey, in: db)
-            let targets = try Self.targets(of: key, in: db)
-            guard !targets.contains(targetKey) else {
-                throw DirectoryAdministrationError.aliasExists(address, target: target)
-            }
-            guard targets.count < Self.aliasTargetsMax else {
-                throw DirectoryAdministrationError.tooManyTargets(address, max: targets.count)
-            }
-            try db.execute(
-                sql: "INSERT INTO aliases (domain, key, local, target_domain, target_key) VALUES (?, ?, ?, ?, ?)",
-                arguments: [key.domain, key.local, address.local, targetKey.domain, targetKey.local])
+            for target in targets { try Self.add(target, to: key, address, in: db) }
         }
+    }
+
+    private static func add(
+        _ target: EmailAddress, to key: AddressKey, _ address: EmailAddress, in db: Database
+    ) throws {
+        let targetKey = AddressKey(target)
+        try requireAccount(targetKey, in: db)
+        let known = try targets(of: key, in: db)
+        guard !known.contains(targetKey) else {
+            throw DirectoryAdministrationError.aliasExists(address, target: target)
+        }
+        guard known.count < aliasTargetsMax else {
+            throw DirectoryAdministrationError.tooManyTargets(address, max: known.count)
+        }
+        try db.execute(
+            sql: "INSERT INTO aliases (domain, key, local, target_domain, target_key) VALUES (?, ?, ?, ?, ?)",
+            arguments: [key.domain, key.local, address.local, targetKey.domain, targetKey.local])
     }
 
     /// - Parameter target: the account that gets no more of the alias's mail; nil: none does.
@@ -51,7 +64,7 @@ extension SQLiteDirectory {
     ///
     /// - Parameter domain: only this domain's; nil: all.
     package func listAliases(domain: String? = nil) async throws(DirectoryAdministrationError) -> [AliasRow] {
-        let domain = domain.map { AddressKey.folded($0.lowercased()) }
+        let domain = domain.map { DomainName.ascii($0) }
         return try await handle.administrationRead { db in
             if let domain { try Self.requireDomain(domain, in: db) }
             let rows = try Row.fetchAll(
@@ -67,10 +80,17 @@ extension SQLiteDirectory {
             return try rows.map { row in
                 let local = try row.decode(String.self, atIndex: 0)
                 let domain = try row.decode(String.self, atIndex: 1)
-                let targets = try row.decode(String.self, atIndex: 2).split(separator: "\n").map(String.init)
-                return AliasRow(address: "\(local)@\(domain)", targets: targets.sorted())
+                let targets = try row.decode(String.self, atIndex: 2).split(separator: "\n").map(Self.readable)
+                let address = EmailAddress(local: local, domain: domain)
+                return AliasRow(address: address.description, targets: targets.sorted())
             }
         }
+    }
+
+    /// An address as it can be typed again: with quotes where its local part needs them.
+    private static func readable(_ address: Substring) -> String {
+        let at = address.lastIndex(of: "@") ?? address.endIndex
+        return EmailAddress(local: String(address[..<at]), domain: String(address[at...].dropFirst())).description
     }
 
     static func aliasExists(_ key: AddressKey, in db: Database) throws -> Bool {
