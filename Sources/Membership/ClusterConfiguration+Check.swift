@@ -77,6 +77,14 @@ extension ClusterConfiguration {
             }
             users[address] = path
         }
+        for (path, address) in used where path.hasSuffix(".telemetry.address") {
+            guard case .tcp = address, address.isLocal else {
+                reader.problem(
+                    "\(address) is not for this machine only: expected a TCP port of the loopback interface, such as "
+                        + "127.0.0.1:9101", path: path)
+                continue
+            }
+        }
         var stores: [String: String] = [:]
         for (index, node) in nodes.enumerated() where !node.name.isEmpty {
             // On different machines the same path is no harm, but one name then says where the mail of both lies.

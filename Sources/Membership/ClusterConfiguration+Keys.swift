@@ -59,9 +59,9 @@ extension TrustSettings: ConfigurationSection {
                 "Hops inside the cluster: TLS with certificates on both sides, or plain between local addresses only"),
             .value("ca", \.ca, .path, "The cluster's CA certificate (PEM)"),
             .value(
-                "certificate", \.certificate, .path,
+                "certificate", \.certificate, .pathOfProcess,
                 "A process's certificate for hops (PEM); `${NAME}` is the process's name"),
-            .value("key", \.key, .path, "The key of that certificate (PEM)"),
+            .value("key", \.key, .pathOfProcess, "The key of that certificate (PEM)"),
         ]
     }
 }
@@ -75,9 +75,11 @@ extension NodeSettings: ConfigurationSection {
             .value(
                 "zone", \.zone, .optional(.name, "none"), "What fails together with it; replicas go to different zones"),
             .value("weight", \.weight, .integer(1...10_000), "Its share of the mail, compared with the other nodes"),
-            .value("lmtp", \.lmtp, .endpoint, "Where it takes messages from frontends and nodes", required: true),
+            .value(
+                "lmtp", \.lmtp, .endpoint,
+                "Where it takes messages from frontends and nodes; `${NAME}` is its name", required: true),
             .value("pop3", \.pop3, .endpoint, "Where it takes sessions from frontends and nodes", required: true),
-            .value("data", \.data, .path, "The root of its store; `${NAME}` is its name"),
+            .value("data", \.data, .pathOfProcess, "The root of its store; `${NAME}` is its name"),
             .value(
                 "trusted", \.trusted, .bool,
                 "Plain hops to this node although `trust.mode` is `mutual-tls`; loopback and Unix sockets only"),
@@ -104,10 +106,10 @@ extension CertificateSettings: ConfigurationSection {
     static var defaults: Self { Self() }
     static var keys: [SectionKey<Self>] {
         [
-            .value(
+            .replaceable(
                 "certificate", \.certificate, .optional(.path, "none"),
-                "The certificate chain that clients see (PEM); `${NAME}` is the frontend's name", isLive: true),
-            .value("key", \.key, .optional(.path, "none"), "The key of that certificate (PEM)", isLive: true),
+                "The certificate chain that clients see (PEM); `${NAME}` is the frontend's name"),
+            .replaceable("key", \.key, .optional(.path, "none"), "The key of that certificate (PEM)"),
         ]
     }
 }
@@ -135,7 +137,7 @@ extension TelemetrySettings: ConfigurationSection {
         [
             .value(
                 "address", \.address, .optional(.endpoint, "none"),
-                "Where the process serves its metrics (Prometheus text)"),
+                "Where the process serves its metrics (Prometheus text): a TCP port of the loopback interface"),
             .value(
                 "logLevel", \.logLevel, .optional(.choice, "`telemetry.logLevel`"), "Its least log level", isLive: true),
             .value("logFormat", \.logFormat, .optional(.choice, "`telemetry.logFormat`"), "The form of its log"),

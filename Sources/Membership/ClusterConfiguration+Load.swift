@@ -34,6 +34,7 @@ extension ClusterConfiguration {
         configuration.resolve()
         configuration.check(&reader)
         guard reader.problems.isEmpty else { throw ConfigurationError(reader.problems) }
+        configuration.warnings = configuration.foresight(reader)
         return configuration
     }
 

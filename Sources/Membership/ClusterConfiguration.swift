@@ -21,6 +21,8 @@ package struct ClusterConfiguration: Sendable {
     package internal(set) var home = ""
     /// Where it was read from.
     package internal(set) var file = ""
+    /// What works, and will be a trouble one day.
+    package internal(set) var warnings: [ConfigurationProblem] = []
 
     package init() {}
 

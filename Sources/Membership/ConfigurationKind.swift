@@ -8,13 +8,15 @@ struct ConfigurationKind<Value> {
     let allowed: String
     let parse: (String) -> Value?
     let print: (Value) -> String
+    /// `${NAME}` stays as it is, and is replaced for each process later.
+    var keepsName = false
 
     /// The same as `kind`, but the key may be left out, and then means what `absent` says.
     static func optional<Wrapped>(_ kind: ConfigurationKind<Wrapped>, _ absent: String) -> Self
     where Value == Wrapped? {
         Self(
             type: kind.type, allowed: kind.allowed, parse: { text in kind.parse(text).map { .some($0) } },
-            print: { $0.map(kind.print) ?? absent })
+            print: { $0.map(kind.print) ?? absent }, keepsName: kind.keepsName)
     }
 }
 
@@ -72,6 +74,13 @@ extension ConfigurationKind where Value == String {
         Self(
             type: "path", allowed: "a path, absolute or relative to ${HAUBERK_HOME}",
             parse: { (1...4096).contains($0.utf8.count) ? $0 : nil }, print: { $0 })
+    }
+
+    /// A path with `${NAME}` in it: one for each process.
+    static var pathOfProcess: Self {
+        var kind = path
+        kind.keepsName = true
+        return kind
     }
 
     static var domain: Self {

@@ -4,7 +4,7 @@ import Yams
 struct ConfigurationReader {
     let file: String
     /// What `${…}` may stand for in any value.
-    private let variables: [String: String]
+    private var variables: [String: String]
     private(set) var problems: [ConfigurationProblem] = []
     private var path = ""
     private var marks: [String: Mark] = [:]
@@ -15,11 +15,14 @@ struct ConfigurationReader {
     }
 
     mutating func problem(_ message: String, _ node: Node? = nil, path: String? = nil) {
-        let path = path ?? self.path
+        problems.append(located(message, node, path: path ?? self.path))
+    }
+
+    /// What is to be said of a key, with the place where it stands.
+    func located(_ message: String, _ node: Node? = nil, path: String) -> ConfigurationProblem {
         let mark = node?.mark ?? mark(of: path)
-        problems.append(
-            ConfigurationProblem(
-                file: file, line: mark?.line ?? 0, column: mark?.column ?? 0, path: path, message: message))
+        return ConfigurationProblem(
+            file: file, line: mark?.line ?? 0, column: mark?.column ?? 0, path: path, message: message)
     }
 
     /// Where the key stands, or the nearest of those around it that the file has.
@@ -46,13 +49,25 @@ struct ConfigurationReader {
             return nil
         }
         let text = variables.reduce(scalar.string) { $0.replacing("${\($1.key)}", with: $1.value) }
-        if let variable = Self.unknownVariable(text) {
-            problem("there is no \(variable): known are ${HAUBERK_HOME} and, in paths of a process, ${NAME}", node)
+        if let variable = Self.unknownVariable(text, keepsName: kind.keepsName) {
+            problem(
+                "there is no \(variable) here: known are ${HAUBERK_HOME} and, in frontends, nodes, trust.certificate "
+                    + "and trust.key, ${NAME}", node)
             return nil
         }
         if let value = kind.parse(text) { return value }
         problem("\"\(scalar.string.prefix(80))\" is not allowed here: expected \(kind.allowed)", node)
         return nil
+    }
+
+    /// Reads one element of a list: `${NAME}` stands in it for what its key `name` says, if it has one.
+    mutating func element<Result>(
+        _ path: String, _ node: Node, _ body: (inout ConfigurationReader) -> Result
+    ) -> Result {
+        let outer = variables["NAME"]
+        defer { variables["NAME"] = outer }
+        if let name = node.mapping?["name"]?.scalar?.string, !name.contains("${") { variables["NAME"] = name }
+        return at(path, node, body)
     }
 
     /// The elements of a list, each with its path.
@@ -93,8 +108,8 @@ struct ConfigurationReader {
     }
 
     /// The first `${…}` in the text that nothing will replace.
-    private static func unknownVariable(_ text: String) -> String? {
-        let rest = text.replacing("${NAME}", with: "")
+    private static func unknownVariable(_ text: String, keepsName: Bool) -> String? {
+        let rest = keepsName ? text.replacing("${NAME}", with: "") : text
         guard let start = rest.firstRange(of: "${")?.lowerBound else { return nil }
         let end = rest[start...].firstIndex(of: "}").map(rest.index(after:)) ?? rest.endIndex
         return String(rest[start..<end])

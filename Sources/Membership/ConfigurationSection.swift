@@ -55,6 +55,22 @@ extension SectionKey {
             takeLive: { new, old in if isLive { old[keyPath: place] = new[keyPath: place] } })
     }
 
+    /// A scalar that may be left out. A running process takes another value for one that is there, and no more.
+    static func replaceable<Value>(
+        _ name: String, _ place: WritableKeyPath<Section, Value?>, _ kind: ConfigurationKind<Value?>, _ meaning: String
+    ) -> SectionKey {
+        let plain = value(name, place, kind, meaning, isLive: true)
+        return SectionKey(
+            name: name, isRequired: false, read: plain.read, describe: plain.describe,
+            write: { section, path in
+                let value = section[keyPath: place]
+                return [ConfigurationValue(path: path, text: kind.print(value), isLive: value != nil)]
+            },
+            takeLive: { new, old in
+                if new[keyPath: place] != nil, old[keyPath: place] != nil { plain.takeLive(new, &old) }
+            })
+    }
+
     /// A list of scalars.
     static func list<Value>(
         _ name: String, _ place: WritableKeyPath<Section, [Value]>, _ kind: ConfigurationKind<Value>, _ meaning: String,
@@ -108,7 +124,7 @@ extension SectionKey {
             read: { section, node, reader in
                 section[keyPath: place] = reader.elements(node).map { path, element in
                     var inner = Inner.defaults
-                    reader.at(path, element) { $0.section(element, into: &inner) }
+                    reader.element(path, element) { $0.section(element, into: &inner) }
                     return inner
                 }
             },

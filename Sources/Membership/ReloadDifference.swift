@@ -15,7 +15,9 @@ package struct ReloadDifference: Sendable, Equatable {
                 restart.append("\(value.path): is gone (was \(value.text))")
                 continue
             }
-            if other.text != value.text { add("\(value.path): \(value.text) is now \(other.text)", value.isLive) }
+            if other.text != value.text {
+                add("\(value.path): \(value.text) is now \(other.text)", value.isLive && other.isLive)
+            }
         }
         for value in after where !oldPaths.contains(value.path) {
             restart.append("\(value.path): is now \(value.text)")

@@ -16,7 +16,8 @@ extension DirectorySettings: ConfigurationSection {
             .value(
                 "cacheEntriesMax", \.cacheEntriesMax, .integer(0...countMax), "Addresses that a frontend remembers"),
             .value(
-                "cacheLifetime", \.cacheLifetime, .duration(.zero...day), "How long it remembers an address"),
+                "cacheLifetime", \.cacheLifetime, .duration(.zero...day),
+                "How long it remembers an address, but at most 5s that there is none; 0s for never"),
             .value(
                 "passwordCacheLifetime", \.passwordCacheLifetime, .duration(.zero...day),
                 "How long it remembers that a password was right; 0s for never"),
@@ -26,6 +27,12 @@ extension DirectorySettings: ConfigurationSection {
             .value(
                 "subaddressDelimiter", \.subaddressDelimiter, .delimiter,
                 "`alice+lists@` is `alice@`; `none` switches that off"),
+            .value(
+                "passwordScheme", \.passwordScheme, .choice,
+                "How new passwords are hashed, by crypt(3); hashes that are there stay valid"),
+            .value(
+                "scramIterations", \.scramIterations, .integer(4096...10_000_000),
+                "Iterations of SCRAM-SHA-256 for new passwords (RFC 7677 §4 asks for at least 4096)"),
         ]
     }
 }

@@ -8,6 +8,11 @@ package struct DirectorySettings: Sendable, Equatable {
         case sqlite
     }
 
+    /// What new passwords are hashed with.
+    package enum PasswordScheme: String, Sendable, CaseIterable {
+        case yescrypt, bcrypt, sha512
+    }
+
     package var kind = Kind.sqlite
     package var path = "directory.sqlite"
     package var cacheEntriesMax = 100_000
@@ -17,6 +22,8 @@ package struct DirectorySettings: Sendable, Equatable {
     package var defaultDomain: String?
     /// `alice+lists@…` reaches `alice@…`.
     package var subaddressDelimiter: Character? = "+"
+    package var passwordScheme = PasswordScheme.yescrypt
+    package var scramIterations = 4096
 }
 
 /// How clients log in, and how failures are slowed down.

@@ -156,6 +156,55 @@ struct ConfigurationTests {
         #expect(bare.home.hasPrefix("/") && bare.home.hasSuffix("/.hauberk"))
     }
 
+    @Test("NAME stands for the process's name in every value of frontends and nodes, and is refused elsewhere")
+    func processName() throws {
+        let configuration = try ClusterConfiguration.parse(
+            """
+            frontends:
+              - name: front
+                hostname: ${NAME}.example.test
+                tls: &tls {certificate: "${NAME}.pem", key: "${NAME}.key"}
+                listeners: [{service: lmtp, address: "unix:/run/${NAME}.sock"}]
+              - {name: other, tls: *tls, listeners: [{service: smtp, address: "127.0.0.1:25"}]}
+            nodes:
+              - {lmtp: "unix:/run/${NAME}.lmtp", pop3: "${NAME}.example.test:1101", name: store}
+            """, file: "test.yaml", environment: ["HAUBERK_HOME": "/home/mail"])
+        #expect(configuration.nodes[0].lmtp == .unix(path: "/run/store.lmtp"))
+        #expect(configuration.nodes[0].pop3 == .tcp(host: "store.example.test", port: 1101))
+        #expect(configuration.frontends[0].hostname == "front.example.test")
+        #expect(configuration.frontends[0].listeners[0].address == .unix(path: "/run/front.sock"))
+        #expect(configuration.frontends.map(\.tls.key) == ["/home/mail/front.key", "/home/mail/other.key"])
+
+        for (line, path) in [
+            ("directory: {path: \"${NAME}.sqlite\"}", "directory.path"), ("hostname: \"${NAME}.test\"", "hostname"),
+            ("trust: {ca: \"${NAME}.pem\"}", "trust.ca"),
+        ] {
+            let found = problems(Self.base + line + "\n")
+            #expect(found.map(\.path) == [path])
+            #expect(found.allSatisfy { $0.line >= 8 && $0.message.contains("there is no ${NAME} here") })
+        }
+    }
+
+    @Test(
+        "Metrics are for this machine only: another address is refused with its line",
+        arguments: ["10.0.0.1:9101", "0.0.0.0:9101", "host.example:9101", "unix:/run/metrics"])
+    func metricsAddress(address: String) {
+        let telemetry = "telemetry: {address: \"\(address)\"}"
+        let found = problems(
+            """
+            frontends:
+              - name: front
+                listeners: [{service: smtp, address: "127.0.0.1:25"}]
+                \(telemetry)
+            nodes:
+              - {name: a, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2", \(telemetry.replacing("9101", with: "9102"))}
+            """)
+        #expect(found.map(\.path).contains("frontends[0].telemetry.address"))
+        #expect(found.map(\.path).contains("nodes[0].telemetry.address"))
+        #expect(Set(found.map(\.line)) == [4, 6])
+        #expect(found.contains { $0.message.contains("a TCP port of the loopback interface") })
+    }
+
     @Test("A variable that does not exist is an error, not a folder of that name")
     func unknownVariable() {
         let found = problems(Self.base + "directory: {path: \"${HOME}/directory.sqlite\"}\n")

@@ -12,6 +12,7 @@ struct ExampleFilesTests {
         let configuration = try load(name)
         #expect(!configuration.frontends.isEmpty)
         #expect(ClusterMap(configuration).nodes.count == configuration.nodes.count)
+        #expect(configuration.warnings.isEmpty)
     }
 
     private func load(_ name: String) throws(ConfigurationError) -> ClusterConfiguration {

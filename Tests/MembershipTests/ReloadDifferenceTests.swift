@@ -40,6 +40,33 @@ struct ReloadDifferenceTests {
         #expect(ReloadDifference(from: reloaded, to: after).isEmpty)
     }
 
+    @Test("Another certificate is taken at once; one where there was none, or none, waits for a restart")
+    func certificates() throws {
+        func configuration(_ tls: String) throws -> ClusterConfiguration {
+            try ClusterConfiguration.parse(
+                """
+                frontends: [{name: f, \(tls)listeners: [{service: smtp, address: "127.0.0.1:9"}]}]
+                nodes: [{name: a, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2"}]
+                """, file: "test.yaml")
+        }
+        let none = try configuration("")
+        let old = try configuration("tls: {certificate: /a.pem, key: /a.key}, ")
+        let new = try configuration("tls: {certificate: /b.pem, key: /b.key}, ")
+        let renewed = ReloadDifference(from: old, to: new)
+        #expect(
+            renewed.live == [
+                "frontends[f].tls.certificate: /a.pem is now /b.pem", "frontends[f].tls.key: /a.key is now /b.key",
+            ])
+        #expect(renewed.restart.isEmpty)
+        #expect(old.reloading(new).frontends[0].tls == new.frontends[0].tls)
+        for (before, after) in [(none, old), (old, none)] {
+            let difference = ReloadDifference(from: before, to: after)
+            #expect(difference.live.isEmpty)
+            #expect(difference.restart.count == 2)
+            #expect(before.reloading(after).frontends[0].tls == before.frontends[0].tls)
+        }
+    }
+
     @Test("Addresses, nodes and the ring wait for a restart, and reloading leaves them")
     func restart() {
         let after = Self.configuration(
