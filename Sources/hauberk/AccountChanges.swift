@@ -13,6 +13,7 @@ struct AccountAdd: AsyncParsableCommand {
 
               hauberk account add alice@example.test
               echo "$password" | hauberk account add bob@example.test --password-stdin
+              echo '{BLF-CRYPT}$2y$10$…' | hauberk account add carol@example.test --hash-stdin
             """)
 
     @Argument(help: "The address; its domain must have been added.", transform: EmailAddress.argument)
@@ -26,11 +27,19 @@ struct AccountAdd: AsyncParsableCommand {
     @OptionGroup var output: OutputOption
     @OptionGroup var directory: DirectoryOption
 
+    func validate() throws {
+        if apop, password.isHash { throw ValidationError("APOP needs the password itself, not its hash.") }
+    }
+
     func run() async throws {
         let directory = try directory.forChanges()
-        let secret = try password.password()
-        let mailbox = try await directory.addAccount(address, password: secret, apop: apop)
-        let generated = password.isGenerated ? secret : nil
+        let secret = try password.secret()
+        let mailbox =
+            switch secret {
+            case .password(let text): try await directory.addAccount(address, password: text, apop: apop)
+            case .hash(let hash): try await directory.addAccount(address, hash: hash)
+            }
+        let generated = password.isGenerated ? secret.password : nil
         try output.show(
             ["address": address.description, "mailbox": mailbox.description].adding(password: generated),
             "\(address) added, with the mailbox \(mailbox)\n" + passwordLine(generated))
@@ -43,8 +52,6 @@ struct AccountPassword: AsyncParsableCommand {
         commandName: "passwd",
         abstract: "Give an account a new password.",
         discussion: """
-            Frontends may accept the old password for as long as they remember it (directory.passwordCacheLifetime).
-
               hauberk account passwd alice@example.test
               hauberk account passwd alice@example.test --generate --no-apop
             """)
@@ -62,15 +69,28 @@ struct AccountPassword: AsyncParsableCommand {
     @OptionGroup var output: OutputOption
     @OptionGroup var directory: DirectoryOption
 
+    func validate() throws {
+        if apop == true, password.isHash { throw ValidationError("APOP needs the password itself, not its hash.") }
+    }
+
     func run() async throws {
         let directory = try directory.forChanges()
         _ = try await directory.showAccount(address)
-        let secret = try password.password()
-        try await directory.setPassword(address, password: secret, apop: apop)
-        let generated = password.isGenerated ? secret : nil
+        let secret = try password.secret()
+        switch secret {
+        case .password(let text): try await directory.setPassword(address, password: text, apop: apop)
+        case .hash(let hash): try await directory.setHash(address, hash)
+        }
+        let generated = password.isGenerated ? secret.password : nil
         try output.show(
             ["address": address.description].adding(password: generated),
             "\(address) has a new password\n" + passwordLine(generated))
+    }
+}
+
+extension PasswordOption.Secret {
+    fileprivate var password: String? {
+        if case .password(let text) = self { text } else { nil }
     }
 }
 
@@ -94,11 +114,13 @@ struct AccountDisable: AsyncParsableCommand {
     @Argument(help: "The account's address.", transform: EmailAddress.argument)
     var address: EmailAddress
 
+    @OptionGroup var output: OutputOption
     @OptionGroup var directory: DirectoryOption
 
     func run() async throws {
         try await directory.forChanges().setDisabled(address, true)
-        print("\(address) cannot log in any more")
+        try output.show(
+            AccountState(address: address.description, disabled: true), "\(address) cannot log in any more\n")
     }
 }
 
@@ -114,12 +136,19 @@ struct AccountEnable: AsyncParsableCommand {
     @Argument(help: "The account's address.", transform: EmailAddress.argument)
     var address: EmailAddress
 
+    @OptionGroup var output: OutputOption
     @OptionGroup var directory: DirectoryOption
 
     func run() async throws {
         try await directory.forChanges().setDisabled(address, false)
-        print("\(address) can log in")
+        try output.show(AccountState(address: address.description, disabled: false), "\(address) can log in\n")
     }
+}
+
+/// Whether an account may log in, in JSON.
+private struct AccountState: Encodable {
+    let address: String
+    let disabled: Bool
 }
 
 /// `account remove`.

@@ -19,7 +19,8 @@ struct AccountList: AsyncParsableCommand {
     @OptionGroup var directory: DirectoryOption
 
     func run() async throws {
-        let rows = try await Self.all(directory.forReading(), domain: domain)
+        let rows = try await Self.all(directory.forReading(), domain: domain.map(DomainName.ascii))
+            .map(AccountView.init)
         var table = TextTable(["account", "mailbox", "password", "SCRAM", "APOP", "log-in", "created"])
         for row in rows {
             table.add([
@@ -52,6 +53,17 @@ extension AccountRow {
     }
 }
 
+/// An account as it is shown: its address can be typed again, with quotes where its local part needs them.
+private struct AccountView: Encodable {
+    let address, mailbox, password, created: String
+    let scram, apop, disabled: Bool
+
+    init(_ row: AccountRow) {
+        (address, mailbox, password, created) = (row.asAddress.description, row.mailbox, row.password, row.created)
+        (scram, apop, disabled) = (row.scram, row.apop, row.disabled)
+    }
+}
+
 /// `account show`.
 struct AccountShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -68,13 +80,13 @@ struct AccountShow: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     private struct Shown: Encodable {
-        let account: AccountRow
+        let account: AccountView
         let place: MailboxPlace
     }
 
     func run() async throws {
         let configuration = try file.load()
-        let account = try await DirectoryOption.forReading(configuration).showAccount(address)
+        let account = AccountView(try await DirectoryOption.forReading(configuration).showAccount(address))
         guard let mailbox = MailboxName(account.mailbox) else {
             throw CommandFailure("the directory has a mailbox name that is none: \(account.mailbox)")
         }

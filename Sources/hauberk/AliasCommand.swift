@@ -28,16 +28,19 @@ struct AliasCommand: AsyncParsableCommand {
         @Argument(help: "The accounts that get its mail.", transform: EmailAddress.argument)
         var targets: [EmailAddress]
 
+        @OptionGroup var output: OutputOption
         @OptionGroup var directory: DirectoryOption
 
         func run() async throws {
             let directory = try directory.forChanges()
-            // All are looked at first, so that a slip in one does not leave half of them.
-            for target in targets { _ = try await directory.showAccount(target) }
-            for target in targets {
-                try await directory.addAlias(alias, target: target)
-                print("\(alias) goes to \(target)")
+            do throws(DirectoryAdministrationError) {
+                try await directory.addAlias(alias, targets: targets)
+            } catch .noSuchAccount(let target) {
+                throw CommandFailure(
+                    "no such account \(target), and an alias goes to accounts only: 'hauberk account list' shows all")
             }
+            try output.show(
+                AliasChange(alias, targets), targets.reduce("") { "\($0)\(alias) goes to \($1)\n" })
         }
     }
 
@@ -80,22 +83,34 @@ struct AliasCommand: AsyncParsableCommand {
         @Argument(help: "The accounts that get no more of its mail (default: all).", transform: EmailAddress.argument)
         var targets: [EmailAddress] = []
 
+        @OptionGroup var output: OutputOption
         @OptionGroup var directory: DirectoryOption
 
         func run() async throws {
             let directory = try directory.forChanges()
-            if targets.isEmpty {
-                try await directory.removeAlias(alias)
-                print("\(alias) removed")
-            }
+            if targets.isEmpty { try await directory.removeAlias(alias) }
             for target in targets {
                 do throws(DirectoryAdministrationError) {
                     try await directory.removeAlias(alias, target: target)
                 } catch .noSuchAlias {
                     throw CommandFailure("\(alias) does not go to \(target): 'hauberk alias list' shows all")
                 }
-                print("\(alias) no longer goes to \(target)")
             }
+            try output.show(
+                AliasChange(alias, targets),
+                targets.isEmpty
+                    ? "\(alias) removed\n" : targets.reduce("") { "\($0)\(alias) no longer goes to \($1)\n" })
         }
+    }
+}
+
+/// What was changed of an alias, in JSON.
+private struct AliasChange: Encodable {
+    let alias: String
+    let targets: [String]
+
+    init(_ alias: EmailAddress, _ targets: [EmailAddress]) {
+        self.alias = alias.description
+        self.targets = targets.map(\.description)
     }
 }

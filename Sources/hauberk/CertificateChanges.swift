@@ -15,13 +15,16 @@ struct CertificatesInit: AsyncParsableCommand {
               hauberk certs init --config cluster.yaml
             """)
 
+    @OptionGroup var output: OutputOption
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
         let configuration = try file.load()
         let files = AuthorityFiles(configuration)
         let authority = try files.make()
-        print("\(authority.name) made: certificate \(files.certificate), key \(files.key)")
+        try output.show(
+            ["name": authority.name, "certificate": files.certificate, "key": files.key],
+            "\(authority.name) made: certificate \(files.certificate), key \(files.key)\n")
         if configuration.trust.mode == .local { note("Note: trust.mode is local, so no hop uses it yet.") }
     }
 }
@@ -57,7 +60,16 @@ struct CertificatesIssue: AsyncParsableCommand {
     @Flag(help: "Make new ones in the place of those that are there.")
     var replace = false
 
+    @OptionGroup var output: OutputOption
     @OptionGroup var file: ConfigurationOption
+
+    private struct Issued: Encodable {
+        let name: String
+        let certificate: String
+        let key: String
+        /// False if one was there already.
+        let made: Bool
+    }
 
     func validate() throws {
         if all == !names.isEmpty { throw ValidationError("Give the names of processes, or --all.") }
@@ -71,20 +83,23 @@ struct CertificatesIssue: AsyncParsableCommand {
         }
         let alternatives = try CertificateNames(dnsNames: dnsNames, ipAddresses: ipAddresses)
         let authority = try AuthorityFiles(configuration).load()
+        var issued: [Issued] = []
         for name in all ? configuration.processNames : names {
             let place = configuration.hopIdentity(of: name)
             if !replace, FileManager.default.fileExists(atPath: place.certificate) {
                 guard all else {
                     throw CommandFailure("\(place.certificate) is there already: --replace makes a new one")
                 }
-                print("\(name): \(place.certificate) is there")
+                issued.append(Issued(name: name, certificate: place.certificate, key: place.key, made: false))
                 continue
             }
             try Folders.make((place.certificate as NSString).deletingLastPathComponent)
             try authority.issue(node: name, names: alternatives)
                 .write(certificate: place.certificate, key: place.key, replacing: replace)
-            print("\(name): \(place.certificate) made")
+            issued.append(Issued(name: name, certificate: place.certificate, key: place.key, made: true))
         }
+        try output.show(
+            issued, issued.reduce("") { "\($0)\($1.name): \($1.certificate) \($1.made ? "made" : "is there")\n" })
     }
 }
 
@@ -103,7 +118,24 @@ struct CertificatesListener: AsyncParsableCommand {
     @Flag(help: "Make new ones in the place of those that are there.")
     var replace = false
 
+    @OptionGroup var output: OutputOption
     @OptionGroup var file: ConfigurationOption
+
+    private struct Issued: Encodable {
+        let certificate: String
+        let key: String
+        let hostnames: [String]
+        /// False if one was there already.
+        let made: Bool
+
+        init(_ place: ListenerCertificate, made: Bool) {
+            (certificate, key, hostnames, self.made) = (place.certificate, place.key, place.hostnames, made)
+        }
+
+        var text: String {
+            made ? "\(certificate) made, for \(hostnames.joined(separator: ", "))" : "\(certificate) is there"
+        }
+    }
 
     func run() async throws {
         let configuration = try file.load()
@@ -111,9 +143,10 @@ struct CertificatesListener: AsyncParsableCommand {
         guard !places.isEmpty else {
             throw CommandFailure("no frontend of \(configuration.file) has tls.certificate and tls.key")
         }
+        var issued: [Issued] = []
         for place in places {
             if !replace, FileManager.default.fileExists(atPath: place.certificate) {
-                print("\(place.certificate) is there")
+                issued.append(Issued(place, made: false))
                 continue
             }
             try Folders.make((place.certificate as NSString).deletingLastPathComponent)
@@ -121,8 +154,9 @@ struct CertificatesListener: AsyncParsableCommand {
                 dnsNames: place.hostnames + ["localhost"], ipAddresses: ["127.0.0.1", "::1"])
             try CertificateAuthority.selfSigned(names: names)
                 .write(certificate: place.certificate, key: place.key, replacing: replace)
-            print("\(place.certificate) made, for \(place.hostnames.joined(separator: ", "))")
+            issued.append(Issued(place, made: true))
         }
+        try output.show(issued, issued.reduce("") { "\($0)\($1.text)\n" })
     }
 }
 

@@ -7,7 +7,8 @@ struct CheckConfig: AsyncParsableCommand {
         commandName: "check-config",
         abstract: "Check a configuration file: a summary of it, or all that is wrong with it.",
         discussion: """
-            Problems are printed a line each, as file:line:column, and the exit status is then 1.
+            Problems are printed a line each, as file:line:column, and the exit status is then 1. Warnings, of what \
+            works today, do not change the status.
 
               hauberk check-config cluster-config/dev.yaml
             """)
@@ -32,6 +33,7 @@ struct CheckConfig: AsyncParsableCommand {
         }
         let view = ConfigurationView(configuration)
         try output.show(view, view.text)
+        if !output.isJSON { for warning in configuration.warnings { note("warning: \(warning)") } }
     }
 
     private func tell(_ error: ConfigurationError) throws {

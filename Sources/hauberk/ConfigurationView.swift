@@ -44,11 +44,13 @@ struct ConfigurationView: Encodable {
     let ring: Ring
     let frontends: [Frontend]
     let nodes: [Node]
+    let warnings: [ProblemsView.Problem]
 
     init(_ configuration: ClusterConfiguration) {
         file = configuration.file
         home = configuration.home
         cluster = configuration.cluster.name
+        warnings = configuration.warnings.map(ProblemsView.Problem.init)
         trust = configuration.trust.mode.rawValue
         directory = configuration.directory.path
         ring = Ring(
@@ -109,14 +111,17 @@ struct ProblemsView: Encodable {
         let column: Int
         let key: String
         let message: String
+
+        init(_ problem: ConfigurationProblem) {
+            (file, line, column) = (problem.file, problem.line, problem.column)
+            (key, message) = (problem.path, problem.message)
+        }
     }
 
     let valid = false
     let problems: [Problem]
 
     init(_ error: ConfigurationError) {
-        problems = error.problems.map {
-            Problem(file: $0.file, line: $0.line, column: $0.column, key: $0.path, message: $0.message)
-        }
+        problems = error.problems.map(Problem.init)
     }
 }

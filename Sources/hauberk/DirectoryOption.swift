@@ -3,6 +3,7 @@ import Directory
 import Foundation
 import Mail
 import Membership
+import SMTP
 
 /// The directory that commands change or ask, found by way of the configuration file.
 struct DirectoryOption: ParsableArguments {
@@ -30,10 +31,19 @@ struct DirectoryOption: ParsableArguments {
     }
 
     private static func directory(_ configuration: ClusterConfiguration) -> SQLiteDirectory {
-        var settings = Directory.DirectorySettings(path: configuration.directory.path)
-        settings.defaultDomain = configuration.directory.defaultDomain
-        settings.subaddressDelimiter = configuration.directory.subaddressDelimiter
-        return SQLiteDirectory(settings: settings, access: .administration)
+        SQLiteDirectory(settings: Directory.DirectorySettings(configuration.directory), access: .administration)
+    }
+}
+
+extension Directory.DirectorySettings {
+    /// What the configuration says of the directory.
+    init(_ configuration: Membership.DirectorySettings) {
+        self.init(path: configuration.path)
+        defaultDomain = configuration.defaultDomain
+        subaddressDelimiter = configuration.subaddressDelimiter
+        passwordCacheLifetime = configuration.passwordCacheLifetime
+        passwordScheme = PasswordScheme(rawValue: configuration.passwordScheme.rawValue) ?? .yescrypt
+        scramIterations = configuration.scramIterations
     }
 }
 
@@ -52,9 +62,18 @@ extension EmailAddress {
     /// For an argument: what is no address is a usage error.
     @Sendable
     static func argument(_ text: String) throws -> EmailAddress {
-        guard let address = EmailAddress(text) else {
+        guard let address = text.hasPrefix("\"") ? quoted(text) : EmailAddress(text) else {
             throw ValidationError("an address looks like alice@example.test")
         }
         return address
+    }
+
+    /// Takes `"a b"@example.test`, as addresses are printed whose local part needs quotes (RFC 5321 §4.1.2).
+    private static func quoted(_ text: String) -> EmailAddress? {
+        let path = Array("<\(text)>".utf8)
+        return path.withUnsafeBytes { bytes in
+            guard case (.address(let address), path.count)? = SMTPPath.parse(bytes) else { return nil }
+            return address
+        }
     }
 }

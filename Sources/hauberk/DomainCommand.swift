@@ -19,8 +19,8 @@ struct DomainCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Add a domain.",
             discussion: """
-                Frontends take mail for it as soon as their caches have forgotten that it was unknown \
-                (directory.cacheLifetime).
+                Frontends take mail for it as soon as their caches have forgotten that it was unknown: after 5 \
+                seconds, or directory.cacheLifetime if that is less.
 
                   hauberk domain add example.test
                 """)
@@ -28,11 +28,12 @@ struct DomainCommand: AsyncParsableCommand {
         @Argument(help: "The domain, such as example.test.")
         var domain: String
 
+        @OptionGroup var output: OutputOption
         @OptionGroup var directory: DirectoryOption
 
         func run() async throws {
-            try await directory.forChanges().addDomain(domain)
-            print("\(domain) added")
+            let name = try await directory.forChanges().addDomain(domain)
+            try output.show(["domain": name], "\(name) added\n")
         }
     }
 
@@ -69,11 +70,13 @@ struct DomainCommand: AsyncParsableCommand {
         @Argument(help: "The domain, such as example.test.")
         var domain: String
 
+        @OptionGroup var output: OutputOption
         @OptionGroup var directory: DirectoryOption
 
         func run() async throws {
             try await directory.forChanges().removeDomain(domain)
-            print("\(domain) removed")
+            let name = DomainName.ascii(domain)
+            try output.show(["domain": name], "\(name) removed\n")
         }
     }
 }

@@ -65,7 +65,7 @@ struct Initialisation {
     private func makeDirectory() async throws {
         try Folders.make((configuration.directory.path as NSString).deletingLastPathComponent)
         let directory = SQLiteDirectory(
-            settings: Directory.DirectorySettings(path: configuration.directory.path), access: .administration)
+            settings: Directory.DirectorySettings(configuration.directory), access: .administration)
         try await directory.check()
     }
 }

@@ -55,8 +55,8 @@ struct LoadMailOptions: ParsableArguments {
             throw ValidationError("--size \(size): not like 4KiB or 1KiB..64KiB")
         }
         guard (1...10_000_000).contains(mailboxes) else { throw ValidationError("--mailboxes: 1 to 10000000") }
-        guard (1...100_000).contains(recipientsPerMessage) else {
-            throw ValidationError("--recipients-per-message: 1 or more")
+        guard (1...1000).contains(recipientsPerMessage) else {
+            throw ValidationError("--recipients-per-message: 1 to 1000")
         }
         guard messagesPerConnection.map({ $0 > 0 }) ?? true else {
             throw ValidationError("--messages-per-connection: 1 or more")
@@ -99,14 +99,9 @@ struct LoadMailOptions: ParsableArguments {
 
     private func files() throws -> [[UInt8]] {
         guard let fromFile else { return [] }
-        let folder = URL(fileURLWithPath: fromFile, isDirectory: true)
-        let files = try FileManager.default.contentsOfDirectory(
-            at: folder, includingPropertiesForKeys: [.isRegularFileKey]
-        )
-        .filter { try $0.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true }
-        .sorted { $0.path < $1.path }
-        guard !files.isEmpty else { throw ValidationError("--from-file \(fromFile): no files there") }
-        return try files.map { LoadMessage.withCRLF([UInt8](try Data(contentsOf: $0))) }
+        let files = try LoadFiles.names(in: fromFile, for: "--from-file")
+        guard !files.isEmpty else { throw CommandFailure("--from-file \(fromFile): no files there") }
+        return try files.map { LoadMessage.withCRLF([UInt8](try LoadFiles.bytes($0, for: "--from-file"))) }
     }
 
     private static func newRun() -> String {

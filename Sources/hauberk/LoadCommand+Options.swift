@@ -77,12 +77,49 @@ struct LoadUsersOptions: ParsableArguments {
     @Option(help: "A file whose first line is the password.")
     var passwordFile: String?
 
+    func validate() throws {
+        guard (1...10_000_000).contains(mailboxes) else { throw ValidationError("--mailboxes: 1 to 10000000") }
+    }
+
     var names: NamePattern { NamePattern(users, count: mailboxes) }
 
     func passwords() throws -> NamePattern {
         if let password { return NamePattern(password, count: mailboxes) }
         guard let passwordFile else { throw ValidationError("--password or --password-file is needed") }
-        let text = try String(contentsOfFile: passwordFile, encoding: .utf8)
-        return NamePattern(String(text.prefix { !$0.isNewline }), count: mailboxes)
+        let line = try LoadFiles.text(passwordFile, for: "--password-file").prefix { !$0.isNewline }
+        guard !line.isEmpty else { throw CommandFailure("--password-file \(passwordFile): its first line is empty") }
+        return NamePattern(String(line), count: mailboxes)
+    }
+}
+
+/// Files that a load reads; what cannot be read is told with the option that named it.
+enum LoadFiles {
+    static func text(_ path: String, for option: String) throws -> String {
+        String(decoding: try bytes(path, for: option), as: UTF8.self)
+    }
+
+    static func bytes(_ path: String, for option: String) throws -> Data {
+        try open(path, option) { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+    }
+
+    /// The regular files of a folder, in the order of their names.
+    static func names(in folder: String, for option: String) throws -> [String] {
+        let names = try open(folder, option) { try FileManager.default.contentsOfDirectory(atPath: $0) }
+        return names.sorted().map { "\(folder)/\($0)" }.filter { path in
+            var isFolder: ObjCBool = false
+            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+        }
+    }
+
+    private static func open<Value>(_ path: String, _ option: String, _ read: (String) throws -> Value) throws -> Value
+    {
+        guard access(path, R_OK) == 0 else {
+            throw CommandFailure("\(option) \(path): \(String(cString: strerror(errno)))")
+        }
+        do {
+            return try read(path)
+        } catch {
+            throw CommandFailure("\(option) \(path): \(error.localizedDescription)")
+        }
     }
 }

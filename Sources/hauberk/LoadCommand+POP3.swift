@@ -62,7 +62,7 @@ struct LoadVerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         var check = LedgerCheck()
-        try check.read(ledger: try String(contentsOfFile: ledger, encoding: .utf8))
+        try check.read(ledger: try LoadFiles.text(ledger, for: "--ledger"))
         let names = users.names
         let load = POP3Load(
             target: try target.load(), amount: LoadAmount(connections: max(1, connections), count: names.count),

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Directory
 import Glibc
 
-/// Where a new password comes from: never from the command line itself, which other users of the machine can see.
+/// Where a new password, or its hash, comes from: never from the command line itself, which other users of the machine can see.
 struct PasswordOption: ParsableArguments {
     @Flag(name: .customLong("password-stdin"), help: "Read the password from the first line of standard input.")
     var isFromInput = false
@@ -9,16 +10,38 @@ struct PasswordOption: ParsableArguments {
     @Flag(name: .customLong("generate"), help: "Make a random password and print it.")
     var isGenerated = false
 
+    @Flag(
+        name: .customLong("hash-stdin"),
+        help: ArgumentHelp(
+            "Read a crypt(3) hash, as another server keeps it, from the first line of standard input.",
+            discussion: "Without the password itself there is no SCRAM and no APOP until the account gets a new one."))
+    var isHash = false
+
+    /// What is known of a password.
+    enum Secret {
+        case password(String)
+        case hash(ForeignHash)
+    }
+
     func validate() throws {
-        if isFromInput, isGenerated {
-            throw ValidationError("--password-stdin and --generate exclude each other.")
+        if [isFromInput, isGenerated, isHash].count(where: { $0 }) > 1 {
+            throw ValidationError("--password-stdin, --hash-stdin and --generate exclude each other.")
         }
     }
 
-    /// The password; without an option it is asked for on the terminal.
-    func password() throws -> String {
+    /// The password, or its hash; without an option it is asked for on the terminal.
+    func secret() throws -> Secret {
+        guard isHash else { return .password(try password()) }
+        guard let hash = ForeignHash(try Self.firstLine(of: "hash")) else {
+            throw CommandFailure(
+                "this is no whole hash that libcrypt can verify: one looks like $2y$10$… or {SHA512-CRYPT}$6$…")
+        }
+        return .hash(hash)
+    }
+
+    private func password() throws -> String {
         if isGenerated { return Self.random() }
-        if isFromInput { return try Self.firstLine() }
+        if isFromInput { return try Self.firstLine(of: "password") }
         guard isatty(STDIN_FILENO) == 1 else {
             throw CommandFailure(
                 "there is no terminal to ask for a password on: give --password-stdin or --generate")
@@ -30,9 +53,9 @@ struct PasswordOption: ParsableArguments {
         return password
     }
 
-    private static func firstLine() throws -> String {
+    private static func firstLine(of thing: String) throws -> String {
         guard let line = readLine(), !line.isEmpty else {
-            throw CommandFailure("standard input has no password: its first line must be one")
+            throw CommandFailure("standard input has no \(thing): its first line must be one")
         }
         return line
     }

@@ -26,6 +26,15 @@ struct ProcessPlan {
         try ProcessPlan(configuration.reloading(new), names: names)
     }
 
+    /// The certificates that its listeners and hops show, each once, as SIGHUP reads them.
+    var certificates: [String] {
+        var paths = frontends.compactMap(\.tls.certificate)
+        if configuration.nodes.contains(where: { !configuration.isPlain($0) }) {
+            paths += names.map { configuration.hopIdentity(of: $0).certificate }
+        }
+        return paths.enumerated().filter { paths.firstIndex(of: $1) == $0 }.map(\.element)
+    }
+
     private var telemetry: [TelemetrySettings] { frontends.map(\.telemetry) + nodes.map(\.telemetry) }
 
     /// The most talkative of what its parts ask for.

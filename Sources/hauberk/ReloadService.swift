@@ -32,14 +32,21 @@ final class ReloadService: Service {
             let difference = ReloadDifference(from: old.configuration, to: new)
             let next = try old.reloaded(new)
             try services.reload(next)
-            sink.level = next.logLevel
             plan.withLock { $0 = next }
-            for line in difference.live { log.notice("taken", metadata: ["key": "\(line)"]) }
-            for line in difference.restart { log.warning("needs a restart", metadata: ["key": "\(line)"]) }
-            log.notice(
-                "reloaded", metadata: ["taken": "\(difference.live.count)", "restart": "\(difference.restart.count)"])
+            // A stricter level begins behind these lines, a more talkative one before them.
+            sink.level = min(sink.level, next.logLevel)
+            tell(difference, next)
+            sink.level = next.logLevel
         } catch {
             log.error("not reloaded, everything stays as it was", metadata: ["error": "\(error)"])
         }
+    }
+
+    private func tell(_ difference: ReloadDifference, _ plan: ProcessPlan) {
+        for line in difference.live { log.notice("taken", metadata: ["key": "\(line)"]) }
+        for path in plan.certificates { log.notice("certificate read again", metadata: ["file": "\(path)"]) }
+        for line in difference.restart { log.warning("needs a restart", metadata: ["key": "\(line)"]) }
+        log.notice(
+            "reloaded", metadata: ["taken": "\(difference.live.count)", "restart": "\(difference.restart.count)"])
     }
 }

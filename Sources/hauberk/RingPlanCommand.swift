@@ -9,7 +9,8 @@ struct RingPlanCommand: AsyncParsableCommand {
         abstract: "Say what a change of the storage nodes would move. Nothing is changed.",
         discussion: """
             Compares what moves with what no plan could spare, and gives the lines for cluster.epochs that make the \
-            change a new epoch.
+            change a new epoch. Mail that is there does not move yet: after the change it is looked for on the new \
+            owners, and what the old ones have of the partitions that they lose is not found.
 
               hauberk ring plan --add store-4:2:east --remove store-1
               hauberk ring plan --set-weight store-2=3
@@ -59,6 +60,8 @@ private struct PlanView: Encodable {
         let to: String
     }
 
+    /// Whether the members differ at all; if not, there is no new epoch.
+    let changes: Bool
     let epochBefore: UInt64
     let epochAfter: UInt64
     let copies: Int
@@ -74,8 +77,9 @@ private struct PlanView: Encodable {
     let moves: [Move]?
 
     init(_ plan: RingPlan, _ old: Ring, _ new: Ring, epochs: [String], withMoves: Bool) {
+        changes = old.members != new.members
         epochBefore = plan.epochBefore
-        epochAfter = plan.epochAfter
+        epochAfter = changes ? plan.epochAfter : plan.epochBefore
         copies = plan.copies
         moved = plan.moves.count
         movedShare = plan.movedShare
@@ -91,11 +95,22 @@ private struct PlanView: Encodable {
     }
 
     func text(_ plan: RingPlan) -> String {
+        guard changes else { return "nothing changes: the ring has these members and weights already\n" }
         var text = RingTable.text(plan)
         text +=
             "greatest load \(Self.ratio(loadRatioBefore)) of the fair share before, \(Self.ratio(loadRatioAfter)) after\n"
+        if moved > 0 {
+            text += """
+
+                Nothing moves this mail yet. After the change it is looked for on its new owners; what lies on the old \
+                ones stays
+                there, and nobody finds it. Change the ring while it has no mail, or carry the folders over yourself.
+
+                """
+        }
         text +=
-            "\nAdd the node to nodes (or take it away), and let the history of the ring say:\n\ncluster:\n  epochs:\n"
+            "\nMake nodes say the same (which there are, and their weights), and let the ring's history be:\n\n"
+            + "cluster:\n  epochs:\n"
         text += epochs.reduce("") { "\($0)    - \($1)\n" }
         guard let moves else { return text }
         var table = TextTable(["partition", "from", "to"], figures: [0])

@@ -1,8 +1,10 @@
 import ArgumentParser
+import Frontend
 import Logging
 import Membership
 import Metrics
 import ServiceLifecycle
+import Storage
 import Telemetry
 import UnixSignals
 
@@ -11,7 +13,7 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run one process of the cluster, or all of them in one, in the foreground.",
         discussion: """
-            SIGTERM and SIGINT finish what is under way and stop. SIGHUP reads the configuration and the certificates \
+            SIGTERM and SIGINT finish what is under way, for storage.drainTimeout at most, and stop. SIGHUP reads the configuration and the certificates \
             again, takes what a running process can take, and logs what needs a restart.
 
               hauberk serve --config cluster-config/dev.yaml --node store-1
@@ -35,20 +37,36 @@ struct Serve: AsyncParsableCommand {
         if `init` { try await Initialisation(plan: plan).run() }
         let sink = LogSink(level: plan.logLevel, format: plan.logFormat)
         LoggingSystem.bootstrap { label in sink.handler(label: label) }
+        configuration.tellWarnings(Logger(label: "configuration"))
         let registry = PrometheusRegistry()
         MetricsSystem.bootstrap(registry)
 
         let services = try await ProcessServices(plan: plan, registry: registry)
         let reload = ReloadService(services: services, plan: plan, file: file, sink: sink)
         var group = ServiceGroupConfiguration(
-            services: ([reload] + services.all).map { .init(service: $0) },
+            services: ([reload] + Self.inOrder(services.all)).map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services"))
-        // The services' own limit is shorter; this is for one that hangs.
-        group.maximumGracefulShutdownDuration = configuration.storage.drainTimeout * 4
+        // One deadline for the whole process: when it comes, everything that is left ends at once.
+        group.maximumGracefulShutdownDuration = configuration.storage.drainTimeout
         do {
             try await ServiceGroup(configuration: group).run()
         } catch {
             throw CommandFailure("\(error)")
         }
+    }
+
+    /// They stop in reverse: all frontends, then all nodes, then what shows how they do.
+    private static func inOrder(_ services: [any Service]) -> [any Service] {
+        let nodes = services.filter { $0 is StorageService }
+        let frontends = services.filter { $0 is FrontendService }
+        let others = services.filter { !($0 is StorageService || $0 is FrontendService) }
+        return others + [nodes, frontends].filter { !$0.isEmpty }.map { ServicesTogether(services: $0) }
+    }
+}
+
+extension ClusterConfiguration {
+    /// Logs what works now and will be a trouble one day.
+    func tellWarnings(_ log: Logger) {
+        for warning in warnings { log.warning("\(warning.message)", metadata: ["key": "\(warning.path)"]) }
     }
 }

@@ -34,6 +34,18 @@ struct ClusterCommandTests {
         let text = try await home.text("ring", "plan", "--set-weight", "store-2=3")
         #expect(text.contains("copies move"))
         #expect(text.contains("    - store-2=3\n"))
+        #expect(text.contains("Nothing moves this mail yet"))
+        #expect(try await home.text("ring", "plan", "--help").contains("Mail that is there does"))
+    }
+
+    @Test("A plan that changes nothing says so, and makes no epoch")
+    func planOfNothing() async throws {
+        defer { home.folder.remove() }
+        #expect(try await home.text("ring", "plan", "--set-weight", "store-1=1").hasPrefix("nothing changes: "))
+        let plan = try await home.json("ring", "plan", "--set-weight", "store-1=1")
+        #expect(plan["changes"].bool == false)
+        #expect(plan["epochAfter"].int == 1)
+        #expect(plan["moved"].int == 0)
     }
 
     @Test("A plan that cannot be is refused: no change, an unknown node, a known one anew, too few left")
@@ -98,6 +110,19 @@ struct ClusterCommandTests {
         try await home.run("certs", "issue", "store-1", "--replace").expectFailure("on the machine that has it")
     }
 
+    @Test("What was made of certificates is told as JSON too")
+    func certificatesAsJSON() async throws {
+        defer { home.folder.remove() }
+        let authority = try await home.json("certs", "init")
+        #expect(authority["certificate"].string == home.folder.path + "/certs/ca.pem")
+        #expect(try await home.json("certs", "issue", "store-1")[0]["made"].bool == true)
+        let all = try await home.json("certs", "issue", "--all").list
+        #expect(all.filter { $0["made"].bool == false }.compactMap { $0["name"].string } == ["store-1"])
+        #expect(all.count == 7)
+        #expect(try await home.json("certs", "listener")[0]["made"].bool == true)
+        #expect(try await home.json("certs", "listener")[0]["made"].bool == false)
+    }
+
     @Test("certs show says which certificates are missing or cannot be read")
     func brokenCertificates() async throws {
         defer { home.folder.remove() }
@@ -129,6 +154,26 @@ struct ClusterCommandTests {
         try await home.run("check-config", bad, "--config", bad).expectFailure(status: 64, "Give the file once")
         try await home.run("check-config", "/nowhere.yaml").expectFailure("cannot be read")
         try await home.run("ring", "show", "--config", bad).expectFailure("colour")
+    }
+
+    @Test("Warnings are told, and a file with nothing but warnings is good")
+    func warnings() async throws {
+        defer { home.folder.remove() }
+        let file = try home.folder.write(
+            "far.yaml",
+            """
+            nodes:
+              - {name: a, lmtp: "10.0.0.1:1", pop3: "10.0.0.1:2"}
+              - {name: b, lmtp: "10.0.0.2:1", pop3: "10.0.0.2:2"}
+
+            """)
+        let outcome = try await home.run("check-config", file)
+        #expect(outcome.status == 0)
+        #expect(outcome.errors.contains("warning: \(file):"), "\(outcome.errors)")
+        let view = try await home.json("check-config", file)
+        #expect(view["valid"].bool == true)
+        #expect(view["warnings"][0]["key"].string == "cluster.epochs")
+        #expect(try await home.json("check-config")["warnings"].list.isEmpty)
     }
 
     @Test("Every configuration key is explained")

@@ -167,12 +167,96 @@ struct DirectoryCommandTests {
             .expectFailure(status: 64, "an address looks like alice@example.test")
     }
 
+    @Test("Changes are told as JSON too")
+    func changesAsJSON() async throws {
+        defer { home.folder.remove() }
+        #expect(try await home.json("domain", "add", "Bücher.test")["domain"].string == "xn--bcher-kva.test")
+        #expect(try await home.json("domain", "remove", "bücher.test")["domain"].string == "xn--bcher-kva.test")
+        try await home.makeAccounts()
+        #expect(try await home.json("account", "disable", "bob@example.test")["disabled"].bool == true)
+        #expect(try await home.json("account", "enable", "bob@example.test")["disabled"].bool == false)
+        let alias = try await home.json("alias", "add", "all@example.test", "alice@example.test", "bob@example.test")
+        #expect(alias["targets"].list.compactMap(\.string) == ["alice@example.test", "bob@example.test"])
+        let less = try await home.json("alias", "remove", "all@example.test", "bob@example.test")
+        #expect(less["targets"].list.compactMap(\.string) == ["bob@example.test"])
+        #expect(try await home.json("alias", "remove", "all@example.test")["alias"].string == "all@example.test")
+    }
+
+    @Test("An address is printed as it can be typed again")
+    func quotedAddresses() async throws {
+        defer { home.folder.remove() }
+        try await home.makeAccounts()
+        let odd = "\"a@b c\"@example.test"
+        #expect(try await home.json("account", "add", odd, "--generate")["address"].string == odd)
+        let listed = try await home.json("account", "list").list.compactMap { $0["address"].string }
+        #expect(listed.contains(odd))
+        #expect(try await home.json("account", "show", odd)["account"]["address"].string == odd)
+        _ = try await home.text("alias", "add", "\"x y\"@example.test", odd)
+        let alias = try await home.json("alias", "list")[0]
+        #expect(alias["address"].string == "\"x y\"@example.test")
+        #expect(alias["targets"].list.compactMap(\.string) == [odd])
+        #expect(try await home.json("account", "remove", odd)["aliases"][0].string == "\"x y\"@example.test")
+        try await home.run("account", "show", odd).expectFailure("no such account \(odd)")
+        try await home.run("account", "show", "\"a@example.test").expectFailure(status: 64, "an address looks like")
+    }
+
+    @Test("An account comes with the hash that another server had, and what is no hash is refused")
+    func foreignHash() async throws {
+        defer { home.folder.remove() }
+        try await home.makeAccounts()
+        let hash = "{BLF-CRYPT}$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
+        _ = try await home.text("account", "add", "carol@example.test", "--hash-stdin", input: hash)
+        _ = try await home.text("account", "passwd", "alice@example.test", "--hash-stdin", input: hash)
+        for name in ["carol", "alice"] {
+            let account = try await home.json("account", "show", "\(name)@example.test")["account"]
+            #expect(account["password"].string == "2y")
+            #expect(account["scram"].bool == false)
+        }
+        try await home.run("account", "add", "dave@example.test", "--hash-stdin", input: "{PLAIN}secret\n")
+            .expectFailure("no whole hash")
+        try await home.run("account", "add", "dave@example.test", "--hash-stdin", "--apop", input: hash)
+            .expectFailure(status: 64, "APOP needs the password itself")
+        try await home.run("account", "add", "dave@example.test", "--hash-stdin", "--generate", input: hash)
+            .expectFailure(status: 64, "exclude each other")
+        try await home.run("account", "show", "dave@example.test").expectFailure("no such account")
+    }
+
+    @Test("New passwords are hashed as the configuration says")
+    func passwordScheme() async throws {
+        defer { home.folder.remove() }
+        let text = try String(contentsOfFile: Tree.root + "/cluster-config/dev.yaml", encoding: .utf8)
+        let file = try home.folder.write(
+            "bcrypt.yaml", text.replacing("  kind: sqlite", with: "  kind: sqlite\n  passwordScheme: bcrypt"))
+        try await home.makeAccounts()
+        _ = try await home.text("account", "passwd", "bob@example.test", "--generate", "--config", file)
+        let rows = try await home.json("account", "list").list
+        #expect(rows.compactMap { $0["password"].string } == ["yescrypt", "bcrypt"])
+    }
+
+    @Test("A load says which file is missing, and refuses numbers that make no sense")
+    func loadOptions() async throws {
+        defer { home.folder.remove() }
+        let nowhere = home.folder.path + "/nowhere"
+        let target = ["load", "--target", "127.0.0.1:9"]
+        func fails(_ arguments: [String], status: Int32 = 1, _ words: String) async throws {
+            let all = ["load", arguments[0]] + target.dropFirst() + arguments.dropFirst()
+            let outcome = try await Program.run(Tree.hauberk, all)
+            outcome.expectFailure(status: status, words)
+        }
+        try await fails(["verify", "--password", "x", "--ledger", nowhere], "--ledger \(nowhere): No such file")
+        try await fails(["pop3", "--password-file", nowhere], "--password-file \(nowhere): No such file")
+        try await fails(["smtp", "--from-file", nowhere], "--from-file \(nowhere): No such file")
+        try await fails(["smtp", "--ledger", nowhere + "/ledger"], "/ledger: No such file")
+        for command in ["pop3", "smtp"] { try await fails([command, "--mailboxes", "0"], status: 64, "--mailboxes") }
+        try await fails(["smtp", "--recipients-per-message", "1001"], status: 64, "1 to 1000")
+    }
+
     @Test("An alias goes to several accounts, to fewer, and to none")
     func aliases() async throws {
         defer { home.folder.remove() }
         try await home.makeAccounts()
         try await home.run("alias", "add", "sales@example.test", "bob@example.test", "carol@example.test")
-            .expectFailure("no such account carol@example.test")
+            .expectFailure("no such account carol@example.test", "an alias goes to accounts only")
         #expect(try await home.text("alias", "list") == "no aliases\n")
         _ = try await home.text("alias", "add", "sales@example.test", "bob@example.test", "alice@example.test")
         let row = try await home.json("alias", "list", "--domain", "example.test")[0]
