@@ -50,6 +50,22 @@ struct RingTests {
         #expect(removed.unavoidable == removed.nodes.first { $0.name == "store-2" }?.before)
     }
 
+    @Test(
+        "Design goals hold for 1,000 nodes, with 20 partitions for each and with more", arguments: [20_480, 32_768],
+        [1, 2, 3])
+    func thousandNodes(partitions: Int, replicas: Int) {
+        let ring = Ring(members: nodes(1_000), partitions: partitions, replicas: replicas)
+        let mean = Double(partitions * replicas) / 1_000
+        #expect(ring.loads().allSatisfy { abs(Double($0) - mean) < 1 })
+        #expect(ring.loadRatio <= 1.05)
+        let added = RingPlan(from: ring, to: ring.adding(RingMember(name: "new")))
+        #expect(Double(added.moves.count) <= 1.05 * Double(partitions * replicas) / 1_001)
+        #expect(added.moves.allSatisfy { $0.to == "new" })
+        let removed = RingPlan(from: ring, to: ring.removing("store-2"))
+        #expect(Double(removed.moves.count) <= 1.05 * Double(removed.unavoidable))
+        #expect(removed.unavoidable == removed.nodes.first { $0.name == "store-2" }?.before)
+    }
+
     @Test("From 3 nodes to 24 and back, one at a time: loads stay fair, and no step moves more than it must")
     func manyEpochs() {
         var random = SeededGenerator(5)
