@@ -42,7 +42,7 @@ install_missing() {
 
 # What building and running need beside Swift itself.
 install_prerequisites() {
-    install_missing libssl-dev libcrypt-dev libsqlite3-dev pkg-config python3
+    install_missing libssl-dev libcrypt-dev libsqlite3-dev pkg-config python3 curl
     command -v swift >/dev/null || die "Swift 6.3 is needed: https://www.swift.org/install/linux/"
 }
 
