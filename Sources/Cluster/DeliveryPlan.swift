@@ -50,10 +50,11 @@ package struct DeliveryPlan: Sendable {
         guard let durableAt else { return }
         for index in recipients.indices {
             recipients[index].durable.append(durableAt)
+            recipients[index].attempted.append(durableAt)
             for slot in recipients[index].slots.indices where recipients[index].slots[slot].owner == durableAt {
                 recipients[index].slots[slot].isDone = true
             }
-            decide(index)
+            if recipients[index].durable.count >= quorum { decide(index) }
         }
     }
 
@@ -103,7 +104,10 @@ package struct DeliveryPlan: Sendable {
         case .refused(let reason), .deferred(let reason):
             recipients[copy.recipient].deferral = recipients[copy.recipient].deferral ?? reason
         }
-        let more = goOn(copy.recipient, isLive)
+        var more = goOn(copy.recipient, isLive)
+        if !recipients[copy.recipient].mayBecomeDurable, recipients[copy.recipient].durable.count < quorum {
+            more += askPassedOver(copy.recipient)
+        }
         decide(copy.recipient)
         return more
     }
@@ -113,10 +117,19 @@ package struct DeliveryPlan: Sendable {
     /// - Returns: further copies to send.
     package mutating func lagging(_ copy: Copy, isLive: (Ring.NodeIndex) -> Bool) -> [Copy] {
         guard canResend, copy.kind != .hold, let slot = place(of: copy),
-            !recipients[copy.recipient].slots[slot].isDone, recipients[copy.recipient].slots[slot].outstanding.count == 1,
-            let standIn = standIn(copy.recipient, isLive)
+            !recipients[copy.recipient].slots[slot].isDone, recipients[copy.recipient].slots[slot].outstanding.count == 1
         else { return [] }
-        return [send(copy.recipient, slot, to: standIn, .handoff)]
+        if let standIn = standIn(copy.recipient, isLive) { return [send(copy.recipient, slot, to: standIn, .handoff)] }
+        return askPassedOver(copy.recipient)
+    }
+
+    /// Owners that were believed dead are asked all the same before a message is refused: they may be back.
+    private mutating func askPassedOver(_ index: Int) -> [Copy] {
+        guard canResend, recipients[index].verdict == nil else { return [] }
+        let slots = recipients[index].slots.indices.filter { slot in
+            !recipients[index].attempted.contains(recipients[index].slots[slot].owner)
+        }
+        return slots.map { send(index, $0, to: recipients[index].slots[$0].owner, .own) }
     }
 
     private func place(of copy: Copy) -> Int? {
@@ -141,6 +154,7 @@ package struct DeliveryPlan: Sendable {
             recipients[recipient].slots[slot].holders.append(node)
         } else {
             recipients[recipient].used.append(node)
+            recipients[recipient].attempted.append(node)
         }
         return copy
     }
@@ -200,6 +214,8 @@ extension DeliveryPlan {
         var durable: [Ring.NodeIndex] = []
         /// Owners, and whoever was given a copy for one.
         var used: [Ring.NodeIndex]
+        /// Whoever was sent the text.
+        var attempted: [Ring.NodeIndex] = []
         var verdict: Verdict?
         var deferral: Reason?
 

@@ -23,6 +23,9 @@ package final class NodeHealth: Sendable {
     /// - Parameter clock: a time that does not jump.
     package init(clock: @escaping @Sendable () -> Duration) { self.clock = clock }
 
+    /// Whether connections to it fail, and have for a while.
+    var isLost: Bool { state.withLock { $0.isLost } }
+
     /// Whether it is worth a try.
     package var isReachable: Bool { state.withLock { !$0.isLost && !$0.isLagging } }
 

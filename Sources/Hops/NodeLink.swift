@@ -149,6 +149,7 @@ package final class NodeLink {
     private func lost(_ why: String) {
         failures += 1
         health.failed()
+        if health.isLost { giveUpWaiting() }
         if failures == 1 {
             log.warning("storage node is lost", metadata: ["node": "\(target.endpoint)", "reason": "\(why)"])
         }
@@ -160,6 +161,13 @@ package final class NodeLink {
             if failures > 0 { dial() }
             pump()
         }
+    }
+
+    /// Nobody takes them here: their senders may find another node while there is time.
+    private func giveUpWaiting() {
+        let given = waiting
+        waiting = []
+        for transaction in given { transaction.finish(.unanswered) }
     }
 
     /// Messages that have no answer yet.

@@ -21,7 +21,9 @@ package enum Endpoint: Hashable, Sendable {
         } else if host.contains(":") {
             return nil
         }
-        guard !host.isEmpty, !host.contains(where: \.isWhitespace) else { return nil }
+        guard !host.isEmpty, !host.contains(where: { $0.isWhitespace || $0 == "[" || $0 == "]" }) else {
+            return nil
+        }
         self = .tcp(host: String(host), port: Int(port))
     }
 

@@ -8,6 +8,8 @@ struct Housekeeping {
     let context: StorageContext
 
     private static let interval = Duration.seconds(3600)
+    /// How many of a round's failures have a line of their own.
+    private static let failuresMax = 20
 
     private typealias Outcome = Result<MaintenanceReport, MaildirError>
 
@@ -31,7 +33,12 @@ struct Housekeeping {
         switch outcome {
         case .success(let report):
             context.log.debug(message, metadata: ["mailboxes": "\(report.mailboxes)", "removed": "\(report.removed)"])
-            for error in report.failures { context.log.error("housekeeping", metadata: ["error": "\(error)"]) }
+            for error in report.failures.prefix(Self.failuresMax) {
+                context.log.error("housekeeping", metadata: ["error": "\(error)"])
+            }
+            if report.failures.count > Self.failuresMax {
+                context.log.error("housekeeping", metadata: ["failures": "\(report.failures.count)"])
+            }
         case .failure(let error):
             context.log.error("housekeeping", metadata: ["error": "\(error)"])
         }

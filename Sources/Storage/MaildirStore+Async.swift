@@ -43,6 +43,14 @@ extension MaildirStore {
         try await result { heldMailboxes(for: target, after: last, count: count, then: $0) }
     }
 
+    func mailboxes(after last: MailboxKey?, count: Int) async throws(MaildirError) -> [MailboxKey] {
+        try await result { mailboxes(after: last, count: count, then: $0) }
+    }
+
+    func sayInService() async throws(MaildirError) {
+        try await result { beat(then: $0) }
+    }
+
     private func result<Value: Sendable>(
         _ work: (@escaping @Sendable (Result<Value, MaildirError>) -> Void) -> Void
     ) async throws(MaildirError) -> Value {

@@ -64,11 +64,23 @@ final class Replicator: Sendable {
     /// How many stand-ins are asked at least: where a copy that its owner missed is kept first.
     private static let standInsMin = 2
 
-    private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async {
+    /// Whether the two differed.
+    @discardableResult
+    private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Bool {
         guard let theirs = try? await peers.digest(of: mailbox, at: node),
             let ours = try? await store.snapshot(of: key(of: mailbox)).digest, theirs != ours
-        else { return }
+        else { return false }
         await merge(mailbox, with: node)
+        return true
+    }
+
+    /// Compares the mailbox with all its other owners, and merges where they differ. Whether any did.
+    func repair(_ mailbox: MailboxName) async -> Bool {
+        var hasDiffered = false
+        for node in ring.owners(of: mailbox) where node != peers.own && peers.isReachable(node) {
+            if await converge(mailbox, with: node) { hasDiffered = true }
+        }
+        return hasDiffered
     }
 
     // MARK: merging

@@ -37,6 +37,7 @@ package final class StorageService: Service {
         let store = try MaildirStore(
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)
+        try Self.checkAbsence(of: store, node, configuration)
         peers = ReplicaPeers(configuration, node: node, tls: hopTLS, group: group, log: log)
         context = StorageContext(configuration, node: node, store: store, peers: peers, log: log)
         self.node = node
@@ -44,6 +45,17 @@ package final class StorageService: Service {
         self.group = group
         connectionsMax = storage.connectionsMax
         drainTimeout = storage.drainTimeout
+    }
+
+    /// A store that was away for longer than deletions are remembered could bring deleted messages back to the others.
+    private static func checkAbsence(
+        of store: MaildirStore, _ node: NodeSettings, _ configuration: ClusterConfiguration
+    ) throws {
+        let grace = configuration.storage.tombstoneGrace
+        guard configuration.cluster.replicas > 1, let absence = try store.timeOutOfService(), absence > grace else {
+            return
+        }
+        throw StaleStoreError(node: node.name, root: node.data, absence: absence, grace: grace)
     }
 
     package func run() async throws {
@@ -57,16 +69,32 @@ package final class StorageService: Service {
         listeners.withLock { $0 = [lmtp, pop3] }
         context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
         let housekeeping = Task { [context] in await Housekeeping(context: context).run() }
+        let heartbeat = Task { [context] in await Self.beat(context) }
+        let repair = Task { [context] in await Repair(replicator: context.replicator).run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
         try? await gracefulShutdown()
         housekeeping.cancel()
+        heartbeat.cancel()
+        repair.cancel()
         handoff.cancel()
         context.log.notice("draining")
         await Listener.drain([lmtp, pop3], timeout: drainTimeout)
+        await repair.value
         await handoff.value
         await peers.quit()
         context.store.shutdown()
         context.log.notice("stopped")
+    }
+
+    private static func beat(_ context: StorageContext) async {
+        while !Task.isCancelled {
+            do throws(MaildirError) {
+                try await context.store.sayInService()
+            } catch {
+                context.log.error("heartbeat", metadata: ["reason": "\(error)"])
+            }
+            try? await Task.sleep(for: .seconds(60))
+        }
     }
 
     /// New limits and certificates, for connections to come.
@@ -84,5 +112,19 @@ package final class StorageService: Service {
         let limits = ConnectionLimits(connectionsMax: connectionsMax, perAddressMax: 0)
         let options = ListenerOptions(endpoint: endpoint, implicitTLS: tls, limits: limits)
         return try await Listener.bind(options, group: group, refusal: refusal, makeConversation: makeConversation)
+    }
+}
+
+/// A node's store is so old that deleted messages in it could come back.
+package struct StaleStoreError: Error, CustomStringConvertible {
+    let node: String
+    let root: String
+    let absence: Duration
+    let grace: Duration
+
+    package var description: String {
+        "\(root) was last in service \(absence) ago, longer than storage.tombstoneGrace (\(grace)): messages that were "
+            + "deleted meanwhile would come back. Put its mail aside with 'hauberk node rebuild \(node)' and start "
+            + "again: the other owners bring everything that is still there"
     }
 }
