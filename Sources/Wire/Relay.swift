@@ -2,7 +2,12 @@ import NIOCore
 
 /// Carries bytes both ways between two connections of one event loop, with back-pressure: neither side is read while
 /// the other cannot take what came.
+///
+/// The session makes progress when the client ends a line or gets bytes. A client's single bytes are none, or one byte
+/// now and then would hold a session open.
 package final class Relay {
+    private static let lineFeed = UInt8(ascii: "\n")
+
     private let client: Connection
     private let server: Connection
 
@@ -34,7 +39,7 @@ package final class Relay {
             source.consume(bytes.readableBytes)
             sink.write(bytes)
             sink.flush()
-            client.madeProgress()
+            if source === server || bytes.readableBytesView.contains(Self.lineFeed) { client.madeProgress() }
         }
         if source.inputEnded { sink.closeOutput() }
         source.wantsBytes = sink.isWritable
