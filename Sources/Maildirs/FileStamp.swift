@@ -29,7 +29,9 @@ struct MeasuredFile: Sendable {
         let now = try? withPath(path) { path throws(MaildirError) -> stat in
             if isRemote { return try OpenFile.open(path, in: mailbox.descriptor).status() }
             var status = stat()
-            guard fstatat(mailbox.descriptor, path, &status, AT_SYMLINK_NOFOLLOW) == 0 else { throw .failed("stat", path) }
+            guard fstatat(mailbox.descriptor, path, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+                throw .failed("stat", path)
+            }
             return status
         }
         return now.map { FileStamp($0) == stamp } ?? false

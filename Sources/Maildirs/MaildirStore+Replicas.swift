@@ -15,7 +15,8 @@ extension MaildirStore {
             if Self.isForgotten(tombstone.name, core) { return }
             try core.root.withDirectory { root throws(MaildirError) in
                 let opened = try core.folders.make(folder, in: root)
-                try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: opened, folder: folder, core: core)
+                try Tombstones.write(
+                    tombstone.lines, named: tombstone.name.text, in: opened, folder: folder, core: core)
                 // What cannot be removed is hidden, and goes with a later listing.
                 _ = try MailboxScan(mailbox: opened, core: core).remove(Tombstones.identities(in: tombstone.lines))
             }

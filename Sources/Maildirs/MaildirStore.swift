@@ -115,7 +115,8 @@ package final class MaildirStore: Sendable {
                     let file = try snapshot.moved.open(
                         snapshot.path(at: index), identity: snapshot.identity(at: index), in: mailbox, core)
                 else { return nil }
-                return try MessageReader(file: file, core: core)
+                let name = String(decoding: snapshot.path(at: index), as: UTF8.self)
+                return try MessageReader(file: file, name: name, core: core)
             }
         }
     }

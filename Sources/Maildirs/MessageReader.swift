@@ -21,16 +21,18 @@ package final class MessageReader: Sendable {
     }
 
     private let core: StoreCore
+    private let name: String
     private let state: Mutex<State>
 
     /// Nil if it is not a file.
-    init?(file: OpenFile, core: StoreCore) throws(MaildirError) {
+    init?(file: OpenFile, name: String, core: StoreCore) throws(MaildirError) {
         let status = try file.status()
         guard status.st_mode & S_IFMT == S_IFREG else { return nil }
         size = Int(status.st_size)
         self.core = core
-        try core.options.faults?.check(.read, "message")
-        let ahead = try Self.piece(of: file, at: 0, size: size)
+        self.name = name
+        try core.options.faults?.check(.read, name)
+        let ahead = try Self.piece(of: file, name, at: 0, size: size)
         state = Mutex(State(file: file, ahead: ahead))
     }
 
@@ -51,7 +53,7 @@ package final class MessageReader: Sendable {
         if let piece { return then(.success(piece)) }
         guard let file, offset < size else { return then(.success([])) }
         core.read(then: then) { [self] () throws(MaildirError) in
-            let piece = try Self.piece(of: file, at: offset, size: min(size, offset + max(1, bytesMax)))
+            let piece = try Self.piece(of: file, name, at: offset, size: min(size, offset + max(1, bytesMax)))
             state.withLock { $0.offset += piece.count }
             return piece
         }
@@ -65,12 +67,14 @@ package final class MessageReader: Sendable {
         }
     }
 
-    private static func piece(of file: OpenFile, at offset: Int, size: Int) throws(MaildirError) -> [UInt8] {
+    private static func piece(
+        of file: OpenFile, _ name: String, at offset: Int, size: Int
+    ) throws(MaildirError) -> [UInt8] {
         let wanted = min(pieceBytesMax, max(0, size - offset))
         var failure: MaildirError?
         let piece = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
             do throws(MaildirError) {
-                count = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: offset, name: "message")
+                count = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: offset, name: name)
             } catch {
                 failure = error
             }

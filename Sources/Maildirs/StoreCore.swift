@@ -82,7 +82,8 @@ extension StoreCore {
 
     /// Opens a message; nil if it is not there.
     func message(_ path: [UInt8], in mailbox: OpenFile) throws(MaildirError) -> OpenFile? {
-        try ifThere { () throws(MaildirError) in
+        if let faults = options.faults { try faults.check(.open, String(decoding: path, as: UTF8.self)) }
+        return try ifThere { () throws(MaildirError) in
             try withPath(path) { pointer throws(MaildirError) in
                 try OpenFile.open(pointer, in: mailbox.descriptor)
             }

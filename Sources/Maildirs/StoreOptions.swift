@@ -33,8 +33,8 @@ package struct StoreOptions: Sendable {
 struct FaultPlan: Sendable {
     enum Step: Sendable {
         case create, write, syncFile, link, syncDirectory
-        /// Opening a directory to read it, reading a message, and removing one.
-        case list, read, unlink
+        /// Opening a directory to read it, opening, reading and removing a message.
+        case list, open, read, unlink
     }
 
     enum Fault: Sendable {

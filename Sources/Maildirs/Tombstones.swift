@@ -67,11 +67,20 @@ enum Tombstones {
     /// Gives `body` each line that is whole, and leaves what is not.
     private static func takeLines(from bytes: inout [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
         var start = 0
-        while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+        while let end = lineEnd(in: bytes, from: start) {
             if end > start { body(bytes[start..<end]) }
             start = end + 1
         }
         bytes.removeFirst(start)
+    }
+
+    private static func lineEnd(in bytes: [UInt8], from start: Int) -> Int? {
+        bytes.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress, let end = memchr(base + start, 0x0A, bytes.count - start) else {
+                return nil
+            }
+            return UnsafeRawPointer(end) - base
+        }
     }
 
     /// The identities of a tombstone that is in memory.

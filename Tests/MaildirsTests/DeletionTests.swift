@@ -119,6 +119,66 @@ import Testing
         #expect(folder.names(.alice, "cur") == [])
     }
 
+    @Test("However many messages another session deleted, their deletion reads the mailbox a few times")
+    func deletedByAnother() async throws {
+        let folder = try TestFolder()
+        let counter = StepCounter()
+        let store = try folder.store(
+            faults: FaultPlan { step, _ in
+                counter.count(step)
+                return nil
+            })
+        for number in 0..<300 {
+            try folder.put("x\n", in: .alice, "new", named: "\(MessageIdentity.numbered(number).text),S=2,W=3")
+        }
+        let snapshot = try await store.list()
+        #expect(try await store.delete(Array(0..<200), of: snapshot).failures == 0)
+        let names = folder.names(.alice, "new")
+        for name in names.prefix(50) { try folder.move(.alice, from: "new/\(name)", to: "cur/\(name):2,S") }
+        let before = counter[.list]
+        #expect(try await store.delete(Array(0..<300), of: snapshot).failures == 0)
+        #expect(counter[.list] - before <= 8)
+        #expect(folder.names(.alice, "new") + folder.names(.alice, "cur") == [])
+    }
+
+    @Test("However many messages a tool moved since the snapshot, reading them reads the directories a few times")
+    func readAfterMove() async throws {
+        let folder = try TestFolder()
+        let counter = StepCounter()
+        let store = try folder.store(
+            faults: FaultPlan { step, _ in
+                counter.count(step)
+                return nil
+            })
+        let snapshot = try await filled(folder, store, 60)
+        let names = folder.names(.alice, "new")
+        for name in names.dropLast(20) { try folder.move(.alice, from: "new/\(name)", to: "cur/\(name):2,S") }
+        for name in names.suffix(20) { try FileManager.default.removeItem(atPath: folder.path(.alice, "new/\(name)")) }
+        let before = counter[.list]
+        for index in 0..<60 { #expect((try await store.reader(index, of: snapshot) != nil) == (index < 40)) }
+        #expect(counter[.list] - before <= 12)
+    }
+
+    @Test("A deletion that takes long keeps no delivery waiting")
+    func ownThreads() async throws {
+        let folder = try TestFolder()
+        let gate = DispatchSemaphore(value: 0)
+        let isHeld = Mutex(false)
+        let store = try folder.store(
+            threads: 1,
+            faults: FaultPlan { step, _ in
+                if step == .unlink, isHeld.withLock({ $0 }) { gate.wait() }
+                return nil
+            })
+        let snapshot = try await filled(folder, store, 1)
+        isHeld.withLock { $0 = true }
+        async let deletion = store.delete([0], of: snapshot)
+        #expect(await store.deliver("y\r\n", .numbered(9)) == [.success(.stored)])
+        isHeld.withLock { $0 = false }
+        gate.signal()
+        #expect(try await deletion.failures == 0)
+    }
+
     @Test("Reading: moved is found, flagged is found, gone is nil, begun goes on")
     func reading() async throws {
         let folder = try TestFolder()
@@ -138,7 +198,7 @@ import Testing
         #expect(try await store.reader(0, of: snapshot) == nil)
     }
 
-    @Test("A large message is read in pieces of at most 256 KiB, and closing ends it")
+    @Test("A large message is read in pieces of at most 64 KiB or as small as asked, and closing ends it")
     func pieces() async throws {
         let folder = try TestFolder()
         let text = String(repeating: "0123456789abcde\n", count: 60_000)
@@ -149,8 +209,12 @@ import Testing
         let reader = try #require(try await store.reader(0, of: snapshot))
         #expect(reader.size == text.utf8.count)
         let first = try await withCheckedContinuation { waiting in reader.read { waiting.resume(returning: $0) } }.get()
-        #expect(first.count == MessageReader.pieceBytesMax)
-        #expect(try await reader.text() == String(text.dropFirst(first.count)))
+        #expect(first.count == 64 << 10)
+        let small = try await withCheckedContinuation { waiting in
+            reader.read(bytesMax: 1000) { waiting.resume(returning: $0) }
+        }.get()
+        #expect(small.count == 1000)
+        #expect(try await reader.text() == String(text.dropFirst(first.count + small.count)))
         let closed = try #require(try await store.reader(0, of: snapshot))
         closed.close()
         #expect(try await closed.text() == "")

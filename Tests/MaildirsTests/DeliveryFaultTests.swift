@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test(
-        "NFS: a link that was made though it reports failure is success, by the link count",
+        "NFS: a link that was made though it reports failure is success, because the name stands for our file",
         arguments: [EEXIST, EIO, ENOENT])
     func retransmittedLink(number: Int32) async throws {
         let faulty = try Faulty(.failAfterDoing(number), at: .link)
@@ -94,6 +94,62 @@ import Testing
         faulty.store.shutdown()
         #expect(faulty.folder.names(.alice, "new").count == 1)
         #expect(faulty.folder.names(.alice, "tmp") == [])
+    }
+
+    @Test("A link that somebody else made to our file is no delivery: a failed link without the name defers")
+    func foreignLink() async throws {
+        let folder = try TestFolder()
+        let (tmp, copy) = (folder.path(.alice, "tmp"), folder.root + "/copy")
+        let store = try folder.store(
+            faults: FaultPlan { step, _ in
+                guard step == .link, let name = try? FileManager.default.contentsOfDirectory(atPath: tmp).first else {
+                    return nil
+                }
+                return link("\(tmp)/\(name)", copy) == 0 ? .fail(ENOSPC) : nil
+            })
+        let outcome = await store.deliver(body, .numbered(1))
+        #expect(FileManager.default.fileExists(atPath: copy))
+        #expect(outcome == [.failure(.failed(operation: "link", path: try name(in: outcome), errno: ENOSPC))])
+        #expect(folder.names(.alice, "new") == [])
+    }
+
+    private func name(in outcome: [Outcome]) throws -> String {
+        guard case .failure(.failed(_, let path, _)) = outcome[0] else { throw MaildirError.shutDown }
+        return path
+    }
+
+    @Test("A name that is taken by something that is no file is neither stored nor there already")
+    func takenByFolder() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        _ = await store.deliver(body, .numbered(1))
+        let name = folder.names(.alice, "new")[0]
+        try FileManager.default.removeItem(atPath: folder.path(.alice, "new/\(name)"))
+        try FileManager.default.createDirectory(
+            atPath: folder.path(.alice, "new/\(name)"), withIntermediateDirectories: false)
+        let outcome = await store.deliver(body, .numbered(1))
+        #expect(throws: MaildirError.self) { try outcome[0].get() }
+    }
+
+    @Test("A tombstone is written only if its name stands for it")
+    func tombstoneLink() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        _ = await store.deliver(body, .numbered(1))
+        let snapshot = try await store.list()
+        let (tmp, copy) = (folder.path(.alice, "tmp"), folder.root + "/copy")
+        faults.set { step, _ in
+            guard step == .link, let name = try? FileManager.default.contentsOfDirectory(atPath: tmp).first else {
+                return nil
+            }
+            return link("\(tmp)/\(name)", copy) == 0 ? .fail(EIO) : nil
+        }
+        await #expect(throws: MaildirError.self) { try await store.delete([0], of: snapshot) }
+        #expect(folder.names(.alice, "gone") == [])
+        faults.set { step, _ in step == .link ? .failAfterDoing(EIO) : nil }
+        #expect(try await store.delete([0], of: snapshot).failures == 0)
+        #expect(folder.names(.alice, "gone").count == 1)
     }
 
     @Test("Without a synced directory nothing is acknowledged, and the name stays for whoever found it there")

@@ -96,15 +96,56 @@ import Testing
         #expect(try await store.list().count == 0)
     }
 
+    @Test("A file that the disk does not give is listed with its size on disk, and only its own reading fails")
+    func unreadableFile() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        for name in ["1.h", "2.h", "3.h"] { try folder.put("x\ny\n", in: .alice, "new", named: name) }
+        faults.set { step, name in step == .read && name == "new/2.h" ? .fail(EIO) : nil }
+        var snapshot = try await store.list()
+        #expect(snapshot.uidls == ["1.h", "2.h", "3.h"])
+        #expect((0..<3).map { snapshot.octets(at: $0) } == [6, 4, 6])
+        #expect(try await store.text(0, of: snapshot) == "x\ny\n")
+        await #expect(throws: MaildirError.self) { try await store.reader(1, of: snapshot) }
+        try await Task.sleep(for: .milliseconds(100))
+        _ = try await store.list()
+        faults.set(nil)
+        snapshot = try await store.list()
+        #expect(snapshot.octets(at: 1) == 6)
+    }
+
+    @Test("A foreign stem that cannot be an identity and a copy under its hash are one message")
+    func hashedCopy() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        try folder.put("x\n", in: .alice, "cur", named: "2.with space:2,S")
+        let uidl = try await store.list().uidl(at: 0)
+        try folder.put("x\n", in: .alice, "new", named: "\(uidl),S=2,W=3")
+        try folder.put("x\n", in: .alice, "new", named: "zeta")
+        let snapshot = try await store.list()
+        #expect(snapshot.uidls == [uidl, "zeta"])
+        #expect(
+            await store.deliver("x\r\n", try #require(MessageIdentity(uidl)), mayBeRepeat: true) == [
+                .success(.alreadyThere)
+            ])
+        #expect(try await store.delete([0], of: snapshot).failures == 0)
+        #expect(try await store.list().uidls == ["zeta"])
+        #expect(folder.names(.alice, "cur") + folder.names(.alice, "new") == ["zeta"])
+    }
+
     @Test("A message with two names, as in the middle of a move, is listed once")
     func twoNames() async throws {
         let folder = try TestFolder()
         try folder.put("x\n", in: .alice, "new", named: "1.h,S=2,W=3")
         try folder.put("x\n", in: .alice, "cur", named: "1.h,S=2,W=3:2,S")
         try folder.put("x\n", in: .alice, "cur", named: "1.h,S=2,W=3:2,RS")
+        try folder.put("x\n", in: .alice, "cur", named: "1.h,S=2,W=3:2,FS")
         let snapshot = try await folder.store().list()
         #expect(snapshot.uidls == ["1.h"])
         #expect(snapshot[0].isInCur)
+        // Of two that are equal otherwise the greater name, so that replicas show the same.
+        #expect(snapshot[0].fileName == Array("1.h,S=2,W=3:2,S".utf8))
     }
 
     @Test("Messages that a tool flags and moves all the time are in every listing, and can be read")

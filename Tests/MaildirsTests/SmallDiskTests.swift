@@ -113,4 +113,26 @@ import Testing
         // A later start on a nearly full disk works too.
         #expect(try await folder.store().list().count == stored.count - 19)
     }
+
+    @Test("On a full disk a foreign Maildir without gone/ can be deleted from")
+    func fullDiskWithoutGone() async throws {
+        guard let disk = try SmallDisk.make(megabytes: 16) else { return }
+        let folder = try TestFolder(existing: disk.path + "/store")
+        for number in 0..<20 {
+            try folder.put(String(repeating: "x\n", count: 10_000), in: .alice, "cur", named: "\(number).h:2,S")
+        }
+        let store = try folder.store()
+        defer { store.shutdown() }
+        let snapshot = try await store.list()
+        #expect(snapshot.count == 20)
+        var filler = Data(repeating: 1, count: 8 << 20)
+        for round in 0..<64 where !filler.isEmpty {
+            let path = "\(disk.path)/filler-\(round)"
+            if (try? filler.write(to: URL(fileURLWithPath: path))) == nil { filler = filler.prefix(filler.count / 2) }
+        }
+        #expect(mkdir("\(disk.path)/one-more", 0o700) == -1)
+        #expect(try await store.delete(Array(0..<10), of: snapshot).failures == 0)
+        #expect(try await store.list().count == 10)
+        #expect(folder.names(.alice, "gone").count == 1)
+    }
 }

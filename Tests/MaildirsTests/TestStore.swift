@@ -26,12 +26,16 @@ final class TestFolder: Sendable {
         if isOwn { try? FileManager.default.removeItem(atPath: root) }
     }
 
-    func store(threads: Int = 4, faults: FaultPlan? = nil, margin: Duration? = nil) throws -> MaildirStore {
+    func store(
+        threads: Int = 4, faults: FaultPlan? = nil, margin: Duration? = nil,
+        _ adjust: (inout StoreOptions) -> Void = { _ in }
+    ) throws -> MaildirStore {
         var options = StoreOptions()
         options.deliveryThreads = threads
         options.readingThreads = 2
         options.faults = faults
         if let margin { options.clockMargin = margin }
+        adjust(&options)
         return try MaildirStore(root: root, cluster: "test", node: "a", partitions: 8, options: options)
     }
 
@@ -48,6 +52,13 @@ final class TestFolder: Sendable {
         let folder = path(mailbox, part)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+    }
+
+    /// As if the file had last been touched so long ago.
+    func setAge(_ path: String, hours: Int) {
+        let then = time(nil) - hours * 3600
+        var times = [timeval(tv_sec: then, tv_usec: 0), timeval(tv_sec: then, tv_usec: 0)]
+        utimes(path, &times)
     }
 
     func move(_ mailbox: MailboxName, from: String, to: String) throws {
@@ -154,6 +165,15 @@ extension MessageReader {
 
 extension MaildropSnapshot {
     var uidls: [String] { (0..<count).map { uidl(at: $0) } }
+}
+
+/// Faults that a test turns on and off.
+final class FaultSwitch: Sendable {
+    private let fault = Mutex<(@Sendable (FaultPlan.Step, String) -> FaultPlan.Fault?)?>(nil)
+
+    var plan: FaultPlan { FaultPlan { step, name in self.fault.withLock { $0 }?(step, name) } }
+
+    func set(_ decide: (@Sendable (FaultPlan.Step, String) -> FaultPlan.Fault?)?) { fault.withLock { $0 = decide } }
 }
 
 /// Counts what a fault plan was asked, for tests of how often something is done.
