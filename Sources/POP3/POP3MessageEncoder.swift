@@ -14,6 +14,7 @@ package struct POP3MessageEncoder: Sendable {
 
     /// Body lines yet to come. Nil sends the whole message.
     private var linesLeft: Int?
+    private let asciiHeader: Bool
     private var isInHeader = true
     /// Bytes of the unfinished line so far, its CR too.
     private var lineLength = 0
@@ -22,9 +23,13 @@ package struct POP3MessageEncoder: Sendable {
     /// TOP has all its lines: what the message goes on with is not looked at, and need not be read.
     package private(set) var isSatisfied = false
 
-    /// - Parameter topLines: for TOP, how many lines to send behind the header and the empty line (RFC 1939 §7).
-    package init(topLines: Int? = nil) {
+    /// - Parameters:
+    ///   - topLines: for TOP, how many lines to send behind the header and the empty line (RFC 1939 §7).
+    ///   - asciiHeader: sends a `?` for each octet of the header that is not ASCII: the surrogate message of RFC 6856
+    ///     §2.1, of just the size that LIST tells. The body, 8bit or not, leaves as it is.
+    package init(topLines: Int? = nil, asciiHeader: Bool = false) {
         linesLeft = topLines.map { max(0, $0) }
+        self.asciiHeader = asciiHeader
     }
 
     /// How much room `encode(_:into:)` needs for an input of `count` bytes: every byte may gain another.
@@ -77,9 +82,14 @@ package struct POP3MessageEncoder: Sendable {
 
     private mutating func copy(_ source: UnsafeRawPointer, _ count: Int, _ sink: inout UnsafeMutableRawPointer) {
         sink.copyMemory(from: source, byteCount: count)
+        if asciiHeader, isInHeader { replaceForeign(UnsafeMutableRawBufferPointer(start: sink, count: count)) }
         sink += count
         lineLength += count
         endsWithCR = source.load(fromByteOffset: count - 1, as: UInt8.self) == carriageReturn
+    }
+
+    private func replaceForeign(_ text: UnsafeMutableRawBufferPointer) {
+        for index in text.indices where text[index] >= 0x80 { text[index] = UInt8(ascii: "?") }
     }
 
     private func put(_ byte: UInt8, _ sink: inout UnsafeMutableRawPointer) {
@@ -87,21 +97,21 @@ package struct POP3MessageEncoder: Sendable {
         sink += 1
     }
 
+    /// The empty line that ends the header comes free; behind it TOP counts each line.
     private mutating func endLine() {
-        if let left = linesLeft { countLine(left) }
+        if !isInHeader {
+            countLine()
+        } else if lineLength == 0 || (lineLength == 1 && endsWithCR) {
+            isInHeader = false
+            isSatisfied = linesLeft == 0
+        }
         lineLength = 0
         endsWithCR = false
     }
 
-    /// The empty line that ends the header comes free; behind it each line counts.
-    private mutating func countLine(_ left: Int) {
-        if isInHeader {
-            guard lineLength == 0 || (lineLength == 1 && endsWithCR) else { return }
-            isInHeader = false
-            isSatisfied = left == 0
-        } else {
-            linesLeft = left - 1
-            isSatisfied = left == 1
-        }
+    private mutating func countLine() {
+        guard let left = linesLeft else { return }
+        linesLeft = left - 1
+        isSatisfied = left == 1
     }
 }

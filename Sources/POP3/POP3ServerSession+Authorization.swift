@@ -64,8 +64,8 @@ extension POP3ServerSession {
         return .authenticate(.apop(user: name, challenge: timestamp, digest: digest))
     }
 
-    /// RFC 6856 §2: from now on UTF-8 may stand in headers. A message leaves as it came in either mode, which §2.1
-    /// allows: what it holds was accepted under RFC 6531, and no copy of it is ever changed.
+    /// RFC 6856 §2.1: from now on UTF-8 may stand in headers. Without it a message leaves as a surrogate with an ASCII
+    /// header, which is made while it is sent: no copy is ever changed.
     private mutating func enableUTF8() -> Action {
         utf8 = true
         output.ok("UTF8 enabled")
@@ -103,6 +103,7 @@ extension POP3ServerSession {
 
     mutating func open(_ request: POP3OpenRequest) -> Action {
         awaited = .maildrop
+        utf8 = request.utf8
         isLocal = settings.service == .node && request.isLocal
         return .openMaildrop(request)
     }

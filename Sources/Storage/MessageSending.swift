@@ -18,12 +18,12 @@ final class MessageSending {
     private static let slowPieceBytes = 16 << 10
 
     init(
-        reader: MessageReader, topLines: Int?, connection: Connection, finished: @escaping (_ whole: Bool) -> Void
+        reader: MessageReader, encoder: POP3MessageEncoder, connection: Connection, finished: @escaping (_ whole: Bool) -> Void
     ) {
         self.reader = reader
         self.connection = connection
         self.finished = finished
-        encoder = POP3MessageEncoder(topLines: topLines)
+        self.encoder = encoder
     }
 
     /// Reads the next piece, unless one is on its way or the client must take more first.

@@ -215,7 +215,8 @@ final class POP3NodeConversation: Conversation {
         guard connection.isOpen else { return }
         session.messageFound(octets: octets)
         writeOutput(connection)
-        sending = MessageSending(reader: reader, topLines: topLines, connection: connection) { [self] whole in
+        let encoder = POP3MessageEncoder(topLines: topLines, asciiHeader: session.needsASCIIHeader)
+        sending = MessageSending(reader: reader, encoder: encoder, connection: connection) { [self] whole in
             sending = nil
             waiting = false
             guard whole else {

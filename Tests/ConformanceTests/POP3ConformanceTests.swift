@@ -16,7 +16,7 @@ struct POP3ConformanceTests {
 
     @Test("there are dialogues for the rules")
     func thereAreDialogues() {
-        #expect(Self.files.count >= 70)
+        #expect(Self.files.count >= 100)
     }
 
     @Test("dialogue", arguments: files)

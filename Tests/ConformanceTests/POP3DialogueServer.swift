@@ -10,12 +10,15 @@ struct POP3DialogueServer {
     private var isClosed = false
     private var unread: [UInt8] = []
     private var gone: Set<String> = []
+    private var unreadable: Set<String> = []
     private var deleted: [String] = []
     private var opened: [String] = []
     private var isTLS = false
     private var isDirectoryDown = false
     private var storeRefusal: POP3ResponseCode?
-    private var deletionFails = false
+    private var keptFromDeletion: Set<String> = []
+    private var tlsHangs = false
+    private var isWaiting = false
     private var exchanges = 0
 
     init(_ dialogue: POP3Dialogue) {
@@ -39,17 +42,20 @@ struct POP3DialogueServer {
         run()
     }
 
-    /// What happens: `timeout`, `gone UIDL` (another session removes it), `directory down | up`, `store down | in-use |
-    /// up`, `deletion-fails`. What must be so: `closed`, `open`, `tls`, `deleted [UIDL…]`, `opened [NAME [UTF8] [TAG]]`.
+    /// What happens: `timeout`, `gone UIDL` (another session removes it), `unreadable UIDL`, `directory down | up`, `store
+    /// down | in-use | up`, `deletion-fails UIDL`, `tls-hangs` (the client does not begin it). What must be so: `closed`, `open`, `tls`, `deleted [UIDL…]`, `opened [NAME [UTF8] [TAG]]`.
     mutating func world(_ word: String, _ words: [String]) throws -> Bool {
         switch word {
         case "timeout":
             session.timedOut()
+            isWaiting = false
             run()
         case "gone": gone.formUnion(words)
         case "directory": isDirectoryDown = words == ["down"]
         case "store": storeRefusal = words == ["down"] ? .systemTemporary : words == ["in-use"] ? .inUse : nil
-        case "deletion-fails": deletionFails = true
+        case "unreadable": unreadable.formUnion(words)
+        case "deletion-fails": keptFromDeletion.formUnion(words)
+        case "tls-hangs": tlsHangs = true
         case "closed": return isClosed
         case "open": return !isClosed
         case "tls": return isTLS
@@ -61,7 +67,7 @@ struct POP3DialogueServer {
     }
 
     private mutating func run() {
-        while !isClosed {
+        while !isClosed, !isWaiting {
             let step = unread.withUnsafeBytes { session.receive($0) }
             unread.removeFirst(step.consumed)
             if step.action == .needBytes { break }
@@ -76,10 +82,7 @@ struct POP3DialogueServer {
         case .flushOutput: output += session.takeOutput()
         case .authenticate(let request): authenticate(request)
         case .openMaildrop(let request): open(request)
-        case .startTLS:
-            output += session.takeOutput()
-            isTLS = true
-            session.tlsStarted()
+        case .startTLS: startTLS()
         case .sendMessage(let index, let uidl, let topLines): send(index, uidl, topLines)
         case .deleteAndClose(let indices): delete(indices)
         case .digest, .drain, .listTombstones, .readTombstone: session.replicaFailed("not here")
@@ -88,8 +91,18 @@ struct POP3DialogueServer {
     }
 
     private mutating func delete(_ indices: [Int]) {
-        if !deletionFails { deleted += indices.map { dialogue.messages[$0].uidl } }
-        session.deleted(failures: deletionFails ? indices.count : 0)
+        let names = indices.map { dialogue.messages[$0].uidl }
+        let removed = names.filter { !keptFromDeletion.contains($0) }
+        deleted += removed
+        session.deleted(failures: names.count - removed.count)
+    }
+
+    private mutating func startTLS() {
+        output += session.takeOutput()
+        isWaiting = tlsHangs
+        guard !tlsHangs else { return }
+        isTLS = true
+        session.tlsStarted()
     }
 }
 
@@ -163,9 +176,10 @@ extension POP3DialogueServer {
         let message = dialogue.messages[index]
         precondition(message.uidl == uidl, "\(uidl) is not message \(index)")
         if gone.contains(uidl) { return session.messageGone() }
+        if unreadable.contains(uidl) { return session.messageFailed() }
         session.messageFound(octets: Self.wire(message.text).count)
         output += session.takeOutput()
-        var encoder = POP3MessageEncoder(topLines: topLines)
+        var encoder = POP3MessageEncoder(topLines: topLines, asciiHeader: session.needsASCIIHeader)
         let text = Array(message.text.utf8)
         let room = POP3MessageEncoder.maximumOutputBytes(forInput: text.count) + POP3MessageEncoder.finishBytesMax
         output += [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
