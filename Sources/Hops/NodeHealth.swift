@@ -18,7 +18,7 @@ package final class NodeHealth: Sendable {
     /// Connections that fail for less than this are no sign: the node may be starting again.
     private static let lossMin = Duration.seconds(1)
     private static let failuresMin = 3
-    private static let suspicion = Duration.seconds(5)
+    private static let suspicion = Duration.seconds(2)
 
     /// - Parameter clock: a time that does not jump.
     package init(clock: @escaping @Sendable () -> Duration) { self.clock = clock }

@@ -24,8 +24,9 @@ package enum PeerError: Error, Sendable, CustomStringConvertible {
 
 /// The way from one event loop to one node for short questions: one POP3 connection, on which they are pipelined.
 ///
-/// It connects when it is first asked. When the connection fails, so does everything that was asked on it; who asks next
-/// within the time that the node is suspect for is told so at once.
+/// It connects when it is first asked. When the connection fails, so does everything that was asked on it; who asks while
+/// the node is suspect is told so at once. Meanwhile the link tries to get through again by itself, so that a node that
+/// is back is known to be back before long.
 package final class PeerLink {
     package typealias Answer = Result<POP3Reply, PeerError>
 
@@ -34,6 +35,13 @@ package final class PeerLink {
     private let timeout: Duration
     private let eventLoop: any EventLoop
     private var conversation: PeerConversation?
+    private var probe: Scheduled<Void>?
+    private var failedProbes = 0
+
+    private static let probeDelay = Duration.milliseconds(100)
+    private static let probeDelayMax = Duration.seconds(2)
+    /// A node that hangs greets as soon as it goes on.
+    private static let probeTimeout = Duration.seconds(10)
 
     /// - Parameters:
     ///   - target: where the node takes POP3.
@@ -51,27 +59,52 @@ package final class PeerLink {
     package func ask(_ command: POP3ClientCommand, then: @escaping (Answer) -> Void) {
         if let conversation, !conversation.isOver { return conversation.ask(command, then: then) }
         guard !health.isSuspect else { return then(.failure(.unreachable("the node failed a moment ago"))) }
-        let fresh = PeerConversation(timeout: timeout, health: health)
-        conversation = fresh
-        fresh.ask(command, then: then)
-        Dialer.connect(target(), on: eventLoop, conversation: fresh)
+        connect(timeout: timeout).ask(command, then: then)
     }
 
-    package func quit() { conversation?.quit() }
+    package func quit() {
+        probe?.cancel()
+        conversation?.quit()
+    }
+
+    @discardableResult
+    private func connect(timeout: Duration) -> PeerConversation {
+        let fresh = PeerConversation(
+            timeout: timeout, health: health, greeted: { [weak self] in self?.failedProbes = 0 },
+            failed: { [weak self] in self?.planProbe() })
+        conversation = fresh
+        Dialer.connect(target(), on: eventLoop, conversation: fresh)
+        return fresh
+    }
+
+    private func planProbe() {
+        guard probe == nil else { return }
+        let delay = min(Self.probeDelayMax, Self.probeDelay * (1 << min(failedProbes, 8)))
+        failedProbes += 1
+        probe = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [self] in
+            probe = nil
+            if conversation?.isOver ?? true { connect(timeout: Self.probeTimeout) }
+        }
+    }
 }
 
 /// One connection of a `PeerLink`.
 private final class PeerConversation: Conversation {
     private let timeout: Duration
     private let health: NodeHealth
+    private let greeted: () -> Void
+    private let failed: () -> Void
     private var session = POP3ClientSession()
     private var connection: Connection?
     private var waiting: [(PeerLink.Answer) -> Void] = []
+    private var isGreeted = false
     private(set) var isOver = false
 
-    init(timeout: Duration, health: NodeHealth) {
+    init(timeout: Duration, health: NodeHealth, greeted: @escaping () -> Void, failed: @escaping () -> Void) {
         self.timeout = timeout
         self.health = health
+        self.greeted = greeted
+        self.failed = failed
     }
 
     func ask(_ command: POP3ClientCommand, then: @escaping (PeerLink.Answer) -> Void) {
@@ -114,7 +147,10 @@ private final class PeerConversation: Conversation {
                 return
             case .greeting(let reply):
                 guard reply.isOK else { return fail(reply.explanation, connection) }
+                isGreeted = true
                 health.heard()
+                greeted()
+                if waiting.isEmpty { connection.setTimes(ConnectionTimes(idle: .zero, total: .zero)) }
             case .reply(_, let reply):
                 connection.madeProgress()
                 answer(reply.isOK ? .success(reply) : .failure(PeerError(reply)))
@@ -139,8 +175,12 @@ private final class PeerConversation: Conversation {
     }
 
     private func end(_ why: String) {
+        guard !isOver else { return }
         isOver = true
-        if !waiting.isEmpty { health.suspect() }
+        if !waiting.isEmpty || !isGreeted {
+            health.suspect()
+            failed()
+        }
         let unanswered = waiting
         waiting = []
         for answer in unanswered { answer(.failure(.unreachable(why))) }
