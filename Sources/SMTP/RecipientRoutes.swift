@@ -1,9 +1,8 @@
-import Mail
-import SMTP
+package import Mail
 
 /// Where the recipients of one transaction lead: an alias leads to several mailboxes, two addresses may lead to one.
 /// Each mailbox gets the message once.
-struct RecipientRoutes {
+package struct RecipientRoutes: Sendable {
     private var transaction: SMTPTransactionID?
     /// For each recipient accepted, its destinations.
     private var accepted: [[Destination]] = []
@@ -12,15 +11,17 @@ struct RecipientRoutes {
     /// For each recipient that does not get the message whatever becomes of it, why.
     private var refused: [Int: Verdict] = [:]
     /// The message's destinations, each mailbox once.
-    private(set) var destinations: [Destination] = []
+    package private(set) var destinations: [Destination] = []
+
+    package init() {}
 
     /// The most mailboxes that the recipients of one message may lead to, all aliases followed.
-    static let destinationsMax = 5_000
+    package static let destinationsMax = 5_000
 
     /// Takes one recipient's destinations; those of an earlier transaction are forgotten.
     ///
     /// - Returns: false if the recipients lead to too many mailboxes.
-    mutating func add(_ destinations: [Destination], of transaction: SMTPTransactionID) -> Bool {
+    package mutating func add(_ destinations: [Destination], of transaction: SMTPTransactionID) -> Bool {
         if self.transaction != transaction {
             self.transaction = transaction
             accepted = []
@@ -31,7 +32,7 @@ struct RecipientRoutes {
     }
 
     /// The message begins.
-    mutating func begin() {
+    package mutating func begin() {
         refused = [:]
         route()
     }
@@ -53,7 +54,7 @@ struct RecipientRoutes {
     /// Leaves out the recipients that lead to where the message has been before; the others keep theirs.
     ///
     /// - Returns: the first address that is in a loop, if there is any.
-    mutating func refuseLoops(_ header: HeaderScanner.Findings) -> EmailAddress? {
+    package mutating func refuseLoops(_ header: HeaderScanner.Findings) -> EmailAddress? {
         var first: EmailAddress?
         for (index, wanted) in accepted.enumerated() where refused[index] == nil {
             guard let looping = wanted.first(where: { header.wasDelivered(to: "\($0.address)") }) else { continue }
@@ -64,12 +65,12 @@ struct RecipientRoutes {
         return first
     }
 
-    static func loop(_ address: EmailAddress) -> Verdict {
+    package static func loop(_ address: EmailAddress) -> Verdict {
         .refused(Reason(554, "5.4.6", "mail loop: this message was delivered to \(address) before"))
     }
 
     /// One verdict for each recipient; in SMTP, which has one answer to DATA, one for all of them.
-    func replies(_ verdicts: [Verdict], isLMTP: Bool) -> [Verdict] {
+    package func replies(_ verdicts: [Verdict], isLMTP: Bool) -> [Verdict] {
         let each = routes.enumerated().map { index, route in
             refused[index] ?? Self.worst(route.map { verdicts[$0] })
         }
@@ -77,7 +78,7 @@ struct RecipientRoutes {
     }
 
     /// The same verdict for every recipient.
-    func replies(_ verdict: Verdict, isLMTP: Bool) -> [Verdict] {
+    package func replies(_ verdict: Verdict, isLMTP: Bool) -> [Verdict] {
         isLMTP ? Array(repeating: verdict, count: routes.count) : [verdict]
     }
 
