@@ -19,7 +19,7 @@ private final class Bridge: Conversation {
             return Dialer.connect(target, on: connection.eventLoop, conversation: self)
         }
         Relay.join(
-            client: client, server: connection, times: ConnectionTimes(idle: .seconds(10), total: .zero), ended: {})
+            client: client, server: connection, times: ConnectionTimes(idle: .seconds(60), total: .zero), ended: {})
     }
     func received(_ connection: Connection) {}
     func writable(_ connection: Connection) {}
@@ -29,14 +29,14 @@ private final class Bridge: Conversation {
     func closed(_ reason: ConnectionEnd) { client?.abort() }
 }
 
-@Suite("The relay, on real sockets")
+@Suite("The relay, on real sockets", .timeLimit(.minutes(5)))
 struct RelayTests {
     let group = MultiThreadedEventLoopGroup.singleton
     let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0)
 
     func bridge(to endpoint: Endpoint) async throws -> (Listener, Int) {
         let settings = ListenerOptions(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
-        let target = DialTarget(endpoint: endpoint, timeout: .seconds(5))
+        let target = DialTarget(endpoint: endpoint, timeout: .seconds(60))
         let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in Bridge(target) }
         guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
         return (listener, port)
