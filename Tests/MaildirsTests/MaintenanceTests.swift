@@ -5,7 +5,7 @@ import Testing
 @testable import Maildirs
 
 /// What is tidied up in all mailboxes: old temporary files and expired tombstones.
-@Suite struct MaintenanceTests {
+@Suite(.timeLimit(.minutes(5))) struct MaintenanceTests {
     private func setAge(_ path: String, hours: Int) {
         let then = time(nil) - hours * 3600
         var times = [timeval(tv_sec: then, tv_usec: 0), timeval(tv_sec: then, tv_usec: 0)]
