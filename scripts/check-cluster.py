@@ -38,6 +38,7 @@ class Sending:
         self.context = cluster.tls_context()
         self.answered = 0
         self.half_way = threading.Event()
+        self._given_up = threading.Event()
         self._queue = queue.SimpleQueue()
         for entry in ledger.entries:
             self._queue.put(entry)
@@ -49,13 +50,17 @@ class Sending:
         self.half_way.wait()
         try:
             half_way_action()
+        except BaseException:
+            # A process that does not come back would cost every message its whole time of tries.
+            self._given_up.set()
+            raise
         finally:
             for thread in self._threads:
                 thread.join()
 
     def _work(self):
         open_connections = {}
-        while True:
+        while not self._given_up.is_set():
             try:
                 entry = self._queue.get_nowait()
             except queue.Empty:
@@ -76,9 +81,8 @@ class Sending:
         by_bdat, by_tls = entry.number % 2 == 1, entry.number // 2 % 2 == 1
         deadline = time.monotonic() + RETRY_SECONDS_MAX
         while not self._attempt(entry, by_bdat, by_tls, open_connections):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._given_up.wait(0.1):
                 return
-            time.sleep(0.1)
 
     def _attempt(self, entry, by_bdat, by_tls, open_connections):
         """One attempt. Returns whether its outcome is final."""
@@ -206,10 +210,14 @@ def main():
     options = arguments()
     if options.generate:
         chosen = messages.generated(options.generate)
+    elif options.folder and not os.path.isdir(options.folder):
+        print(f"check: {options.folder} is no folder", file=sys.stderr)
+        return 2
     else:
         chosen = messages.from_folder(options.folder) if options.folder else messages.made_here()
     if not chosen:
-        sys.exit(f"check: no messages in {options.folder}")
+        print(f"check: no messages in {options.folder}", file=sys.stderr)
+        return 2
     home = tempfile.mkdtemp(prefix="hauberk-check-")
     ledger = Ledger(chosen, MAILBOXES)
     cluster = Cluster(os.path.abspath(options.hauberk), options.config, home)

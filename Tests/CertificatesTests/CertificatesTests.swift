@@ -32,7 +32,7 @@ func openssl(_ arguments: String...) throws -> (isYes: Bool, output: String) {
     return (process.terminationStatus == 0, String(decoding: output, as: UTF8.self))
 }
 
-@Suite struct CertificateAuthorityTests {
+@Suite(.timeLimit(.minutes(5))) struct CertificateAuthorityTests {
     @Test("A node's certificate verifies against the authority, as server and as client, by OpenSSL's own judgement")
     func opensslAccepts() throws {
         let folder = try Folder()
@@ -161,7 +161,7 @@ func openssl(_ arguments: String...) throws -> (isYes: Bool, output: String) {
     }
 }
 
-@Suite struct CertificateFilesTests {
+@Suite(.timeLimit(.minutes(5))) struct CertificateFilesTests {
     @Test("Only the owner may read a key, and nothing is left behind")
     func modes() throws {
         let folder = try Folder()

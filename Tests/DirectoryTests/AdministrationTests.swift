@@ -3,7 +3,7 @@ import Foundation
 import Mail
 import Testing
 
-@Suite struct DomainTests {
+@Suite(.timeLimit(.minutes(5))) struct DomainTests {
     @Test("A domain is added once, listed with its counts, and removed when nothing is left in it")
     func life() async throws {
         let site = try await Site.withAccounts()
@@ -47,7 +47,7 @@ import Testing
     }
 }
 
-@Suite struct AccountTests {
+@Suite(.timeLimit(.minutes(5))) struct AccountTests {
     @Test("A mailbox name is never used again, whoever comes to the address later")
     func mailboxNames() async throws {
         let site = try await Site.withAccounts()
@@ -184,7 +184,7 @@ import Testing
     }
 }
 
-@Suite struct AliasTests {
+@Suite(.timeLimit(.minutes(5))) struct AliasTests {
     @Test("An alias goes to accounts only, to each once, and one level deep")
     func rules() async throws {
         let administration = try await Site.withAccounts().administration

@@ -4,7 +4,7 @@ import Mail
 import SASL
 import Testing
 
-@Suite struct AuthenticationTests {
+@Suite(.timeLimit(.minutes(5))) struct AuthenticationTests {
     private func user(_ name: String) throws -> AuthenticationAnswer {
         .user(AuthenticatedUser(address: try address(name), mailbox: try mailbox(name)))
     }

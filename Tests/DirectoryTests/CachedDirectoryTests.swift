@@ -51,7 +51,7 @@ private final class Clock: Sendable {
     func advance(_ duration: Duration) { instant.withLock { $0 += duration } }
 }
 
-@Suite struct CachedDirectoryTests {
+@Suite(.timeLimit(.minutes(5))) struct CachedDirectoryTests {
     private let fake = FakeDirectory()
     private let clock = Clock()
 

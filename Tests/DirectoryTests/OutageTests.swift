@@ -4,7 +4,7 @@ import Mail
 import SASL
 import Testing
 
-@Suite struct OutageTests {
+@Suite(.timeLimit(.minutes(5))) struct OutageTests {
     /// Both questions that a frontend asks give `.unavailable`, and its detail names the file.
     private func expectOutage(_ directory: SQLiteDirectory, _ text: String) async throws {
         let alice = try address("alice@example.test")

@@ -5,7 +5,7 @@ import SASL
 import Synchronization
 import Testing
 
-@Suite struct PasswordPoolTests {
+@Suite(.timeLimit(.minutes(5))) struct PasswordPoolTests {
     @Test("No more run at once than there are threads, and all that were taken get their own answer")
     func threads() async throws {
         let pool = PasswordPool(threads: 3, queueMax: 1000)
@@ -119,7 +119,7 @@ private enum Thread {
     }
 }
 
-@Suite struct RecentEntriesTests {
+@Suite(.timeLimit(.minutes(5))) struct RecentEntriesTests {
     @Test("It holds what a plain list in order of use would hold")
     func model() {
         for entriesMax in [0, 1, 2, 5] {

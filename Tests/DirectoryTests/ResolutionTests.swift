@@ -2,7 +2,7 @@ import Directory
 import Mail
 import Testing
 
-@Suite struct ResolutionTests {
+@Suite(.timeLimit(.minutes(5))) struct ResolutionTests {
     @Test("An account's address leads to its mailbox, an unknown one in our domain to nobody, and others are foreign")
     func kinds() async throws {
         let directory = try await Site.withAccounts().frontend

@@ -11,8 +11,8 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-sanitize=fuzzer,address"]),
 ]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Modules/\(name)", swiftSettings: settings)
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], more: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Modules/\(name)", swiftSettings: settings + more)
 }
 
 let package = Package(
@@ -25,11 +25,17 @@ let package = Package(
         module("SASL", ["Mail", "Digests"]),
         module("SMTP", ["Mail", "SASL"]),
         module("POP3", ["Mail", "SASL"]),
+        module("Cluster", ["Mail"]),
+        module("Membership"),
+        // What is fuzzed there is nobody else's.
+        module("Maildirs", ["Mail"], more: [.unsafeFlags(["-enable-testing"])]),
         module("Wire"),
         .executableTarget(
-            name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Wire"], path: ".",
-            exclude: ["Modules", "Dictionaries"],
-            sources: ["main.swift", "SMTP", "POP3", "SASL", "ProxyProtocol"], swiftSettings: settings,
+            name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Cluster", "Membership", "Maildirs", "Wire"],
+            path: ".", exclude: ["Modules", "Dictionaries"],
+            sources: [
+                "main.swift", "Mail", "SMTP", "POP3", "SASL", "Cluster", "Membership", "Maildirs", "ProxyProtocol",
+            ], swiftSettings: settings,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),
     ],
     swiftLanguageModes: [.v6]

@@ -23,6 +23,14 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("sasl-server", fuzzSASLServerExchange),
     ("sasl-client", fuzzSASLClientExchange),
     ("scram-dialogue", fuzzSCRAMDialogue),
+    ("email-address", fuzzEmailAddress),
+    ("mailbox-name", fuzzMailboxName),
+    ("message-name", fuzzMessageName),
+    ("endpoint", fuzzEndpoint),
+    ("line-ends", fuzzLineEnds),
+    ("address-range", fuzzAddressRange),
+    ("quantities", fuzzQuantities),
+    ("ring-history", fuzzRingHistory),
 ]
 
 let wanted = getenv("HAUBERK_FUZZER").map { String(cString: $0) } ?? ""

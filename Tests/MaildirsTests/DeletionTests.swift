@@ -6,7 +6,7 @@ import Testing
 @testable import Maildirs
 
 /// Reading and deleting: what is gone is gone for good, and nothing else is.
-@Suite struct DeletionTests {
+@Suite(.timeLimit(.minutes(5))) struct DeletionTests {
     private func filled(_ folder: TestFolder, _ store: MaildirStore, _ count: Int) async throws -> MaildropSnapshot {
         for number in 0..<count { _ = await store.deliver("\(number)\r\n", .numbered(number)) }
         return try await store.list()

@@ -6,7 +6,7 @@ import Testing
 @testable import Maildirs
 
 /// Delivery when the file system fails, or says that it did.
-@Suite struct DeliveryFaultTests {
+@Suite(.timeLimit(.minutes(5))) struct DeliveryFaultTests {
     private let body = "Subject: b\r\n\r\nHello\r\n"
 
     /// A store whose file system begins to fail when `start` is called.

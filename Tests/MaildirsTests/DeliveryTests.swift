@@ -5,7 +5,7 @@ import Testing
 @testable import Maildirs
 
 /// Delivery: what lies on disk after it, and what is said.
-@Suite struct DeliveryTests {
+@Suite(.timeLimit(.minutes(5))) struct DeliveryTests {
     private let body = "From: a\r\nSubject: b\r\n\r\nHello\r\n"
 
     @Test("A message lies in new/ with its header, LF line ends, exact sizes in its name, and mode 0600")

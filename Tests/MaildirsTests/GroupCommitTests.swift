@@ -6,7 +6,7 @@ import Testing
 @testable import Maildirs
 
 /// Many deliveries at once, in one store and in two on one root.
-@Suite struct GroupCommitTests {
+@Suite(.timeLimit(.minutes(5))) struct GroupCommitTests {
     @Test("Deliveries that wait for one mailbox share the sync of its directory")
     func sharedSync() async throws {
         let folder = try TestFolder()
@@ -22,28 +22,27 @@ import Testing
                 return nil
             })
         let before = counter[.syncDirectory]
-        let done = Mutex(0)
+        let results = Mutex<[[Outcome]]>([])
         let finished = DispatchSemaphore(value: 0)
         for number in 0..<100 {
             let writer = store.writer(identity: .numbered(number), mayBeRepeat: false, recipients: [.to(.alice)])
             writer.append("x\r\n")
             writer.commit { outcomes in
-                if outcomes == [.success(.stored)],
-                    done.withLock({
-                        $0 += 1; return $0 == 100
-                    })
-                {
-                    finished.signal()
+                let count = results.withLock { results in
+                    results.append(outcomes)
+                    return results.count
                 }
+                if count == 100 { finished.signal() }
             }
         }
         gate.signal()
-        await withCheckedContinuation { waiting in
+        let isOver = await withCheckedContinuation { waiting in
             DispatchQueue.global().async {
-                finished.wait()
-                waiting.resume()
+                waiting.resume(returning: finished.wait(timeout: .now() + .seconds(120)) == .success)
             }
         }
+        try #require(isOver)
+        #expect(results.withLock { $0.allSatisfy { $0 == [.success(.stored)] } })
         // One for the first, then 99 in batches of 32, with room for two workers' turns.
         #expect(counter[.syncDirectory] - before <= 8)
         #expect(folder.names(.alice, "new").count == 100)

@@ -3,7 +3,7 @@ import Testing
 @testable import Maildirs
 
 /// A message's two forms: LF on disk, CRLF on the wire.
-@Suite struct LineEndsTests {
+@Suite(.timeLimit(.minutes(5))) struct LineEndsTests {
     private static func decoded(_ pieces: [[UInt8]]) -> (text: String, size: WireSize) {
         var decoder = LineEndDecoder()
         let buffer = BodyBuffer(capacity: 4)

@@ -5,7 +5,7 @@ import Testing
 @testable import Maildirs
 
 /// The cache of listings: kept only while it provably matches.
-@Suite struct ListingCacheTests {
+@Suite(.timeLimit(.minutes(5))) struct ListingCacheTests {
     @Test("Every acknowledged delivery is in the next listing, however fast one follows the other")
     func fresh() async throws {
         let folder = try TestFolder()

@@ -6,7 +6,7 @@ import Testing
 @testable import Maildirs
 
 /// Listings: each message once, in one order everywhere, with exact sizes.
-@Suite struct ListingTests {
+@Suite(.timeLimit(.minutes(5))) struct ListingTests {
     @Test("A mailbox that nothing was delivered to is empty, and listing does not make it")
     func nothing() async throws {
         let folder = try TestFolder()
@@ -171,6 +171,7 @@ import Testing
                 waiting.resume()
             }
         }
+        defer { isOver.withLock { $0 = true } }
         let store = try folder.store()
         for _ in 0..<50 {
             let snapshot = try await store.list()

@@ -6,7 +6,7 @@ import Testing
 @testable import Maildirs
 
 /// What is tidied up in all mailboxes: old temporary files and expired tombstones.
-@Suite struct MaintenanceTests {
+@Suite(.timeLimit(.minutes(5))) struct MaintenanceTests {
     @Test("Files in tmp/ go after 36 hours, not before; everything else stays")
     func tmp() async throws {
         let folder = try TestFolder()

@@ -6,7 +6,7 @@ import Testing
 @testable import Maildirs
 
 /// On a disk of its own: power cuts and full disks, as the kernel makes them.
-@Suite(.serialized) struct SmallDiskTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SmallDiskTests {
     private static func mailbox(of number: Int) -> MailboxName { .named("user\(number % 40)") }
 
     private static func label(_ mailbox: MailboxName, _ uidl: String) -> String { "\(mailbox) \(uidl)" }

@@ -4,7 +4,7 @@ import Testing
 @testable import Maildirs
 
 /// The marker file, and the trial of the file system at start.
-@Suite struct StoreMarkerTests {
+@Suite(.timeLimit(.minutes(5))) struct StoreMarkerTests {
     private func error(_ body: () throws(MaildirError) -> Void) -> MaildirError? {
         do throws(MaildirError) {
             try body()

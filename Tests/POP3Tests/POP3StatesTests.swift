@@ -18,6 +18,7 @@ import Testing
         let service: POP3Service
         let opening: String
         let succeeds: Set<String>
+        var change: @Sendable (inout POP3ServerSettings) -> Void = { _ in }
 
         var testDescription: String { name }
     }
@@ -43,6 +44,30 @@ import Testing
                 "USER a", "APOP a c4c9334bac560ecc979e58001b3e22fb", "AUTH", "AUTH PLAIN", "AUTH PLAIN AGEAYg==",
                 "AUTH SCRAM-SHA-256", "UTF8",
             ])),
+        State(
+            name: "frontend, TLS on", service: .frontend, opening: "STLS\r\n",
+            succeeds: anywhere.union([
+                "USER a", "APOP a c4c9334bac560ecc979e58001b3e22fb", "AUTH", "AUTH PLAIN", "AUTH PLAIN AGEAYg==",
+                "AUTH SCRAM-SHA-256", "UTF8",
+            ])),
+        State(
+            name: "frontend, passwords under TLS only", service: .frontend, opening: "",
+            succeeds: anywhere.union([
+                "APOP a c4c9334bac560ecc979e58001b3e22fb", "AUTH", "AUTH SCRAM-SHA-256", "STLS", "UTF8",
+            ]), change: { $0.requiresTLSForPlaintext = true }),
+        State(
+            name: "frontend, passwords under TLS only, TLS on and after USER", service: .frontend,
+            opening: "STLS\r\nUSER a\r\n",
+            succeeds: anywhere.union([
+                "USER a", "PASS b", "APOP a c4c9334bac560ecc979e58001b3e22fb", "AUTH", "AUTH PLAIN",
+                "AUTH PLAIN AGEAYg==", "AUTH SCRAM-SHA-256", "UTF8",
+            ]), change: { $0.requiresTLSForPlaintext = true }),
+        State(
+            name: "frontend, within AUTH SCRAM-SHA-256, first message", service: .frontend,
+            opening: "AUTH SCRAM-SHA-256\r\n", succeeds: []),
+        State(
+            name: "frontend, within AUTH SCRAM-SHA-256, last message", service: .frontend,
+            opening: "AUTH SCRAM-SHA-256 biwsbj1hLHI9YWJj\r\n", succeeds: []),
         State(name: "frontend, within AUTH PLAIN", service: .frontend, opening: "AUTH PLAIN\r\n", succeeds: []),
         State(
             name: "node, AUTHORIZATION", service: .node, opening: "", succeeds: anywhere.union(["XOPEN a@example.test"])
@@ -66,10 +91,14 @@ import Testing
         var server = POP3TestServer(state.service) {
             $0.offersAPOP = true
             $0.offersStartTLS = true
+            state.change(&$0)
         }
-        server.world.answer = .user(try alice())
+        // As a client sends them: nothing may follow STLS before TLS.
+        let lines = state.opening.split(separator: "\r\n").map { String($0) + "\r\n" }
+        let isSCRAM = state.name.contains("SCRAM")
+        server.world.answer = isSCRAM ? .credentials(nil, try alice()) : .user(try alice())
         server.world.entries = state.name.contains("empty") ? [] : entries(1)
-        _ = server.send(state.opening)
+        for line in [""] + lines { _ = server.send(line) }
         return server
     }
 

@@ -2,7 +2,7 @@ import Mail
 import SASL
 import SMTP
 
-/// A server session that says yes to all but `nobody`, and keeps what it said.
+/// A server session that says yes to all but `nobody`, and keeps what it said. It stores at once, unless it is told not to.
 final class TestedServer {
     private var session: SMTPServerSession
     private var unread: [UInt8] = []
@@ -19,11 +19,18 @@ final class TestedServer {
     var flushesEagerly = true
     /// What comes while the driver is at work at DATA.
     var meanwhile = ""
+    /// Whether messages await `store()`.
+    var storesLater = false
+    private var stored: [SMTPTransactionID] = []
 
-    init(_ service: SMTPService, limits: SMTPLimits = SMTPLimits()) {
-        let settings = SMTPServerSettings(
+    init(
+        _ service: SMTPService, limits: SMTPLimits = SMTPLimits(),
+        change: (inout SMTPServerSettings) -> Void = { _ in }
+    ) {
+        var settings = SMTPServerSettings(
             hostname: "mx.example.test", service: service, limits: limits, offersStartTLS: true,
             mechanisms: [.plain, .login], requiresTLSForAuthentication: false, requiresAuthentication: false)
+        change(&settings)
         session = SMTPServerSession(
             settings: settings, peer: SMTPPeer(address: "192.0.2.1"), nonce: "fyko+d2lbbFgONRv9qkxdawL")
         session.opened()
@@ -44,6 +51,19 @@ final class TestedServer {
     var unreadCount: Int { unread.count }
 
     func receive(_ text: String) { receive(bytes: text.bytes) }
+
+    /// Answers what `storesLater` has held back, and goes on.
+    func store() {
+        for id in stored { session.messageStored(id, Array(repeating: .accepted, count: recipientCount)) }
+        stored = []
+        receive("")
+    }
+
+    /// The service is about to end.
+    func drain() {
+        perform(session.draining(), [])
+        output += session.takeOutput().text
+    }
 
     func receive(bytes: [UInt8]) {
         unread += bytes
@@ -79,7 +99,10 @@ final class TestedServer {
         case .body(let range): written += taken[range]
         case .endMessage(let id, _):
             messages.append(written)
+            stored.append(id)
+            guard !storesLater else { break }
             session.messageStored(id, Array(repeating: .accepted, count: recipientCount))
+            stored = []
         case .abandonMessage: written = []
         case .startTLS:
             session.tlsAccepted()
@@ -92,6 +115,12 @@ final class TestedServer {
     private func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {
         guard let mailbox = MailboxName("a@example.test"), let address = EmailAddress("a@example.test") else {
             return .rejected
+        }
+        if case .scramCredentials = request {
+            let credentials = SCRAMCredentials(
+                salt: [1, 2, 3, 4], iterations: 4096, storedKey: Array(repeating: 1, count: 32),
+                serverKey: Array(repeating: 2, count: 32))
+            return .credentials(credentials, AuthenticatedUser(address: address, mailbox: mailbox))
         }
         return .user(AuthenticatedUser(address: address, mailbox: mailbox))
     }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("Commands: ring, locate, certificates, configuration")
+@Suite("Commands: ring, locate, certificates, configuration", .timeLimit(.minutes(5)))
 struct ClusterCommandTests {
     private let home: CommandHome
 

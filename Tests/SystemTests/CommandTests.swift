@@ -73,7 +73,7 @@ extension Program.Outcome {
     }
 }
 
-@Suite("Commands: domains, accounts, aliases")
+@Suite("Commands: domains, accounts, aliases", .timeLimit(.minutes(5)))
 struct DirectoryCommandTests {
     private let home: CommandHome
 

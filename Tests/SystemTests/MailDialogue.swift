@@ -6,10 +6,10 @@ extension TestCluster {
     /// - Parameter before: what goes ahead of the conversation, such as a balancer's header.
     func smtp(_ port: Int = 2525, before: [UInt8] = []) async throws -> RawConnection {
         let connection = try RawConnection(port: self.port(port))
-        await connection.send(before)
-        let greeting = await connection.reply()
+        try await connection.send(before)
+        let greeting = try await connection.reply()
         try #require(greeting?.hasPrefix("220 ") == true, "\(greeting ?? "closed")")
-        try #require(await connection.command("EHLO client.example.org")?.hasPrefix("250 ") == true)
+        try #require(try await connection.command("EHLO client.example.org")?.hasPrefix("250 ") == true)
         return connection
     }
 
@@ -22,7 +22,7 @@ extension TestCluster {
     /// A POP3 connection that has logged in.
     func login(_ account: Account, port: Int = 1110) async throws -> RawConnection {
         let connection = try RawConnection(port: self.port(port))
-        _ = await connection.line()
+        _ = try await connection.line()
         let reply = try await connection.login(account)
         try #require(reply.hasPrefix("+OK"), "\(reply)")
         return connection
@@ -31,7 +31,7 @@ extension TestCluster {
     /// What a login is answered.
     func loginReply(_ account: Account, port: Int = 1110) async throws -> String {
         let connection = try RawConnection(port: self.port(port))
-        _ = await connection.line()
+        _ = try await connection.line()
         return try await connection.login(account)
     }
 
@@ -42,8 +42,8 @@ extension TestCluster {
         for number in 0..<(try await connection.listing("LIST").count) {
             messages.append(String(decoding: try await connection.retrieve(number + 1), as: UTF8.self))
         }
-        await connection.send("QUIT\r\n")
-        _ = await connection.line()
+        try await connection.send("QUIT\r\n")
+        _ = try await connection.line()
         return messages
     }
 }
@@ -64,7 +64,7 @@ extension RawConnection {
 
     /// One SMTP command and the last line of its reply.
     func say(_ command: String) async throws -> String {
-        guard let reply = await self.command(command) else {
+        guard let reply = try await self.command(command) else {
             throw Failed(description: "closed instead of an answer to \(command.prefix(80))")
         }
         return reply
@@ -77,8 +77,10 @@ extension RawConnection {
 
     /// One POP3 command and the line that answers it.
     func ask(_ command: String) async throws -> String {
-        await send(command + "\r\n")
-        guard let line = await line() else { throw Failed(description: "closed instead of an answer to \(command)") }
+        try await send(command + "\r\n")
+        guard let line = try await line() else {
+            throw Failed(description: "closed instead of an answer to \(command)")
+        }
         return line
     }
 

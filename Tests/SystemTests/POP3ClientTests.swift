@@ -48,8 +48,10 @@ extension SystemTests {
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
 
-        @Test("fetchmail fetches once by UIDL and STLS, keeps the mail, and sees nothing new the second time")
-        func fetchmail() async throws {
+        @Test(
+            "fetchmail fetches once by UIDL, keeps the mail, and sees nothing new the second time",
+            arguments: ["stls", "pop3s"])
+        func fetchmail(security: String) async throws {
             let reader = try await accountWithMail(3)
             let folder = try TemporaryFolder()
             defer { folder.remove() }
@@ -60,9 +62,9 @@ extension SystemTests {
                 set idfile "\(folder.path)/ids"
                 set invisible
                 set pidfile "\(folder.path)/pid"
-                poll localhost protocol POP3 service \(cluster.port(1110)) uidl
+                poll localhost protocol POP3 service \(cluster.port(security == "pop3s" ? 1995 : 1110)) uidl
                   user "\(reader.address)" password "\(reader.password)" keep no rewrite
-                  sslproto "TLS1.2+" sslcertfile "\(cluster.caFile)" sslcertck mda "\(agent)"
+                  \(security == "pop3s" ? "ssl" : "") sslproto "TLS1.2+" sslcertfile "\(cluster.caFile)" sslcertck mda "\(agent)"
 
                 """)
             let environment = ["HOME": folder.path, "FETCHMAILHOME": folder.path, "LC_ALL": "C"]

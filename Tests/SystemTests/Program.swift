@@ -10,8 +10,8 @@ struct Program {
         var outputText: String { String(decoding: output, as: UTF8.self) }
     }
 
-    /// Starts `path`, gives it `input`, and waits. A program that takes longer than `secondsMax` is killed, so that a
-    /// test never hangs on one.
+    /// Starts `path`, gives it `input`, and waits. A program that takes longer than `secondsMax` is killed with all that
+    /// it started, so that a test never hangs on one and no server is left behind.
     static func run(
         _ path: String, _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:],
         secondsMax: Int = 120
@@ -26,18 +26,26 @@ struct Program {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
-        process.standardInput = FileHandle(forReadingAtPath: files[0])
-        process.standardOutput = FileHandle(forWritingAtPath: files[1])
-        process.standardError = FileHandle(forWritingAtPath: files[2])
-        try await runToEnd(process, secondsMax: secondsMax)
+        let handles = [
+            FileHandle(forReadingAtPath: files[0]), FileHandle(forWritingAtPath: files[1]),
+            FileHandle(forWritingAtPath: files[2]),
+        ]
+        process.standardInput = handles[0]
+        process.standardOutput = handles[1]
+        process.standardError = handles[2]
+        try await runToEnd(process, secondsMax: secondsMax) { for handle in handles { try? handle?.close() } }
         return Outcome(
             status: process.terminationStatus, output: try bytes(files[1]),
             errors: String(decoding: try bytes(files[2]), as: UTF8.self))
     }
 
-    private static func runToEnd(_ process: Process, secondsMax: Int) async throws {
-        let guardian = DispatchWorkItem { kill(process.processIdentifier, SIGKILL) }
+    /// - Parameter started: called as soon as the process has its files, or cannot be started. Foundation does not close
+    ///   ours when there is a termination handler.
+    private static func runToEnd(_ process: Process, secondsMax: Int, started: () -> Void) async throws {
+        // Foundation starts each process in a group of its own.
+        let guardian = DispatchWorkItem { kill(-process.processIdentifier, SIGKILL) }
         try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+            defer { started() }
             process.terminationHandler = { _ in done.resume() }
             do {
                 try process.run()

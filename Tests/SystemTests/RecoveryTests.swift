@@ -1,10 +1,9 @@
 import Testing
 
 extension SystemTests {
-    /// Deliveries wait one second for a node, so that these tests need not wait for long.
     @Suite(
         "Storage nodes that go and come back",
-        .cluster { $0 + "\ndelivery:\n  timeout: 1s\n  connectTimeout: 500ms\n  reconnectDelayMax: 500ms\n" })
+        .cluster { $0 + "\ndelivery: {timeout: 10s, connectTimeout: 10s, reconnectDelayMax: 500ms}\n" })
     struct RecoveryTests {
         let cluster: TestCluster
 
@@ -18,15 +17,15 @@ extension SystemTests {
         /// Offers a message of so many octets; the reply to RCPT if it is refused there, otherwise that to the dot.
         private func offer(_ octets: Int, to account: TestCluster.Account) async throws -> String {
             let client = try RawConnection(port: cluster.port(2525))
-            _ = await client.reply()
-            _ = await client.command("EHLO client.example")
-            _ = await client.command("MAIL FROM:<sender@client.example>")
-            let recipient = await client.command("RCPT TO:<\(account.address)>") ?? "gone"
+            _ = try await client.reply()
+            _ = try await client.command("EHLO client.example")
+            _ = try await client.command("MAIL FROM:<sender@client.example>")
+            let recipient = try await client.command("RCPT TO:<\(account.address)>") ?? "gone"
             guard recipient.hasPrefix("2") else { return recipient }
-            _ = await client.command("DATA")
+            _ = try await client.command("DATA")
             let line = String(repeating: "x", count: 98) + "\r\n"
-            await client.send("Subject: recovery\r\n\r\n" + String(repeating: line, count: octets / 100))
-            return await client.command(".") ?? "gone"
+            try await client.send("Subject: recovery\r\n\r\n" + String(repeating: line, count: octets / 100))
+            return try await client.command(".") ?? "gone"
         }
 
         @Test("A large message for a node that is down is deferred, and the frontend lives on")

@@ -63,7 +63,7 @@ extension SystemTests {
                 $0.replacing("connectionsPerAddressMax: 50", with: "connectionsPerAddressMax: 2")
             }
             _ = try await cluster.reload("smtp-b")
-            #expect(await (try RawConnection(port: cluster.port(2526))).rest().hasPrefix("421 "))
+            #expect(try await (try RawConnection(port: cluster.port(2526))).rest().hasPrefix("421 "))
             for connection in held { #expect(try await connection.say("NOOP").hasPrefix("250")) }
             _ = try cluster.home.write("cluster.yaml", good)
             _ = try await cluster.reload("smtp-b")
@@ -79,8 +79,8 @@ extension SystemTests {
             #expect(try await cluster.reload("smtp-b").contains("proxyFrom"))
             _ = try await cluster.smtp(2526, before: Array("PROXY TCP4 192.0.2.5 192.0.2.6 1025 25\r\n".utf8))
             let silent = try RawConnection(port: cluster.port(2526))
-            await silent.send("QUIT\r\n")
-            #expect(await silent.rest() == "")
+            try await silent.send("QUIT\r\n")
+            #expect(try await silent.rest() == "")
             _ = try cluster.home.write("cluster.yaml", good)
             _ = try await cluster.reload("smtp-b")
             _ = try await cluster.smtp(2526)
@@ -133,16 +133,16 @@ extension SystemTests {
             for command in ["MAIL FROM:<sender@example.org>", "RCPT TO:<\(reader.address)>", "DATA"] {
                 _ = try await busy.say(command)
             }
-            await busy.send("Subject: finished\r\n\r\nfirst ")
+            try await busy.send("Subject: finished\r\n\r\nfirst ")
             let idle = try await cluster.smtp(2526)
             let draining = cluster.logCount("smtp-b", "draining")
             try cluster.signal(SIGTERM, "smtp-b")
             try await cluster.waitForLog("smtp-b", "draining", count: draining + 1)
-            #expect(await idle.rest().hasPrefix("421 4.3.2"))
+            #expect(try await idle.rest().hasPrefix("421 4.3.2"))
             #expect(throws: RawConnection.Failed.self) { try RawConnection(port: cluster.port(2526)) }
-            await busy.send("last\r\n.\r\n")
-            #expect(await busy.reply()?.hasPrefix("250 2.0.0") == true)
-            #expect(await busy.rest().hasPrefix("421 4.3.2"))
+            try await busy.send("last\r\n.\r\n")
+            #expect(try await busy.reply()?.hasPrefix("250 2.0.0") == true)
+            #expect(try await busy.rest().hasPrefix("421 4.3.2"))
             #expect(try await cluster.ended("smtp-b") == 0)
             try await cluster.restart("smtp-b", [2526])
             #expect(try await cluster.messages(reader).first?.hasSuffix("\r\nfirst last\r\n") == true)
@@ -153,7 +153,7 @@ extension SystemTests {
             let reader = try await cluster.makeAccount()
             #expect(try await cluster.deliver("Subject: kept\r\n\r\n", to: reader).hasPrefix("250"))
             let waiting = try RawConnection(port: cluster.port(1111))
-            _ = await waiting.line()
+            _ = try await waiting.line()
             let session = try await cluster.login(reader, port: 1111)
             #expect(try await session.ask("DELE 1").hasPrefix("+OK"))
             let draining = cluster.logCount("pop3-b", "draining")
@@ -162,11 +162,26 @@ extension SystemTests {
             // What is under way may go on for a while.
             #expect(try await session.ask("STAT").hasPrefix("+OK 0 0"))
             // RFC 1939 §3: who has not logged in is left without a word.
-            #expect(await waiting.rest() == "")
-            _ = await session.rest()
+            #expect(try await waiting.rest() == "")
+            _ = try await session.rest()
             #expect(try await cluster.ended("pop3-b") == 0)
             try await cluster.restart("pop3-b", [1111])
             #expect(try await cluster.messages(reader, port: 1111).count == 1)
+        }
+
+        /// Offers a message until its recipient is accepted, and sends it then. Returns the reply to it.
+        private func deliverWhenAccepted(_ message: String, to reader: TestCluster.Account) async throws -> String {
+            let connection = try await cluster.smtp()
+            var reply = ""
+            for _ in 0..<600 {
+                _ = try await connection.say("MAIL FROM:<sender@example.org>")
+                reply = try await connection.say("RCPT TO:<\(reader.address)>")
+                _ = try await connection.say("RSET")
+                if reply.hasPrefix("250") { return try await connection.deliver(message, to: [reader.address]) }
+                #expect(reply.hasPrefix("451 4.4.1"), "\(reply)")
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            return reply
         }
 
         @Test("SIGTERM of a storage node lets it finish; its frontends wait for it and lose nothing")
@@ -176,7 +191,7 @@ extension SystemTests {
                 #expect(try await cluster.deliver("Subject: \(number)\r\n\r\n", to: reader).hasPrefix("250"))
                 try cluster.signal(SIGTERM, "store-2")
                 #expect(try await cluster.ended("store-2") == 0)
-                async let delivered = cluster.deliver("Subject: \(number), waiting\r\n\r\n", to: reader)
+                async let delivered = deliverWhenAccepted("Subject: \(number), waiting\r\n\r\n", to: reader)
                 try await cluster.restart("store-2", [2402, 1102])
                 #expect(try await delivered.hasPrefix("250"))
             }
@@ -195,7 +210,7 @@ private enum LiveLimits {
               limits:
                 recipientsMax: 5
             storage:
-              drainTimeout: 2s
+              drainTimeout: 10s
 
             """
     }

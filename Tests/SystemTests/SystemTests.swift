@@ -2,7 +2,7 @@ import Testing
 
 /// The real program, in the processes of the development cluster, with real clients. One suite at a time: each has a
 /// cluster of seven processes.
-@Suite("The whole cluster", .serialized)
+@Suite("The whole cluster", .serialized, .timeLimit(.minutes(10)))
 enum SystemTests {
     /// The cluster that the suite's trait made.
     static func cluster() throws -> TestCluster { try #require(TestCluster.current) }

@@ -81,15 +81,16 @@ final class TestCluster: Sendable {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
         process.standardInput = FileHandle.nullDevice
         let output = FileHandle(forWritingAtPath: log)
+        defer { try? output?.close() }
         output?.seekToEndOfFile()
         process.standardOutput = output
         process.standardError = output
-        try withSignalsUnblocked { try process.run() }
+        try Self.withSignalsUnblocked { try process.run() }
         processes.withLock { $0[node] = process }
     }
 
     /// The threads of Dispatch block signals, and a child inherits that: it would never see SIGTERM.
-    private func withSignalsUnblocked(_ body: () throws -> Void) rethrows {
+    static func withSignalsUnblocked(_ body: () throws -> Void) rethrows {
         var none = sigset_t()
         var before = sigset_t()
         sigemptyset(&none)

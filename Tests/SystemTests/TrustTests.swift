@@ -56,8 +56,8 @@ extension SystemTests {
         @Test("A client that speaks plain text is not served", arguments: [2401, 1101])
         func plainText(port: Int) async throws {
             let connection = try RawConnection(port: cluster.port(port))
-            await connection.send(try #require(Self.greetings[port]))
-            let answer = await connection.rest()
+            try await connection.send(try #require(Self.greetings[port]))
+            let answer = try await connection.rest()
             for word in ["220", "250", "+OK", "-ERR"] { #expect(!answer.contains(word), "\(answer)") }
         }
 

@@ -6,7 +6,7 @@ extension SystemTests {
     struct WholeClusterTests {
         private func check(_ arguments: [String]) async throws -> String {
             let outcome = try await Tree.python(
-                [Tree.root + "/scripts/check-cluster.py", "--hauberk", Tree.hauberk] + arguments, secondsMax: 900)
+                [Tree.root + "/scripts/check-cluster.py", "--hauberk", Tree.hauberk] + arguments, secondsMax: 540)
             #expect(outcome.status == 0, "\(outcome.outputText)\(outcome.errors)")
             return outcome.outputText
         }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Wire
 
-@Suite struct ProxyProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct ProxyProtocolTests {
     private func decode(_ bytes: [UInt8], payloadBytesMax: Int = 536) -> ProxyProtocolDecoder.Result {
         bytes.withUnsafeBytes { ProxyProtocolDecoder(payloadBytesMax: payloadBytesMax).decode($0) }
     }

@@ -86,17 +86,17 @@ private final class TLSClient: Conversation {
     func closed(_ reason: ConnectionEnd) { record.note("closed") }
 }
 
-@Suite("The relay, on real sockets")
+@Suite("The relay, on real sockets", .timeLimit(.minutes(5)))
 struct RelayTests {
     let group = MultiThreadedEventLoopGroup.singleton
     let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0)
 
     func bridge(
-        to endpoint: Endpoint, idle: Duration = .seconds(10), tls: ServerTLS? = nil
+        to endpoint: Endpoint, idle: Duration = .seconds(60), tls: ServerTLS? = nil
     ) async throws -> (Listener, Int) {
         let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), implicitTLS: tls, limits: limits)
-        let target = DialTarget(endpoint: endpoint, timeout: .seconds(5))
+        let target = DialTarget(endpoint: endpoint, timeout: .seconds(60))
         let times = ConnectionTimes(idle: idle, total: .zero)
         let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
             Bridge(target, times: times)

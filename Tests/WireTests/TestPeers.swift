@@ -24,7 +24,7 @@ final class EchoConversation: Conversation {
         var all: [String] { events.withLock { $0 } }
 
         func waits(for event: String) async throws {
-            for _ in 0..<500 {
+            for _ in 0..<6000 {
                 if all.contains(event) { return }
                 try await Task.sleep(for: .milliseconds(10))
             }
@@ -124,7 +124,7 @@ final class SocketClient: Sendable {
             }
         }
         guard result == 0 else { throw SocketError(code: errno) }
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
@@ -142,17 +142,19 @@ final class SocketClient: Sendable {
     func endInput() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Reads until `text` has come or the peer has closed; the whole of what came.
+    /// - Throws: `SocketError` if nothing comes for a minute.
     func read(until text: String? = nil) async throws -> String {
-        try await Self.threads.runIfActive { self.readBlocking(until: text) }
+        try await Self.threads.runIfActive { try self.readBlocking(until: text) }
     }
 
-    private func readBlocking(until text: String?) -> String {
+    private func readBlocking(until text: String?) throws -> String {
         let end = text.map { Array($0.utf8) }
         var all: [UInt8] = []
         var bytes = [UInt8](repeating: 0, count: 4096)
         // Bytes, not characters: to Swift CRLF is one character, in which there is no LF.
         while end.map({ !all.suffix($0.count).elementsEqual($0) }) ?? true {
             let count = recv(descriptor, &bytes, bytes.count, 0)
+            if count < 0, errno == EAGAIN { throw SocketError(code: errno) }
             guard count > 0 else { break }
             all += bytes[..<count]
         }

@@ -1,0 +1,1 @@
+../../../../Sources/Membership/AddressRange.swift
