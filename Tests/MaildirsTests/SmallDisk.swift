@@ -33,7 +33,13 @@ final class SmallDisk: Sendable {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    func mount() throws { try Self.run("/usr/bin/mount", "-o", "loop", image, path) }
+    func mount() throws {
+        try Self.run("/usr/bin/mount", "-o", "loop", image, path)
+        // The kernel may tell whoever syncs first of a write that failed before the power was cut.
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY)
+        fsync(descriptor)
+        close(descriptor)
+    }
 
     func unmount() throws { try Self.run("/usr/bin/umount", path) }
 
