@@ -37,6 +37,8 @@ package struct Merge: Sendable {
     private var hasCarriedTombstones = false
     /// Steps that could not be done. After one in the first half there is no second half: it could undo a deletion.
     package private(set) var failures = 0
+    /// Whether this side lacks something that the other has.
+    package private(set) var isLackingHere = false
     package private(set) var messagesCarried = 0
     package private(set) var tombstonesCarried = 0
 
@@ -75,6 +77,7 @@ package struct Merge: Sendable {
     package mutating func failed(_ step: Step) -> [Step] {
         guard outstanding.remove(step) != nil else { return [] }
         failures += 1
+        if step.destination == .here { isLackingHere = true }
         return outstanding.isEmpty && !hasCarriedTombstones ? carryMessages() : []
     }
 

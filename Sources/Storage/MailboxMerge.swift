@@ -28,7 +28,9 @@ struct MailboxMerge {
         case failed(Merge.Step, String)
     }
 
-    func run() async {
+    /// Whether this node has everything now that the other one had; true if the other one does not answer, because what
+    /// it has is then not known.
+    func run() async -> Bool {
         let remote = replicator.peers.replica(of: key.mailbox, at: node)
         defer { remote.quit() }
         var log = replicator.log
@@ -49,8 +51,10 @@ struct MailboxMerge {
                     "messages": "\(merge.messagesCarried)", "tombstones": "\(merge.tombstonesCarried)",
                     "failures": "\(merge.failures)",
                 ])
+            return !merge.isLackingHere
         } catch {
             log.warning("not merged", metadata: ["reason": "\(error)"])
+            return error is PeerError
         }
     }
 

@@ -116,9 +116,12 @@ final class POP3NodeConversation: Conversation {
         guard !request.isLocal else { return list(request.mailbox, connection) }
         connection.perform { [replicator = node.replicator] in
             await replicator.prepareOpening(request.mailbox)
-        } then: { [self] in
+        } then: { [self] isWhole in
             guard connection.isOpen else { return }
-            list(request.mailbox, connection)
+            if isWhole { return list(request.mailbox, connection) }
+            waiting = false
+            session.maildropFailed(temporary: true, "this copy of the mailbox is not complete")
+            run(connection)
         }
     }
 

@@ -18,7 +18,7 @@ final class Replicator: Sendable {
     let log: Logger
     let settings: DeliverySettings
     private let durableCopies: Int
-    private let merges = Mutex<[MailboxName: Task<Void, Never>]>([:])
+    private let merges = Mutex<[MailboxName: Task<Bool, Never>]>([:])
     /// For whom something came to wait since it was last looked for.
     private let freshTargets = Mutex<Set<HandoffTarget>>([])
 
@@ -43,8 +43,8 @@ final class Replicator: Sendable {
     // MARK: opening
 
     /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer, so that a session sees
-    /// all that was acknowledged.
-    func prepareOpening(_ mailbox: MailboxName) async {
+    /// all that was acknowledged. False if another owner has what this node cannot take: it serves the session better.
+    func prepareOpening(_ mailbox: MailboxName) async -> Bool {
         let partition = ring.partition(of: mailbox)
         let owners = ring.owners(ofPartition: partition).filter { $0 != peers.own && peers.isReachable($0) }
         let standIns = PreferenceList.live(ring, partition: partition, count: ring.replicas + Self.standInsMin) {
@@ -55,49 +55,55 @@ final class Replicator: Sendable {
                 group.addTask { [peers] in _ = try? await peers.drain(mailbox, at: node) }
             }
         }
-        guard !owners.isEmpty else { return }
-        await withTaskGroup { group in
+        return await withTaskGroup(of: Convergence.self) { group in
             for node in owners { group.addTask { await self.converge(mailbox, with: node) } }
+            return await group.allSatisfy { $0 != .lacking }
         }
+    }
+
+    private enum Convergence: Sendable {
+        /// Nothing differed, or the other one does not answer.
+        case equal
+        case merged
+        /// The other one has what this node could not take.
+        case lacking
     }
 
     /// How many stand-ins are asked at least: where a copy that its owner missed is kept first.
     private static let standInsMin = 2
 
-    /// Whether the two differed.
-    @discardableResult
-    private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Bool {
+    private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Convergence {
         guard let theirs = try? await peers.digest(of: mailbox, at: node),
             let ours = try? await store.snapshot(of: key(of: mailbox)).digest, theirs != ours
-        else { return false }
-        await merge(mailbox, with: node)
-        return true
+        else { return .equal }
+        return await merge(mailbox, with: node) ? .merged : .lacking
     }
 
     /// Compares the mailbox with all its other owners, and merges where they differ. Whether any did.
     func repair(_ mailbox: MailboxName) async -> Bool {
         var hasDiffered = false
         for node in ring.owners(of: mailbox) where node != peers.own && peers.isReachable(node) {
-            if await converge(mailbox, with: node) { hasDiffered = true }
+            if await converge(mailbox, with: node) != .equal { hasDiffered = true }
         }
         return hasDiffered
     }
 
     // MARK: merging
 
-    /// Makes this node's copy and another's the same. Whoever asks for it while it is under way waits for it.
-    func merge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async {
-        let merge = merges.withLock { merges -> Task<Void, Never> in
+    /// Makes this node's copy and another's the same, one merge of a mailbox after the other. Whether this node has all now.
+    func merge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Bool {
+        let merge = merges.withLock { merges -> Task<Bool, Never> in
             let before = merges[mailbox]
             let task = Task {
-                await before?.value
-                await MailboxMerge(key: self.key(of: mailbox), node: node, replicator: self).run()
+                _ = await before?.value
+                return await MailboxMerge(key: self.key(of: mailbox), node: node, replicator: self).run()
             }
             merges[mailbox] = task
             return task
         }
-        await merge.value
+        let isWhole = await merge.value
         merges.withLock { if $0[mailbox] == merge { $0[mailbox] = nil } }
+        return isWhole
     }
 
     // MARK: deleting

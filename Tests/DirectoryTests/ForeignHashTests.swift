@@ -6,7 +6,10 @@ import Testing
 @Suite struct ForeignHashTests {
     /// crypt(3) of "secret", as Dovecot's `doveadm pw` gives it.
     private static let hashes = [
-        "{SHA512-CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1", "{BLF-CRYPT}$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA", "{CRYPT}$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2",
+        "{SHA512-CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+        "{BLF-CRYPT}$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+        "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA",
+        "{CRYPT}$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2",
     ]
 
     @Test(
@@ -38,7 +41,8 @@ import Testing
         let whole = String(Self.hashes[0].dropFirst(14))
         for text in [
             "", "secret", "{PLAIN}secret", "{SSHA256}abcd", "abJnggxhB/yWI", "$6$saltsalt$", "$6$saltsalt",
-            String(whole.dropLast()), whole + "a", "\(whole.dropLast())!", "$9$saltsalt$abc", "$2y$10$short", "$y$j9T$a$b",
+            String(whole.dropLast()), whole + "a", "\(whole.dropLast())!", "$9$saltsalt$abc", "$2y$10$short",
+            "$y$j9T$a$b",
         ] {
             #expect(ForeignHash(text) == nil, "\(text)")
         }
