@@ -14,7 +14,6 @@ package struct POP3MessageEncoder: Sendable {
 
     /// Body lines yet to come. Nil sends the whole message.
     private var linesLeft: Int?
-    private let asciiHeader: Bool
     private var isInHeader = true
     /// Bytes of the unfinished line so far, its CR too.
     private var lineLength = 0
@@ -23,13 +22,9 @@ package struct POP3MessageEncoder: Sendable {
     /// TOP has all its lines: what the message goes on with is not looked at, and need not be read.
     package private(set) var isSatisfied = false
 
-    /// - Parameters:
-    ///   - topLines: for TOP, how many lines to send behind the header and the empty line (RFC 1939 §7).
-    ///   - asciiHeader: sends a `?` for each octet of the header that is not ASCII: the surrogate message of RFC 6856
-    ///     §2.1, of just the size that LIST tells. The body, 8bit or not, leaves as it is.
-    package init(topLines: Int? = nil, asciiHeader: Bool = false) {
+    /// - Parameter topLines: for TOP, how many lines to send behind the header and the empty line (RFC 1939 §7).
+    package init(topLines: Int? = nil) {
         linesLeft = topLines.map { max(0, $0) }
-        self.asciiHeader = asciiHeader
     }
 
     /// How much room `encode(_:into:)` needs for an input of `count` bytes: every byte may gain another.
@@ -82,14 +77,9 @@ package struct POP3MessageEncoder: Sendable {
 
     private mutating func copy(_ source: UnsafeRawPointer, _ count: Int, _ sink: inout UnsafeMutableRawPointer) {
         sink.copyMemory(from: source, byteCount: count)
-        if asciiHeader, isInHeader { replaceForeign(UnsafeMutableRawBufferPointer(start: sink, count: count)) }
         sink += count
         lineLength += count
         endsWithCR = source.load(fromByteOffset: count - 1, as: UInt8.self) == carriageReturn
-    }
-
-    private func replaceForeign(_ text: UnsafeMutableRawBufferPointer) {
-        for index in text.indices where text[index] >= 0x80 { text[index] = UInt8(ascii: "?") }
     }
 
     private func put(_ byte: UInt8, _ sink: inout UnsafeMutableRawPointer) {

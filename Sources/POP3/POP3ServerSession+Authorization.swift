@@ -64,8 +64,9 @@ extension POP3ServerSession {
         return .authenticate(.apop(user: name, challenge: timestamp, digest: digest))
     }
 
-    /// RFC 6856 §2.1: from now on UTF-8 may stand in headers. Without it a message leaves as a surrogate with an ASCII
-    /// header, which is made while it is sent: no copy is ever changed.
+    /// RFC 6856 §2.1: from now on UTF-8 may stand in headers. Without it a message leaves as it came all the same, where
+    /// the RFC would have a surrogate or a refusal: clients that keep no copy elsewhere would lose what it left out, and
+    /// raw 8bit headers are older than the command.
     private mutating func enableUTF8() -> Action {
         utf8 = true
         output.ok("UTF8 enabled")

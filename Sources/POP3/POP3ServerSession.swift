@@ -34,7 +34,7 @@ package struct POP3ServerSession: Sendable {
         /// Write the output, then wrap the connection: `tlsStarted()`.
         case startTLS
         /// Find the message at `index` of the entries: `messageFound(octets:)`, then write the output, the message
-        /// through a `POP3MessageEncoder(topLines:asciiHeader:)`, and call `messageSent()`. Or `messageGone()`, `messageFailed()`.
+        /// through a `POP3MessageEncoder(topLines:)`, and call `messageSent()`. Or `messageGone()`, `messageFailed()`.
         case sendMessage(index: Int, uidl: String, topLines: Int?)
         /// Delete the messages at these positions of the entries, for good: `deleted(failures:)`.
         case deleteAndClose([Int])
@@ -132,10 +132,6 @@ package struct POP3ServerSession: Sendable {
         case .authorization, .sasl, .closed: false
         }
     }
-
-    /// Whether messages leave with an ASCII header: the client has not given UTF8 (RFC 6856 §2.1). Another node gets its
-    /// copies as they are.
-    package var needsASCIIHeader: Bool { !utf8 && !isLocal }
 
     /// Nothing was heard for too long: the connection is closed without a word, and nothing is deleted (RFC 1939 §3).
     /// An answer that is still owed may come; it changes nothing.

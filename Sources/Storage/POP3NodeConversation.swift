@@ -218,7 +218,7 @@ final class POP3NodeConversation: Conversation {
         guard connection.isOpen else { return }
         session.messageFound(octets: octets)
         writeOutput(connection)
-        let encoder = POP3MessageEncoder(topLines: topLines, asciiHeader: session.needsASCIIHeader)
+        let encoder = POP3MessageEncoder(topLines: topLines)
         sending = MessageSending(reader: reader, encoder: encoder, connection: connection) { [self] whole in
             sending = nil
             waiting = false

@@ -179,7 +179,7 @@ extension POP3DialogueServer {
         if unreadable.contains(uidl) { return session.messageFailed() }
         session.messageFound(octets: Self.wire(message.text).count)
         output += session.takeOutput()
-        var encoder = POP3MessageEncoder(topLines: topLines, asciiHeader: session.needsASCIIHeader)
+        var encoder = POP3MessageEncoder(topLines: topLines)
         let text = Array(message.text.utf8)
         let room = POP3MessageEncoder.maximumOutputBytes(forInput: text.count) + POP3MessageEncoder.finishBytesMax
         output += [UInt8](unsafeUninitializedCapacity: room) { buffer, count in

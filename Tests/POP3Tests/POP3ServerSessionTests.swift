@@ -108,7 +108,7 @@ import Testing
         #expect(server.send("RETR 1\r\nSTAT\r\n") == "+OK 5 octets\r\nbody0\r\n.\r\n+OK 2 300\r\n")
     }
 
-    @Test("what is not the client's fault is no mistake of it: its deletions survive any number of messages that are gone")
+    @Test("what is not the client's fault is no mistake of it: deletions survive any number of messages that are gone")
     func unreadableOften() {
         var server = POP3TestServer.opened(entries(3)) { $0.limits.errorsMax = 2 }
         server.world.gone = [0]
