@@ -118,6 +118,8 @@ final class MessageDelivery {
                 unblocked()
             } stalled: { [weak self] stream in
                 self?.stalled(stream)
+            } unreachable: { [link = links[node]] in
+                link.failedElsewhere($0)
             }
             streams.append((stream, transaction, node))
             Dialer.connect(links[node].target, on: eventLoop, conversation: stream)

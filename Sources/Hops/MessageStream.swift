@@ -10,6 +10,7 @@ package final class MessageStream: Conversation {
     private let times: ConnectionTimes
     private let changed: () -> Void
     private let stalled: (MessageStream) -> Void
+    private let unreachable: (String) -> Void
     private var session: SMTPClientSession
     private var connection: Connection?
     /// What came before the node was ready for it.
@@ -34,11 +35,12 @@ package final class MessageStream: Conversation {
     ///   - times: the connection's clocks once it stands: a client may be slow, but not for ever.
     ///   - stallTimeout: how long the node may leave what it was sent untaken.
     ///   - lagTimeout: how long it may do so before `stalled` is called.
+    ///   - unreachable: told why, if the connection never came up.
     ///   - changed: called when `isBlocked` may have become false.
     package init(
         transaction: NodeTransaction, settings: SMTPClientSettings, times: ConnectionTimes,
         stallTimeout: Duration, lagTimeout: Duration, changed: @escaping () -> Void,
-        stalled: @escaping (MessageStream) -> Void
+        stalled: @escaping (MessageStream) -> Void, unreachable: @escaping (String) -> Void
     ) {
         self.transaction = transaction
         self.times = times
@@ -46,6 +48,7 @@ package final class MessageStream: Conversation {
         self.lagTimeout = lagTimeout
         self.changed = changed
         self.stalled = stalled
+        self.unreachable = unreachable
         session = SMTPClientSession(settings: settings)
         transaction.expired = { [weak self] in self?.abandon() }
         session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
@@ -145,6 +148,7 @@ package final class MessageStream: Conversation {
     }
 
     package func closed(_ reason: ConnectionEnd) {
+        if connection == nil, case .failed(let why) = reason { unreachable(why) }
         end(.unanswered)
     }
 

@@ -163,6 +163,18 @@ package final class NodeLink {
         }
     }
 
+    /// A connection that is not this link's own did not come up.
+    package func failedElsewhere(_ why: String) { lost(why) }
+
+    /// The node was heard of elsewhere: there is no need to wait before the next attempt.
+    package func knock() {
+        guard let pause = pausedUntil else { return }
+        pause.cancel()
+        pausedUntil = nil
+        dial()
+        pump()
+    }
+
     /// Nobody takes them here: their senders may find another node while there is time.
     private func giveUpWaiting() {
         let given = waiting

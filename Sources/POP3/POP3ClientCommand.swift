@@ -12,7 +12,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
     /// The node's own copy, for another node.
     case xopenLocal(MailboxName)
     case xdigest(MailboxName)
-    case xdrain(MailboxName)
+    case xdrain(MailboxName, node: String)
     case xgone
     case xgoneOne(MessageIdentity)
     case stat
@@ -52,7 +52,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
             return Array("XOPEN ".utf8) + Xtext.encode(mailbox.description) + Array(flags.utf8)
         case .xopenLocal(let mailbox): return Self.line("XOPEN", mailbox.description) + Array(" LOCAL".utf8)
         case .xdigest(let mailbox): return Self.line("XDIGEST", mailbox.description)
-        case .xdrain(let mailbox): return Self.line("XDRAIN", mailbox.description)
+        case .xdrain(let mailbox, let node):
+            return Self.line("XDRAIN", mailbox.description) + [space] + Xtext.encode(node)
         case .xgoneOne(let name): return Self.line("XGONE", name.text)
         default:
             return Array(text.utf8)

@@ -11,7 +11,7 @@ enum POP3Command: Equatable {
     case lang(String?)
     case xopen(POP3OpenRequest)
     case xdigest(MailboxName)
-    case xdrain(MailboxName)
+    case xdrain(MailboxName, node: String)
     /// The tombstones' names, or what the one of this name says.
     case xgone(MessageIdentity?)
     case capa
@@ -45,7 +45,7 @@ enum POP3Command: Equatable {
         case Keyword.lang: lang(&arguments) ?? .malformed("LANG [tag]")
         case Keyword.xopen: xopen(&arguments) ?? .malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL]")
         case Keyword.xdigest: mailbox(&arguments).map(POP3Command.xdigest) ?? .malformed("XDIGEST mailbox")
-        case Keyword.xdrain: mailbox(&arguments).map(POP3Command.xdrain) ?? .malformed("XDRAIN mailbox")
+        case Keyword.xdrain: xdrain(&arguments) ?? .malformed("XDRAIN mailbox node")
         case Keyword.xgone: xgone(&arguments) ?? .malformed("XGONE [name]")
         case Keyword.list: arguments.optionalNumber().map(POP3Command.list) ?? .malformed("LIST [msg]")
         case Keyword.uidl: arguments.optionalNumber().map(POP3Command.uidl) ?? .malformed("UIDL [msg]")
@@ -114,6 +114,13 @@ enum POP3Command: Equatable {
     private static func mailbox(_ arguments: inout POP3Arguments) -> MailboxName? {
         guard let word = arguments.word(), arguments.isEmpty else { return nil }
         return Xtext.decode(word).flatMap { MailboxName($0) }
+    }
+
+    private static func xdrain(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let first = arguments.word(), let second = arguments.word(), arguments.isEmpty,
+            let mailbox = Xtext.decode(first).flatMap({ MailboxName($0) }), let node = Xtext.decode(second)
+        else { return nil }
+        return .xdrain(mailbox, node: node)
     }
 
     private static func xgone(_ arguments: inout POP3Arguments) -> POP3Command? {

@@ -19,7 +19,7 @@ extension POP3ServerSession {
         switch command {
         case .xopen(let request): return open(request)
         case .xdigest(let mailbox): return ask(.digest(mailbox))
-        case .xdrain(let mailbox): return ask(.drain(mailbox))
+        case .xdrain(let mailbox, let node): return ask(.drain(mailbox, node: node))
         default: return refuse("a storage node takes XOPEN, XDIGEST and XDRAIN only")
         }
     }

@@ -5,11 +5,11 @@ extension POP3ServerSession {
         return action
     }
 
-    /// The digest of the mailbox; it stands behind the `+OK`.
-    package mutating func digested(_ digest: String) { answerReplica("\(digest)") }
+    /// The digest of the mailbox, and how much waits in it for other nodes; both stand behind the `+OK`.
+    package mutating func digested(_ digest: String, held: Int) { answerReplica("\(digest) \(held)") }
 
-    /// What waited for other nodes has been handed over.
-    package mutating func drained(_ count: Int) { answerReplica("\(count) handed over") }
+    /// What waited has been brought to the node that asked.
+    package mutating func drained(_ count: Int) { answerReplica("\(count) brought") }
 
     /// The names of the open mailbox's tombstones.
     package mutating func tombstonesListed(_ names: [String]) {

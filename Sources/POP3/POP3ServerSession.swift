@@ -23,10 +23,10 @@ package struct POP3ServerSession: Sendable {
         /// On a frontend: open it at its node, `maildropOpened()`, then the driver copies bytes and this session is
         /// over. On a node: list the mailbox, `maildropOpened(_:)`. Or else `maildropFailed(_:_:)`.
         case openMaildrop(POP3OpenRequest)
-        /// On a node: digest the mailbox: `digested(_:)`.
+        /// On a node: digest the mailbox, and count what waits in it for other nodes: `digested(_:held:)`.
         case digest(MailboxName)
-        /// On a node: hand over what waits in the mailbox for other nodes: `drained(_:)`.
-        case drain(MailboxName)
+        /// On a node: bring what waits in the mailbox, for whomever, to the node that asks: `drained(_:)`.
+        case drain(MailboxName, node: String)
         /// On a node: list the open mailbox's tombstones: `tombstonesListed(_:)`.
         case listTombstones
         /// On a node: read one of them: `tombstoneRead(_:)`.

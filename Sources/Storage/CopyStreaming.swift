@@ -26,7 +26,8 @@ final class CopyStreaming {
         let streaming = CopyStreaming(reader: reader, eventLoop: eventLoop)
         let stream = MessageStream(
             transaction: transaction, settings: settings, times: ConnectionTimes(idle: timeout, total: .zero),
-            stallTimeout: timeout, lagTimeout: timeout, changed: { streaming.pump() }, stalled: { _ in })
+            stallTimeout: timeout, lagTimeout: timeout, changed: { streaming.pump() }, stalled: { _ in },
+            unreachable: { _ in })
         streaming.stream = stream
         Dialer.connect(target, on: eventLoop, conversation: stream)
     }

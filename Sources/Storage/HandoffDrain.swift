@@ -2,6 +2,7 @@ import Cluster
 import Logging
 import Mail
 import Maildirs
+import Membership
 
 /// Hands over what waits on this node for others, as soon as they take it.
 struct HandoffDrain {
@@ -50,17 +51,14 @@ struct HandoffDrain {
         return false
     }
 
-    /// Hands over what waits in one mailbox, for whomever. Nil if not all of it was taken.
-    func drain(_ mailbox: MailboxName) async -> Int? {
+    /// Brings what waits in one mailbox, for whomever, to the node that asks for it, which is one of the mailbox's owners.
+    /// Nil if not all of it was taken.
+    func drain(_ mailbox: MailboxName, to node: Ring.NodeIndex) async -> Int? {
         guard let targets = try? await replicator.store.targets() else { return nil }
+        replicator.peers.heard(of: node)
         var count = 0
         var isWhole = true
         for target in targets {
-            guard let node = replicator.ring.index(of: target.node) else { continue }
-            guard replicator.peers.isReachable(node) else {
-                isWhole = false
-                continue
-            }
             if let taken = await drain(replicator.key(of: mailbox), for: target, node) {
                 count += taken
             } else {
@@ -70,18 +68,31 @@ struct HandoffDrain {
         return isWhole ? count : nil
     }
 
-    /// How many copies the node took; nil if not all that waited.
+    /// How much waits in a mailbox, for whomever.
+    func heldCount(in mailbox: MailboxName) async throws(MaildirError) -> Int {
+        var count = 0
+        for target in try await replicator.store.targets() {
+            let snapshot = try await replicator.store.snapshot(of: replicator.key(of: mailbox), heldFor: target)
+            count += snapshot.count + snapshot.tombstoneNames.count
+        }
+        return count
+    }
+
+    /// How many copies the node took; nil if not all that waited. They wait on if they are for another node.
     private func drain(_ key: MailboxKey, for target: HandoffTarget, _ node: Ring.NodeIndex) async -> Int? {
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
             guard snapshot.count > 0 || !snapshot.tombstoneNames.isEmpty else { return 0 }
             let tombstones = try await carryTombstones(of: snapshot, key, node)
             let messages = await carryMessages(of: snapshot, key, node)
-            try await replicator.store.letGo(messages: messages, tombstones: tombstones, of: snapshot)
+            if replicator.ring.index(of: target.node) == node {
+                try await replicator.store.letGo(messages: messages, tombstones: tombstones, of: snapshot)
+            }
             replicator.log.info(
                 "handed over",
                 metadata: [
-                    "mailbox": "\(key.mailbox)", "node": "\(target)", "messages": "\(messages.count)",
+                    "mailbox": "\(key.mailbox)", "node": "\(replicator.peers.map[node].name)", "for": "\(target)",
+                    "messages": "\(messages.count)",
                     "tombstones": "\(tombstones.count)",
                 ])
             let isWhole = messages.count == snapshot.count && tombstones.count == snapshot.tombstoneNames.count

@@ -88,8 +88,8 @@ final class POP3NodeConversation: Conversation {
             open(request, connection)
         case .digest(let mailbox):
             digest(mailbox, connection)
-        case .drain(let mailbox):
-            drain(mailbox, connection)
+        case .drain(let mailbox, let asker):
+            drain(mailbox, to: asker, connection)
         case .listTombstones:
             session.tombstonesListed(snapshot?.tombstoneNames ?? [])
             return true
@@ -149,24 +149,32 @@ final class POP3NodeConversation: Conversation {
 
     private func digest(_ mailbox: MailboxName, _ connection: Connection) {
         waiting = true
-        node.store.open(
-            mailbox, partition: node.partition(of: mailbox),
-            then: connection.completion { [self] result in
-                waiting = false
-                switch result {
-                case .success(let snapshot): session.digested(snapshot.digest.description)
-                case .failure(let error):
-                    log.error("maildrop cannot be digested", metadata: ["error": "\(error)"])
-                    session.replicaFailed("the mailbox cannot be read now")
-                }
-                run(connection)
-            })
+        connection.perform { [replicator = node.replicator] () -> Result<(String, Int), MaildirError> in
+            do throws(MaildirError) {
+                let digest = try await replicator.store.snapshot(of: replicator.key(of: mailbox)).digest
+                return .success((digest.description, try await HandoffDrain(replicator: replicator).heldCount(in: mailbox)))
+            } catch {
+                return .failure(error)
+            }
+        } then: { [self] result in
+            waiting = false
+            switch result {
+            case .success((let digest, let held)): session.digested(digest, held: held)
+            case .failure(let error):
+                log.error("maildrop cannot be digested", metadata: ["error": "\(error)"])
+                session.replicaFailed("the mailbox cannot be read now")
+            }
+            run(connection)
+        }
     }
 
-    private func drain(_ mailbox: MailboxName, _ connection: Connection) {
+    private func drain(_ mailbox: MailboxName, to asker: String, _ connection: Connection) {
+        guard let asking = node.replicator.ring.index(of: asker), asker != node.name else {
+            return session.replicaFailed("no other storage node of the ring is called so")
+        }
         waiting = true
         connection.perform { [replicator = node.replicator] in
-            await HandoffDrain(replicator: replicator).drain(mailbox)
+            await HandoffDrain(replicator: replicator).drain(mailbox, to: asking)
         } then: { [self] count in
             waiting = false
             if let count { session.drained(count) } else { session.replicaFailed("not all of it was taken") }

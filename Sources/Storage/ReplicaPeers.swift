@@ -55,17 +55,17 @@ final class ReplicaPeers: Sendable {
         name = node.name
         hopTLS = current
         hops = PerLoop(group) { loop in
-            func links() -> [PeerLink] {
+            func links(_ timeout: Duration) -> [PeerLink] {
                 map.nodes.indices.map { index in
                     PeerLink(
-                        target: { Self.target(map.nodes[index], isPOP3: true, current, delivery) }, health: health[index], timeout: delivery.handoffAfter,
-                        eventLoop: loop)
+                        target: { Self.target(map.nodes[index], isPOP3: true, current, delivery) },
+                        health: health[index], timeout: timeout, eventLoop: loop)
                 }
             }
             return Ways(
                 deliveries: NodeLinks(eventLoop: loop, health: health, settings: settings, log: log) {
                     Self.target(map[$0], isPOP3: false, current, delivery)
-                }, digests: links(), drains: links())
+                }, digests: links(delivery.handoffAfter), drains: links(delivery.timeout))
         }
     }
     private static func target(
@@ -95,18 +95,26 @@ final class ReplicaPeers: Sendable {
 
     // MARK: asking
 
-    /// What a node's copy of a mailbox comes to.
-    func digest(of mailbox: MailboxName, at node: Ring.NodeIndex) async throws(PeerError) -> MailboxDigest {
+    /// What a node's copy of a mailbox comes to, and how much waits there in it for other nodes.
+    func digest(
+        of mailbox: MailboxName, at node: Ring.NodeIndex
+    ) async throws(PeerError) -> (digest: MailboxDigest, held: Int) {
         let reply = try await ask(.xdigest(mailbox)) { $0.digests[Int(node)] }
-        guard let digest = MailboxDigest(reply.text) else { throw .unreachable("no digest: \(reply.text)") }
-        return digest
+        guard let digest = MailboxDigest(reply.text), let held = reply.text.split(separator: " ").last.flatMap({ Int($0) })
+        else { throw .unreachable("no digest: \(reply.text)") }
+        return (digest, held)
     }
 
-    /// Has a node hand over what waits there in a mailbox for others. How much that was.
-    func drain(_ mailbox: MailboxName, at node: Ring.NodeIndex) async throws(PeerError) -> Int {
-        let reply = try await ask(.xdrain(mailbox)) { $0.drains[Int(node)] }
-        guard let count = reply.numbers.first else { throw .unreachable("no count: \(reply.text)") }
-        return count
+    /// Has a node bring here what waits there in a mailbox, for whomever.
+    func drain(_ mailbox: MailboxName, at node: Ring.NodeIndex) async throws(PeerError) {
+        _ = try await ask(.xdrain(mailbox, node: name)) { $0.drains[Int(node)] }
+    }
+
+    /// A node has asked something, so it is there.
+    func heard(of node: Ring.NodeIndex) {
+        health[Int(node)].heard()
+        let loop = group.any()
+        loop.execute { [self] in hops[loop].deliveries[node].knock() }
     }
 
     private func ask(

@@ -51,9 +51,7 @@ final class Replicator: Sendable {
             $0 != peers.own && peers.isReachable($0)
         }.filter { !owners.contains($0) }
         await withTaskGroup { group in
-            for node in standIns + owners {
-                group.addTask { [peers] in _ = try? await peers.drain(mailbox, at: node) }
-            }
+            for node in standIns { group.addTask { _ = await self.digest(of: mailbox, at: node) } }
         }
         return await withTaskGroup(of: Convergence.self) { group in
             for node in owners { group.addTask { await self.converge(mailbox, with: node) } }
@@ -72,8 +70,15 @@ final class Replicator: Sendable {
     /// How many stand-ins are asked at least: where a copy that its owner missed is kept first.
     private static let standInsMin = 2
 
+    /// What a node's copy comes to, after it has brought here what waited there. Nil if it does not answer.
+    private func digest(of mailbox: MailboxName, at node: Ring.NodeIndex) async -> MailboxDigest? {
+        guard let (digest, held) = try? await peers.digest(of: mailbox, at: node) else { return nil }
+        if held > 0 { try? await peers.drain(mailbox, at: node) }
+        return digest
+    }
+
     private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Convergence {
-        guard let theirs = try? await peers.digest(of: mailbox, at: node),
+        guard let theirs = await digest(of: mailbox, at: node),
             let ours = try? await store.snapshot(of: key(of: mailbox)).digest, theirs != ours
         else { return .equal }
         return await merge(mailbox, with: node) ? .merged : .lacking

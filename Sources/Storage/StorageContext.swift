@@ -45,6 +45,8 @@ final class StorageContext: Sendable {
         name != node.name && ring.index(of: name) != nil ? HandoffTarget(name) : nil
     }
 
+    var name: String { node.name }
+
     func partition(of mailbox: MailboxName) -> Int { ring.partition(of: mailbox) }
 }
 

@@ -47,7 +47,8 @@ struct Serve: AsyncParsableCommand {
             services: ([reload] + Self.inOrder(services.all)).map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services"))
         // One deadline for the whole process: when it comes, everything that is left ends at once.
-        group.maximumGracefulShutdownDuration = configuration.storage.drainTimeout
+        // Messages that are being stored have their nodes' time on top, or their senders would send them again.
+        group.maximumGracefulShutdownDuration = configuration.storage.drainTimeout + configuration.delivery.timeout
         do {
             try await ServiceGroup(configuration: group).run()
         } catch {
