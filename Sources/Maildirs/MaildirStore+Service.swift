@@ -1,5 +1,5 @@
 import Glibc
-package import Mail
+import Mail
 
 /// What a node needs to know of its store before it serves, and to walk over it.
 extension MaildirStore {

@@ -86,15 +86,23 @@ final class WorkerPool: @unchecked Sendable {
 
     private func runUntilStopped() {
         pthread_mutex_lock(mutex)
-        while let work = next() {
+        var work = next()
+        while work != nil {
             busy += 1
             pthread_mutex_unlock(mutex)
-            work()
+            Self.perform(&work)
             pthread_mutex_lock(mutex)
             busy -= 1
+            work = next()
         }
         pthread_cond_broadcast(changed)
         pthread_mutex_unlock(mutex)
+    }
+
+    /// Lets go of the work too: what it held may submit more when it ends, and that takes the mutex.
+    private static func perform(_ work: inout Work?) {
+        work?()
+        work = nil
     }
 
     /// The next piece of work, or nil when the pool stops and no other thread can bring more. `mutex` is held.
