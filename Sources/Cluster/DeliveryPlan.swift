@@ -6,7 +6,8 @@ package import Mail
 /// - An owner that is not live, fails, or lags has its copy kept in handoff by the next live node of the preference list.
 /// - Where no such node is left, one that has a copy already is told to hold it for that owner: that makes no further
 ///   copy, but the owner is not forgotten.
-/// - W different nodes have a durable copy: accepted, at once. What is missing then goes on behind the answer.
+/// - For W owners a durable copy is on W different nodes: accepted, at once. What is missing then goes on behind the
+///   answer. A stand-in's copy beside the owner's own does not count, because it goes as soon as it is handed over.
 /// - Nobody is left who could make W: deferred; or refused, if every owner refused.
 package struct DeliveryPlan: Sendable {
     /// One copy on its way: whose it is, and who is to keep it.
@@ -53,8 +54,11 @@ package struct DeliveryPlan: Sendable {
             recipients[index].attempted.append(durableAt)
             for slot in recipients[index].slots.indices where recipients[index].slots[slot].owner == durableAt {
                 recipients[index].slots[slot].isDone = true
+                recipients[index].slots[slot].isDurable = true
+                recipients[index].slots[slot].isWithOwner = true
             }
-            if recipients[index].durable.count >= quorum { decide(index) }
+            recipients[index].isElsewhere = !recipients[index].slots.contains { $0.owner == durableAt }
+            if recipients[index].lasting >= quorum { decide(index) }
         }
     }
 
@@ -81,7 +85,7 @@ package struct DeliveryPlan: Sendable {
             for slot in recipients[index].slots.indices where !recipients[index].slots[slot].isDone {
                 let owner = recipients[index].slots[slot].owner
                 // An owner that is believed dead may be alive: better it than nobody.
-                let standIn = isLive(owner) ? nil : standIn(index, isLive)
+                let standIn = isLive(owner) ? nil : standIn(index, slot, isLive)
                 copies.append(send(index, slot, to: standIn ?? owner, standIn == nil ? .own : .handoff))
             }
         }
@@ -98,14 +102,18 @@ package struct DeliveryPlan: Sendable {
         switch verdict {
         case .accepted:
             recipients[copy.recipient].slots[slot].isDone = true
-            if copy.kind != .hold { recipients[copy.recipient].addDurable(copy.node) }
+            if copy.kind != .hold {
+                recipients[copy.recipient].slots[slot].isDurable = true
+                recipients[copy.recipient].addDurable(copy.node)
+            }
+            if copy.kind == .own { recipients[copy.recipient].slots[slot].isWithOwner = true }
         case .refused(let reason) where copy.kind == .own:
             recipients[copy.recipient].slots[slot].refusal = reason
         case .refused(let reason), .deferred(let reason):
             recipients[copy.recipient].deferral = recipients[copy.recipient].deferral ?? reason
         }
         var more = goOn(copy.recipient, isLive)
-        if !recipients[copy.recipient].mayBecomeDurable, recipients[copy.recipient].durable.count < quorum {
+        if !recipients[copy.recipient].mayBecomeDurable, recipients[copy.recipient].lasting < quorum {
             more += askPassedOver(copy.recipient)
         }
         decide(copy.recipient)
@@ -117,9 +125,13 @@ package struct DeliveryPlan: Sendable {
     /// - Returns: further copies to send.
     package mutating func lagging(_ copy: Copy, isLive: (Ring.NodeIndex) -> Bool) -> [Copy] {
         guard canResend, copy.kind != .hold, let slot = place(of: copy),
-            !recipients[copy.recipient].slots[slot].isDone, recipients[copy.recipient].slots[slot].outstanding.count == 1
+            !recipients[copy.recipient].slots[slot].isDone,
+            recipients[copy.recipient].slots[slot].outstanding.count == 1
         else { return [] }
-        if let standIn = standIn(copy.recipient, isLive) { return [send(copy.recipient, slot, to: standIn, .handoff)] }
+        if let standIn = standIn(copy.recipient, slot, isLive) {
+            return [send(copy.recipient, slot, to: standIn, .handoff)]
+        }
+        recipients[copy.recipient].slots[slot].isLagging = true
         return askPassedOver(copy.recipient)
     }
 
@@ -153,26 +165,33 @@ package struct DeliveryPlan: Sendable {
         if kind == .hold {
             recipients[recipient].slots[slot].holders.append(node)
         } else {
-            recipients[recipient].used.append(node)
+            recipients[recipient].slots[slot].asked.append(node)
+            recipients[recipient].slots[slot].isLagging = false
             recipients[recipient].attempted.append(node)
         }
         return copy
     }
 
-    /// The next live node that has nothing to do with this recipient yet.
-    private func standIn(_ recipient: Int, _ isLive: (Ring.NodeIndex) -> Bool) -> Ring.NodeIndex? {
-        PreferenceList.standIn(
-            ring, partition: recipients[recipient].partition, besides: recipients[recipient].used, isLive: isLive)
+    /// The next live node that may keep a copy for the slot's owner: none that was asked to for this one, nor for another
+    /// one that has no copy of its own yet.
+    private func standIn(_ recipient: Int, _ slot: Int, _ isLive: (Ring.NodeIndex) -> Bool) -> Ring.NodeIndex? {
+        let slots = recipients[recipient].slots
+        let used = slots.indices.flatMap { other in
+            [slots[other].owner] + (other == slot || !slots[other].isWithOwner ? slots[other].asked : [])
+        }
+        return PreferenceList.standIn(
+            ring, partition: recipients[recipient].partition, besides: used, isLive: isLive)
     }
 
     /// Whoever has no copy on its way gets another one.
     private mutating func goOn(_ index: Int, _ isLive: (Ring.NodeIndex) -> Bool) -> [Copy] {
         var copies: [Copy] = []
-        for slot in recipients[index].slots.indices where recipients[index].slots[slot].isIdle {
-            if canResend, let standIn = standIn(index, isLive) {
+        for slot in recipients[index].slots.indices where recipients[index].wantsCopy(slot) {
+            if canResend, let standIn = standIn(index, slot, isLive) {
                 copies.append(send(index, slot, to: standIn, .handoff))
                 continue
             }
+            guard recipients[index].slots[slot].isIdle else { continue }
             let holders = recipients[index].slots[slot].holders
             if let holder = recipients[index].durable.first(where: { !holders.contains($0) }) {
                 copies.append(send(index, slot, to: holder, .hold))
@@ -197,7 +216,14 @@ extension DeliveryPlan {
         var outstanding: [Copy] = []
         /// Who was told to hold a copy for the owner.
         var holders: [Ring.NodeIndex] = []
+        /// Who was sent the text for the owner.
+        var asked: [Ring.NodeIndex] = []
         var isDone = false
+        /// A node has the text for the owner durably, and not because of another owner.
+        var isDurable = false
+        var isWithOwner = false
+        /// No stand-in was free when the owner lagged.
+        var isLagging = false
         var isExhausted = false
         /// The owner will never take it.
         var refusal: Reason?
@@ -212,8 +238,8 @@ extension DeliveryPlan {
         var slots: [Slot]
         /// Nodes that have a durable copy, each once.
         var durable: [Ring.NodeIndex] = []
-        /// Owners, and whoever was given a copy for one.
-        var used: [Ring.NodeIndex]
+        /// A node that is no owner has it for good.
+        var isElsewhere = false
         /// Whoever was sent the text.
         var attempted: [Ring.NodeIndex] = []
         var verdict: Verdict?
@@ -222,20 +248,32 @@ extension DeliveryPlan {
         init(partition: Int, owners: ArraySlice<Ring.NodeIndex>) {
             self.partition = partition
             slots = owners.map { Slot(owner: $0) }
-            used = Array(owners)
         }
 
         mutating func addDurable(_ node: Ring.NodeIndex) {
             if !durable.contains(node) { durable.append(node) }
         }
 
+        /// How many nodes have it, and will when everything was handed over.
+        var lasting: Int { slots.count(where: \.isDurable) + (isElsewhere ? 1 : 0) }
+
+        /// Whether a copy is to be sent for a slot. Until the message is accepted, being held is not enough.
+        func wantsCopy(_ slot: Int) -> Bool {
+            let slot = slots[slot]
+            if slot.isIdle { return true }
+            guard verdict == nil, !slot.isDurable, slot.refusal == nil else { return false }
+            return slot.outstanding.isEmpty || (slot.isLagging && slot.outstanding.count == 1)
+        }
+
         /// Whether a node that is being sent the text has not answered yet.
         var mayBecomeDurable: Bool {
-            slots.contains { $0.outstanding.contains { $0.kind != .hold && !durable.contains($0.node) } }
+            slots.contains { slot in
+                slot.outstanding.contains { $0.kind != .hold && !(slot.isDurable && durable.contains($0.node)) }
+            }
         }
 
         func judge(_ quorum: Int) -> Verdict? {
-            if durable.count >= quorum { return .accepted }
+            if lasting >= quorum { return .accepted }
             if mayBecomeDurable { return nil }
             let refusals = slots.compactMap(\.refusal)
             if refusals.count == slots.count { return .refused(refusals[0]) }

@@ -19,7 +19,7 @@ final class MessageDelivery {
     /// Called when the nodes have taken what made `isBlocked` true.
     var unblocked: () -> Void = {}
 
-    private let sender: ReversePath
+    let sender: ReversePath
     private let isUTF8: Bool
     private var destinations: [Destination]
     private let frontend: FrontendContext

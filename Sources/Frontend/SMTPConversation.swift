@@ -246,7 +246,9 @@ final class SMTPConversation: Conversation {
         if verdict.isAccepted, !recipients.add(resolution.destinations, of: query.transaction) {
             verdict = .deferred(Reason(452, "4.5.3", "too many mailboxes for one message"))
         }
-        log.debug("recipient", metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
+        log.log(
+            level: verdict.isAccepted ? .debug : .info, "recipient",
+            metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
         session.recipientResolved(verdict)
     }
 
@@ -322,7 +324,7 @@ final class SMTPConversation: Conversation {
                 "message",
                 metadata: [
                     "message": "\(message.identity)", "octets": "\(summary.byteCount)",
-                    "recipients": "\(recipients.destinations.count)", "took": "\(took)",
+                    "from": "\(message.sender)", "to": "\(recipients.summary)", "took": "\(took)",
                     "verdict": "\(replies.first ?? .deferred(.unexpected))",
                 ])
             connection.owesAnswer = false

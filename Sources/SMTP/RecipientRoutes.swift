@@ -15,6 +15,15 @@ package struct RecipientRoutes: Sendable {
 
     package init() {}
 
+    /// Who the message goes to, as a log tells it: a few addresses, and how many more there are.
+    package var summary: String {
+        let few = destinations.prefix(Self.summaryMax).map(\.address.description).joined(separator: " ")
+        let rest = destinations.count - Self.summaryMax
+        return rest > 0 ? "\(few) and \(rest) more" : few
+    }
+
+    private static let summaryMax = 5
+
     /// The most mailboxes that the recipients of one message may lead to, all aliases followed.
     package static let destinationsMax = 5_000
 

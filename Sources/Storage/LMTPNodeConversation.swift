@@ -126,7 +126,8 @@ final class LMTPNodeConversation: Conversation {
     private func start(_ envelope: SMTPEnvelope) {
         guard let identity = envelope.name else { preconditionFailure("a cluster's transaction without a name") }
         guard let recipients = recipients(of: envelope) else {
-            return session.messageStarted(.deferred(Reason(451, "4.3.5", "XFOR names no other storage node of the ring")))
+            let reason = Reason(451, "4.3.5", "XFOR names no other storage node of the ring")
+            return session.messageStarted(.deferred(reason))
         }
         self.envelope = envelope
         self.recipients = recipients

@@ -18,7 +18,8 @@ final class MessageSending {
     private static let slowPieceBytes = 16 << 10
 
     init(
-        reader: MessageReader, encoder: POP3MessageEncoder, connection: Connection, finished: @escaping (_ whole: Bool) -> Void
+        reader: MessageReader, encoder: POP3MessageEncoder, connection: Connection,
+        finished: @escaping (_ whole: Bool) -> Void
     ) {
         self.reader = reader
         self.connection = connection

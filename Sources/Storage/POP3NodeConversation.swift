@@ -152,7 +152,8 @@ final class POP3NodeConversation: Conversation {
         connection.perform { [replicator = node.replicator] () -> Result<(String, Int), MaildirError> in
             do throws(MaildirError) {
                 let digest = try await replicator.store.snapshot(of: replicator.key(of: mailbox)).digest
-                return .success((digest.description, try await HandoffDrain(replicator: replicator).heldCount(in: mailbox)))
+                let held = try await HandoffDrain(replicator: replicator).heldCount(in: mailbox)
+                return .success((digest.description, held))
             } catch {
                 return .failure(error)
             }

@@ -100,7 +100,8 @@ final class ReplicaPeers: Sendable {
         of mailbox: MailboxName, at node: Ring.NodeIndex
     ) async throws(PeerError) -> (digest: MailboxDigest, held: Int) {
         let reply = try await ask(.xdigest(mailbox)) { $0.digests[Int(node)] }
-        guard let digest = MailboxDigest(reply.text), let held = reply.text.split(separator: " ").last.flatMap({ Int($0) })
+        guard let digest = MailboxDigest(reply.text),
+            let held = reply.text.split(separator: " ").last.flatMap({ Int($0) })
         else { throw .unreachable("no digest: \(reply.text)") }
         return (digest, held)
     }
@@ -196,7 +197,8 @@ final class ReplicaPeers: Sendable {
                 }
                 CopyStreaming.start(
                     reader, as: transaction, to: hops[loop].deliveries[node].target,
-                    settings: SMTPClientSettings(mode: .lmtp, clientName: self.name), timeout: settings.timeout, on: loop)
+                    settings: SMTPClientSettings(mode: .lmtp, clientName: self.name), timeout: settings.timeout,
+                    on: loop)
             }
         }
     }

@@ -3,7 +3,7 @@ package import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// A small HTTP server on a loopback address that serves what an operator's monitoring asks for: GET on fixed paths.
+/// A small HTTP server on a loopback address that serves what an operator's monitoring asks for: GET and HEAD on fixed paths.
 package final class StatusEndpoint: Sendable {
     package typealias Page = @Sendable () -> String
 
@@ -70,7 +70,7 @@ private final class StatusHandler: ChannelInboundHandler {
         let path = request.uri.prefix { $0 != "?" }
         var status = HTTPResponseStatus.ok
         var text = ""
-        if request.method != .GET {
+        if request.method != .GET, request.method != .HEAD {
             status = .methodNotAllowed
         } else if let page = pages[String(path)] {
             text = page()
@@ -84,9 +84,13 @@ private final class StatusHandler: ChannelInboundHandler {
         ]
         context.write(
             wrapOutboundOut(.head(.init(version: request.version, status: status, headers: headers))), promise: nil)
-        context.write(wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(string: text)))), promise: nil)
+        if request.method != .HEAD { write(text, context) }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in bound.value.close(promise: nil) }
+    }
+
+    private func write(_ text: String, _ context: ChannelHandlerContext) {
+        context.write(wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(string: text)))), promise: nil)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -10,7 +10,9 @@ struct Hauberk: AsyncParsableCommand {
         subcommands: [Serve.self, LoadCommand.self],
         groupedSubcommands: [
             CommandGroup(name: "Directory", subcommands: [DomainCommand.self, AccountCommand.self, AliasCommand.self]),
-            CommandGroup(name: "Cluster", subcommands: [RingCommand.self, NodeCommand.self, Locate.self, CertificateCommand.self]),
+            CommandGroup(
+                name: "Cluster",
+                subcommands: [RingCommand.self, NodeCommand.self, Locate.self, CertificateCommand.self]),
             CommandGroup(name: "Configuration", subcommands: [CheckConfig.self, ConfigCommand.self]),
         ])
 }

@@ -35,7 +35,11 @@ struct ProcessServices: Sendable {
             return (frontend.name, service)
         }
         let endpoints = (plan.nodes.map(\.telemetry) + plan.frontends.map(\.telemetry)).compactMap(\.address)
-        let status = endpoints.map { StatusService(endpoint: $0, registry: registry, group: group) }
+        // Bound before anything says that it is ready.
+        var status: [StatusService] = []
+        for endpoint in endpoints {
+            status.append(try await StatusService(endpoint: endpoint, registry: registry, group: group))
+        }
         all = status + nodes.map(\.service) + frontends.map(\.service)
     }
 
@@ -64,13 +68,14 @@ struct ProcessServices: Sendable {
 
 /// Serves a process's metrics while it runs.
 struct StatusService: Service {
-    let endpoint: Endpoint
-    let registry: PrometheusRegistry
-    let group: MultiThreadedEventLoopGroup
+    private let status: StatusEndpoint
+
+    init(endpoint: Endpoint, registry: PrometheusRegistry, group: MultiThreadedEventLoopGroup) async throws {
+        status = try await StatusEndpoint.bind(
+            endpoint, group: group, pages: ["/metrics": { registry.render() }, "/healthz": { "ok\n" }])
+    }
 
     func run() async throws {
-        let status = try await StatusEndpoint.bind(
-            endpoint, group: group, pages: ["/metrics": { [registry] in registry.render() }, "/healthz": { "ok\n" }])
         try? await gracefulShutdown()
         await status.close()
     }
@@ -79,11 +84,7 @@ struct StatusService: Service {
 extension SQLiteDirectory {
     /// The directory that the configuration names, for a process that serves.
     convenience init(_ configuration: Membership.DirectorySettings) {
-        var settings = Directory.DirectorySettings(path: configuration.path)
-        settings.defaultDomain = configuration.defaultDomain
-        settings.subaddressDelimiter = configuration.subaddressDelimiter
-        settings.passwordCacheLifetime = configuration.passwordCacheLifetime
-        self.init(settings: settings, access: .frontend)
+        self.init(settings: Directory.DirectorySettings(configuration), access: .frontend)
     }
 }
 

@@ -103,6 +103,22 @@ struct DeliveryPlanTests {
         #expect(plan.isFinished)
     }
 
+    @Test("An owner and its own stand-in are one copy, because the stand-in's goes; then it is free for another owner")
+    func standInBesideOwner() {
+        var (plan, owners) = Self.plan(nodes: 3, replicas: 2, quorum: 2)
+        let copies = plan.start { _ in true }
+        let standIn = plan.lagging(copies[0]) { _ in true }
+        #expect(standIn.map(\.owner) == [owners[0]])
+        #expect(plan.lagging(copies[1]) { _ in true }.isEmpty)
+        #expect(plan.answered(standIn[0], .accepted) { _ in true }.isEmpty)
+        let more = plan.answered(copies[0], .accepted) { _ in true }
+        #expect(plan.verdicts == [nil])
+        #expect(more.map(\.owner) == [owners[1]] && more.map(\.kind) == [.handoff])
+        #expect(more.map(\.node) == standIn.map(\.node))
+        _ = plan.answered(more[0], .accepted) { _ in true }
+        #expect(plan.verdicts == [.accepted])
+    }
+
     @Test("Refused only if every owner refused; a refusal is no reason for a handoff")
     func refusals() {
         var (plan, _) = Self.plan(nodes: 4, replicas: 2, quorum: 1)
@@ -153,6 +169,7 @@ struct DeliveryPlanTests {
                 ring: ring, partitions: partitions, quorum: quorum, canResend: random.next() % 4 != 0)
             let isLive: (Ring.NodeIndex) -> Bool = { !dead.contains($0) }
             var durable = partitions.map { _ in Set<Ring.NodeIndex>() }
+            var served = partitions.map { _ in Set<Ring.NodeIndex>() }
             var queue = plan.start(isLive: isLive)
             var steps = 0
             while !queue.isEmpty {
@@ -160,16 +177,19 @@ struct DeliveryPlanTests {
                 let copy = queue.remove(at: Int(random.next() % UInt64(queue.count)))
                 if random.next() % 5 == 0 { queue += plan.lagging(copy, isLive: isLive) }
                 let accepts = !dead.contains(copy.node) && random.next() % 5 != 0
-                if accepts, copy.kind != .hold { durable[copy.recipient].insert(copy.node) }
+                if accepts, copy.kind != .hold {
+                    durable[copy.recipient].insert(copy.node)
+                    served[copy.recipient].insert(copy.owner)
+                }
                 queue += plan.answered(copy, accepts ? .accepted : .deferred(Self.busy), isLive: isLive)
                 for (index, verdict) in plan.verdicts.enumerated() where verdict == .accepted {
-                    #expect(durable[index].count >= quorum)
+                    #expect(durable[index].count >= quorum && served[index].count >= quorum)
                 }
             }
             #expect(plan.isFinished && plan.isDecided)
             #expect(steps <= partitions.count * nodes * (replicas + 1) * 2)
             for (index, verdict) in plan.verdicts.enumerated() {
-                #expect((verdict == .accepted) == (durable[index].count >= quorum))
+                #expect((verdict == .accepted) == (served[index].count >= quorum))
             }
         }
     }

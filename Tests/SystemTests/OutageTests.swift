@@ -58,7 +58,7 @@ extension SystemTests {
             #expect(try await cluster.deliver(message("restored"), to: reader).hasPrefix("250"))
         }
 
-        @Test("A killed storage node keeps nobody's mail out: others keep it, and the next login after its return shows it")
+        @Test("A killed storage node keeps no mail out: others keep it, and the first login after its return shows it")
         func killedNode() async throws {
             let reader = try await cluster.makeAccount(on: "store-1")
             let other = try await cluster.makeAccount(on: "store-2")
