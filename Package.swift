@@ -108,6 +108,11 @@ let package = Package(
         tests(
             "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],
             resources: [.copy("SMTP"), .copy("POP3")]),
+        // The engine is a package of its own too, which scripts/simulate builds; here it is fast even in a debug build.
+        .target(
+            name: "Simulation", dependencies: ["Mail", "Cluster"], path: "Tests/Simulation/Engine",
+            swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+        tests("SimulationTests", ["Simulation"]),
         tests("SystemTests", ["Mail"]),
     ],
     swiftLanguageModes: [.v6]

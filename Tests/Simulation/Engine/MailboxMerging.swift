@@ -1,0 +1,143 @@
+import Cluster
+import Mail
+
+/// One merge of a mailbox with another node's copy, as the real node's `MailboxMerge` carries it out.
+final class MailboxMerging {
+    private let node: StorageNode
+    private let mailbox: Int
+    private let other: StorageNode
+    private var then: (() -> Void)?
+    private var merge = Merge(here: ReplicaContents(), there: ReplicaContents())
+
+    init(_ node: StorageNode, _ mailbox: Int, with other: StorageNode, then: @escaping () -> Void) {
+        self.node = node
+        self.mailbox = mailbox
+        self.other = other
+        self.then = then
+    }
+
+    func run() {
+        node.world.tally.merges += 1
+        ask { other, reply in
+            other.diskStep(.answer) { reply(other.list(self.mailbox).contents) }
+        } then: { [self] theirs in
+            guard let theirs else { return end() }
+            merge = Merge(here: node.list(mailbox).contents, there: theirs)
+            carry(merge.start())
+        }
+    }
+
+    private func end() {
+        let tell = then
+        then = nil
+        tell?()
+    }
+
+    private func ask<Answer>(
+        _ question: @escaping (StorageNode, @escaping (Answer) -> Void) -> Void, then: @escaping (Answer?) -> Void
+    ) {
+        let other = other
+        node.ask(other, timeout: node.scenario.timeout) { (_, reply: @escaping (Answer) -> Void) in
+            question(other, reply)
+        } then: {
+            then($0)
+        }
+    }
+
+    private func carry(_ steps: [Merge.Step]) {
+        for step in steps {
+            switch step {
+            case .tombstone(_, .here): bringTombstone(step)
+            case .tombstone(_, .there): sendTombstone(step)
+            case .message(_, .here): bringMessage(step)
+            case .message(_, .there): sendMessage(step)
+            }
+        }
+        if merge.isOver { end() }
+    }
+
+    private func failed(_ step: Merge.Step) {
+        node.note("merge with \(other.name): not carried: \(step)")
+        carry(merge.failed(step))
+    }
+
+    private func carriedMessage(_ step: Merge.Step) {
+        merge.messageCarried(step)
+        carry([])
+    }
+
+    private var own: SimulatedMaildir { node.disk.maildir(mailbox, heldFor: nil) }
+
+    private func bringTombstone(_ step: Merge.Step) {
+        let name = step.name
+        ask { other, reply in
+            let file = other.disk.maildir(self.mailbox, heldFor: nil).gone.entries[name]
+            other.diskStep(.answer) { reply(file?.identities ?? []) }
+        } then: { [self] (identities: [String]?) in
+            guard let identities else { return failed(step) }
+            guard !identities.isEmpty else { return carry(merge.tombstoneCarried(step, deletes: [])) }
+            node.step(.mergeTombstone, after: 0) { [self] in
+                node.take(tombstone: name, of: identities, to: own) { [self] isKept in
+                    guard isKept else { return failed(step) }
+                    carry(merge.tombstoneCarried(step, deletes: identities))
+                }
+            }
+        }
+    }
+
+    private func sendTombstone(_ step: Merge.Step) {
+        guard let identities = own.gone.entries[step.name]?.identities else {
+            return carry(merge.tombstoneCarried(step, deletes: []))
+        }
+        node.step(.mergeTombstone, after: 0) { [self] in
+            node.carry(.tombstone(identities), named: step.name, of: mailbox, to: other.index) { [self] in
+                guard $0.isAccepted else { return failed(step) }
+                carry(merge.tombstoneCarried(step, deletes: identities))
+            }
+        }
+    }
+
+    private func bringMessage(_ step: Merge.Step) {
+        let name = step.name
+        ask { other, reply in
+            let file = other.disk.maildir(self.mailbox, heldFor: nil).new.entries[name]
+            other.diskStep(.answer) { reply(file?.content.map(Found.file) ?? .gone) }
+        } then: { [self] (found: Found?) in
+            switch found {
+            case nil: failed(step)
+            case .gone: carriedMessage(step)
+            case .file(let content):
+                node.step(.mergeMessage, after: 0) { [self] in
+                    node.deliver(content, named: name, to: own, mayBeThere: true) { [self] in
+                        if $0 { carriedMessage(step) } else { failed(step) }
+                    }
+                }
+            }
+        }
+    }
+
+    private enum Found {
+        case file(FileContent)
+        case gone
+    }
+
+    private func sendMessage(_ step: Merge.Step) {
+        guard let content = own.new.entries[step.name]?.content else { return carriedMessage(step) }
+        node.step(.mergeMessage, after: 0) { [self] in
+            node.carry(.copy(content), named: step.name, of: mailbox, to: other.index) { [self] in
+                if $0.isAccepted { carriedMessage(step) } else { failed(step) }
+            }
+        }
+    }
+}
+
+extension MaildirListing {
+    var contents: ReplicaContents { ReplicaContents(messages: Set(messages), tombstones: Set(tombstones)) }
+}
+
+extension SimulatedFile {
+    /// What it says if it is a tombstone.
+    var identities: [String]? {
+        if case .tombstone(let identities) = content { identities } else { nil }
+    }
+}

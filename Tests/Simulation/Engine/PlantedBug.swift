@@ -1,0 +1,15 @@
+/// A mistake that is made on purpose, so that the simulator shows that it would find it.
+package enum PlantedBug: String, CaseIterable, Sendable {
+    /// 250 is said before the directory is synced.
+    case noDirectorySync = "no-directory-sync"
+    /// A stand-in lets go of a tombstone that it never handed over.
+    case tombstoneDroppedAtHandoff = "tombstone-dropped-at-handoff"
+    /// A maildrop is opened as this replica has it.
+    case readWithoutMerge = "read-without-merge"
+    /// A stand-in says 250 before what it keeps is durable.
+    case handoffAcknowledgedEarly = "handoff-acknowledged-early"
+    /// A stand-in lets go of a copy before its owner's own 250.
+    case handoffReleasedEarly = "handoff-released-early"
+    /// +OK is said for a deletion that no other node was told of.
+    case deletionNotTold = "deletion-not-told"
+}

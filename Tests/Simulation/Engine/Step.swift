@@ -1,0 +1,21 @@
+/// The steps of a process between which it can die.
+package enum Step: Int, CaseIterable, Sendable {
+    // A storage node's, on its disk.
+    case writeTemporary, syncFile, link, syncFolder, answer
+    case writeTombstone, syncTombstone, linkTombstone, syncTombstones, unlink, tellDeletion
+    case linkHeld, syncHeld
+    case carryHeld, release
+    case mergeTombstone, mergeMessage
+    // A frontend's.
+    case sendCopy, tellClient
+
+    /// How much more probable a death is at a step that seldom comes.
+    var danger: Double {
+        switch self {
+        case .mergeTombstone: 40
+        case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion: 8
+        case .carryHeld, .release, .mergeMessage, .tellClient, .writeTombstone, .syncTombstone: 4
+        case .writeTemporary, .syncFile, .link, .syncFolder, .answer, .sendCopy: 1
+        }
+    }
+}

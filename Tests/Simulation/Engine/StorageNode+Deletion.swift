@@ -1,0 +1,81 @@
+/// The identities that one session deleted, under a name of its own.
+struct SimulatedTombstone {
+    let name: String
+    let identities: [String]
+}
+
+/// Deletions and tombstones, in the steps of the table of `Maildirs/Tombstones.swift`.
+extension StorageNode {
+    /// Takes a tombstone that another replica made, and removes what it names.
+    func take(
+        tombstone name: String, of identities: [String], to maildir: SimulatedMaildir, then: @escaping (Bool) -> Void
+    ) {
+        write(SimulatedTombstone(name: name, identities: identities), to: maildir) { [self] outcome in
+            guard outcome == .done else { return then(false) }
+            diskStep(.unlink) { [self] in
+                for _ in identities { disk.giveRoom() }
+                maildir.removeDeleted()
+                then(true)
+            }
+        }
+    }
+
+    /// Deletes for a session. Tells nil if not, or not for good.
+    func delete(_ identities: [String], of mailbox: Int, then: @escaping (SimulatedTombstone?) -> Void) {
+        let maildir = disk.maildir(mailbox, heldFor: nil)
+        let tombstone = SimulatedTombstone(name: mint(), identities: identities)
+        note("deletes \(identities.joined(separator: " ")) by \(tombstone.name)")
+        write(tombstone, to: maildir) { [self] outcome in
+            switch outcome {
+            case .failed: then(nil)
+            case .done: unlink(identities[...], of: maildir) { then(tombstone) }
+            case .full:
+                // The room of what is deleted is used for saying so.
+                unlink(identities[...], of: maildir) { [self] in
+                    diskStep(.syncFolder) { [self] in
+                        if syncs("new") { maildir.new.sync() }
+                        write(tombstone, to: maildir) { then($0 == .done ? tombstone : nil) }
+                    }
+                }
+            }
+        }
+    }
+
+    private enum Outcome { case done, full, failed }
+
+    private func write(
+        _ tombstone: SimulatedTombstone, to maildir: SimulatedMaildir, then: @escaping (Outcome) -> Void
+    ) {
+        diskStep(.writeTombstone) { [self] in
+            guard disk.takeRoom() else { return then(.full) }
+            let file = SimulatedFile(.tombstone(tombstone.identities))
+            diskStep(.syncTombstone) { [self] in
+                guard syncs("a tombstone") else {
+                    disk.giveRoom()
+                    return then(.failed)
+                }
+                file.isSynced = true
+                diskStep(.linkTombstone) { [self] in
+                    maildir.gone.link(tombstone.name, file)
+                    diskStep(.syncTombstones) { [self] in
+                        guard syncs("gone") else { return then(.failed) }
+                        maildir.gone.sync()
+                        then(.done)
+                    }
+                }
+            }
+        }
+    }
+
+    /// One after the other, so that a crash leaves some.
+    private func unlink(
+        _ identities: ArraySlice<String>, of maildir: SimulatedMaildir, then: @escaping () -> Void
+    ) {
+        guard let first = identities.first else { return then() }
+        diskStep(.unlink) { [self] in
+            maildir.new.unlink(first)
+            disk.giveRoom()
+            unlink(identities.dropFirst(), of: maildir, then: then)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import Mail
+
+/// What one LMTP transaction brings to a storage node.
+enum Cargo {
+    /// From a frontend.
+    case message(text: Int)
+    /// From another node, which may be one of many that bring it.
+    case copy(FileContent)
+    case tombstone([String])
+    /// The node has it, and is to keep it for another one too.
+    case hold
+}
+
+/// Deliveries, in the steps of the table of `Maildirs/Delivery.swift`.
+extension StorageNode {
+    static let deferred = Verdict.deferred(.unexpected)
+
+    /// Takes what came for a mailbox, or what is to be kept there for another node, and answers when it is durable.
+    func receive(
+        _ cargo: Cargo, named name: String, for mailbox: Int, heldFor target: Int?, isRepeat: Bool,
+        reply: @escaping (Verdict) -> Void
+    ) {
+        let maildir = disk.maildir(mailbox, heldFor: target)
+        let isEarly = target != nil && world.bug == .handoffAcknowledgedEarly
+        if isEarly { reply(.accepted) }
+        let answer: (Bool) -> Void = { [self] isKept in
+            note("\(isKept ? "keeps" : "does not keep") \(name)\(target.map { " for node \($0)" } ?? "")")
+            if isKept, let target { freshTargets.insert(target) }
+            if isEarly { return }
+            step(.answer, after: 0) { reply(isKept ? .accepted : Self.deferred) }
+        }
+        switch cargo {
+        case .message(let text):
+            deliver(.message(text: text), named: name, to: maildir, mayBeThere: isRepeat, then: answer)
+        case .copy(let content): deliver(content, named: name, to: maildir, mayBeThere: true, then: answer)
+        case .tombstone(let names): take(tombstone: name, of: names, to: maildir, then: answer)
+        case .hold:
+            guard let target else { preconditionFailure("a hold for nobody") }
+            hold(name, of: mailbox, for: target, then: answer)
+        }
+    }
+
+    /// - Parameters:
+    ///   - mayBeThere: it is looked for first.
+    ///   - then: told whether it is durable here, or deleted already.
+    func deliver(
+        _ content: FileContent, named name: String, to maildir: SimulatedMaildir, mayBeThere: Bool,
+        then: @escaping (Bool) -> Void
+    ) {
+        diskStep(.writeTemporary) { [self] in
+            if mayBeThere, maildir.knows(name) {
+                // Whoever made it so may not have synced it yet.
+                return diskStep(.syncFolder) { [self] in
+                    guard syncs("what is there") else { return then(false) }
+                    maildir.syncAll()
+                    then(true)
+                }
+            }
+            guard disk.takeRoom() else { return then(false) }
+            let file = SimulatedFile(content)
+            diskStep(.syncFile) { [self] in
+                guard syncs("tmp/\(name)") else {
+                    disk.giveRoom()
+                    return then(false)
+                }
+                file.isSynced = true
+                diskStep(.link) { [self] in
+                    if maildir.new.entries[name] != nil { disk.giveRoom() }
+                    maildir.new.link(name, file)
+                    if world.bug == .noDirectorySync { return then(true) }
+                    sync(maildir.new, .syncFolder, then)
+                }
+            }
+        }
+    }
+
+    private func sync(_ folder: SimulatedFolder, _ step: Step, _ then: @escaping (Bool) -> Void) {
+        diskStep(step) { [self] in
+            guard syncs("a folder") else { return then(false) }
+            folder.sync()
+            then(true)
+        }
+    }
+
+    /// Keeps this node's own file for another node too, without a second copy of its bytes.
+    func hold(_ name: String, of mailbox: Int, for target: Int, then: @escaping (Bool) -> Void) {
+        let own = disk.maildir(mailbox, heldFor: nil)
+        let spool = disk.maildir(mailbox, heldFor: target)
+        diskStep(.linkHeld) { [self] in
+            if let file = own.new.entries[name] {
+                spool.new.link(name, file)
+                sync(spool.new, .syncHeld, then)
+            } else if let file = own.gone.entries[name] {
+                spool.gone.link(name, file)
+                sync(spool.gone, .syncHeld, then)
+            } else {
+                diskStep(.syncHeld) { [self] in
+                    // Deleted meanwhile: the deletion has told everybody itself.
+                    guard own.knows(name), syncs("what is there") else { return then(false) }
+                    own.syncAll()
+                    then(true)
+                }
+            }
+        }
+    }
+}

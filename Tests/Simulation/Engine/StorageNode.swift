@@ -1,0 +1,122 @@
+import Cluster
+import Mail
+
+/// A storage node: a disk with `mail/` and `spool/handoff-NODE`, and what the real one does with them, step by step.
+final class StorageNode: SimulatedProcess {
+    /// Its place in the ring.
+    let index: Int
+    let disk = SimulatedDisk()
+    /// Merges that wait for one of the same mailbox, which is the first.
+    var merges: [Int: [() -> Void]] = [:]
+    /// For whom something came to wait since it was last looked for.
+    var freshTargets: Set<Int> = []
+    var sessions: [Int: MaildropSession] = [:]
+    private var sessionCount = 0
+
+    init(index: Int, name: String, place: Int, world: World) {
+        self.index = index
+        super.init(name, place: place, world: world)
+    }
+
+    var ring: Ring { world.ring }
+    var scenario: Scenario { world.scenario }
+
+    override func died() {
+        merges = [:]
+        freshTargets = []
+        sessions = [:]
+    }
+
+    override func started() { HandoffLoop(self).start() }
+
+    /// The power goes, and with it what was not synced.
+    func powerCut(_ why: String, downFor delay: SimulatedTime) {
+        disk.powerCut(&world.random)
+        crash(why, downFor: delay)
+    }
+
+    override func die(_ why: String, downFor delay: SimulatedTime) {
+        if world.random.chance(0.5) {
+            powerCut("power cut \(why)", downFor: delay)
+        } else {
+            crash(why, downFor: delay)
+        }
+    }
+
+    // MARK: disk
+
+    /// One step on the disk.
+    func diskStep(_ step: Step, _ work: @escaping () -> Void) {
+        self.step(step, after: world.random.between(50, 2_000) * disk.slowness, work)
+    }
+
+    /// Whether a sync comes through. One that fails says so.
+    func syncs(_ what: String) -> Bool {
+        guard world.random.chance(disk.syncFailure) else { return true }
+        note("EIO: fsync \(what)")
+        return false
+    }
+
+    /// The mailbox as it is now. What is tombstoned shows nowhere.
+    func list(_ maildir: SimulatedMaildir) -> MaildirListing {
+        maildir.removeDeleted()
+        let limit = wallSeconds - World.tombstoneGrace / 1_000_000
+        let young = maildir.gone.names.filter { MintedName.seconds(of: $0).map { $0 >= limit } ?? true }
+        return MaildirListing(messages: maildir.new.names, tombstones: young)
+    }
+
+    func list(_ mailbox: Int) -> MaildirListing { list(disk.maildir(mailbox, heldFor: nil)) }
+
+    func digest(_ mailbox: Int) -> MailboxDigest {
+        let listing = list(mailbox)
+        var digest = MailboxDigest()
+        for name in listing.messages { Self.withBytes(name) { digest.add(message: $0) } }
+        for name in listing.tombstones { Self.withBytes(name) { digest.add(tombstone: $0) } }
+        return digest
+    }
+
+    private static func withBytes(_ name: String, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var name = name
+        name.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    }
+
+    // MARK: sessions
+
+    /// Opens a maildrop, after what other replicas have was brought here.
+    func open(_ mailbox: Int, isLocal: Bool = false, then: @escaping (MaildropSession) -> Void) {
+        let list = { [self] in
+            diskStep(.answer) { [self] in
+                sessionCount += 1
+                let session = MaildropSession(
+                    id: sessionCount, node: index, life: life, mailbox: mailbox, listing: self.list(mailbox))
+                sessions[sessionCount] = session
+                then(session)
+            }
+        }
+        if isLocal || world.bug == .readWithoutMerge { list() } else { prepareOpening(mailbox, then: list) }
+    }
+
+    /// QUIT: deletes, and says whether all of it is done for good. A session ends once.
+    func quit(_ session: MaildropSession, deleting names: [String], then: @escaping (Bool) -> Void) {
+        guard session.life == life, sessions.removeValue(forKey: session.id) != nil else { return }
+        guard !names.isEmpty else { return then(true) }
+        delete(names, of: session.mailbox) { [self] tombstone in
+            guard let tombstone else { return then(false) }
+            if world.bug == .deletionNotTold { return then(true) }
+            step(.tellDeletion, after: 0) { [self] in
+                DeletionNews(self, tombstone, of: session.mailbox).tell { [self] isSafe in
+                    step(.answer, after: 0) { then(isSafe) }
+                }
+            }
+        }
+    }
+}
+
+/// A POP3 session on a storage node: its mailbox as it was opened.
+struct MaildropSession {
+    let id: Int
+    let node: Int
+    let life: Int
+    let mailbox: Int
+    let listing: MaildirListing
+}
