@@ -35,10 +35,10 @@ final class Frontend: SimulatedProcess {
         let share = (deadline - world.now) / Int64(owners.count)
         guard share > 0 else { return reply(nil) }
         let node = world.nodes[owner]
-        ask(node, timeout: share) { (_, reply: @escaping (MaildropSession) -> Void) in
+        ask(node, timeout: share) { (_, reply: @escaping (MaildropSession?) -> Void) in
             node.open(mailbox, then: reply)
-        } then: { [self] (session: MaildropSession?) in
-            if let session { return reply(session) }
+        } then: { [self] (session: MaildropSession??) in
+            if let session = session ?? nil { return reply(session) }
             open(mailbox, at: owners.dropFirst(), until: deadline, reply: reply)
         }
     }

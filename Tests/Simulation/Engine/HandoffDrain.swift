@@ -6,18 +6,14 @@ struct HandoffDrain {
 
     init(_ node: StorageNode) { self.node = node }
 
-    /// Hands over what waits in one mailbox, for whomever. Tells whether all of it was taken.
-    func drain(_ mailbox: Int, then: @escaping (Bool) -> Void) {
+    /// Brings what waits in one mailbox, for whomever, to an owner that asks for it. Tells whether all of it was taken.
+    func drain(_ mailbox: Int, to asker: Int, then: @escaping (Bool) -> Void) {
+        node.heard(asker)
         var isWhole = true
         let targets = node.disk.targets
         let countdown = Countdown(targets.count) { then(isWhole) }
         for target in targets {
-            guard node.isReachable(target) else {
-                isWhole = false
-                countdown.done()
-                continue
-            }
-            drain(mailbox, for: target) { isTaken in
+            drain(mailbox, for: target, to: asker) { isTaken in
                 if !isTaken { isWhole = false }
                 countdown.done()
             }
@@ -34,22 +30,22 @@ struct HandoffDrain {
     ) {
         guard node.isReachable(target) else { return then(false) }
         guard let first = mailboxes.first else { return then(isDone) }
-        drain(first, for: target) { isTaken in
+        drain(first, for: target, to: target) { isTaken in
             drain(mailboxes.dropFirst(), for: target, isDone: isDone && isTaken, then: then)
         }
     }
 
-    private func drain(_ mailbox: Int, for target: Int, then: @escaping (Bool) -> Void) {
+    /// What is for another node waits on.
+    private func drain(_ mailbox: Int, for target: Int, to taker: Int, then: @escaping (Bool) -> Void) {
         let spool = node.disk.maildir(mailbox, heldFor: target)
         let listing = node.list(spool)
         guard !spool.isEmpty else { return then(true) }
-        carry(listing.tombstones[...], of: spool, mailbox, target, taken: []) { tombstones in
-            carryMessages(listing.messages, of: spool, mailbox, target) { messages in
+        carry(listing.tombstones[...], of: spool, mailbox, taker, taken: []) { tombstones in
+            carryMessages(listing.messages, of: spool, mailbox, taker) { messages in
+                let isWhole = messages.count == listing.messages.count && tombstones.count == listing.tombstones.count
+                guard taker == target else { return then(isWhole) }
                 release(messages[...], from: spool.new) {
-                    release(tombstones[...], from: spool.gone) {
-                        then(
-                            messages.count == listing.messages.count && tombstones.count == listing.tombstones.count)
-                    }
+                    release(tombstones[...], from: spool.gone) { then(isWhole) }
                 }
             }
         }

@@ -49,6 +49,7 @@ final class Healing {
     private func read(_ openings: ArraySlice<(mailbox: Int, owner: Int)>) {
         guard let first = openings.first else { return resume() }
         world.nodes[first.owner].open(first.mailbox) { [self] session in
+            guard let session else { return world.complain("mailbox \(first.mailbox) cannot be opened after healing") }
             world.note("reads mailbox \(first.mailbox) at node \(first.owner): \(session.listing.messages)")
             for complaint in world.ledger.complaints(first.mailbox, shows: session.listing.messages) {
                 guard isToCome(complaint, at: world.nodes[first.owner]) else {
@@ -97,7 +98,7 @@ final class Healing {
 
     private func merge(_ pairs: ArraySlice<(mailbox: Int, here: Int, there: Int)>) {
         guard let first = pairs.first else { return judge() }
-        world.nodes[first.here].merge(first.mailbox, with: first.there) { [self] in merge(pairs.dropFirst()) }
+        world.nodes[first.here].merge(first.mailbox, with: first.there) { [self] _ in merge(pairs.dropFirst()) }
     }
 
     // MARK: judging

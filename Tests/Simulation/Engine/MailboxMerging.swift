@@ -6,10 +6,10 @@ final class MailboxMerging {
     private let node: StorageNode
     private let mailbox: Int
     private let other: StorageNode
-    private var then: (() -> Void)?
+    private var then: ((Bool) -> Void)?
     private var merge = Merge(here: ReplicaContents(), there: ReplicaContents())
 
-    init(_ node: StorageNode, _ mailbox: Int, with other: StorageNode, then: @escaping () -> Void) {
+    init(_ node: StorageNode, _ mailbox: Int, with other: StorageNode, then: @escaping (Bool) -> Void) {
         self.node = node
         self.mailbox = mailbox
         self.other = other
@@ -21,16 +21,17 @@ final class MailboxMerging {
         ask { other, reply in
             other.diskStep(.answer) { reply(other.list(self.mailbox).contents) }
         } then: { [self] theirs in
-            guard let theirs else { return end() }
+            guard let theirs else { return end(isWhole: true) }
             merge = Merge(here: node.list(mailbox).contents, there: theirs)
             carry(merge.start())
         }
     }
 
-    private func end() {
+    /// - Parameter isWhole: whether this node has everything now that the other one had, or it is not known what that has.
+    private func end(isWhole: Bool) {
         let tell = then
         then = nil
-        tell?()
+        tell?(isWhole)
     }
 
     private func ask<Answer>(
@@ -53,7 +54,7 @@ final class MailboxMerging {
             case .message(_, .there): sendMessage(step)
             }
         }
-        if merge.isOver { end() }
+        if merge.isOver { end(isWhole: !merge.isLackingHere) }
     }
 
     private func failed(_ step: Merge.Step) {

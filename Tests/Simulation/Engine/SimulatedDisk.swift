@@ -25,6 +25,8 @@ final class SimulatedDisk {
         (spool[target] ?? [:]).filter { !$0.value.isEmpty }.keys.sorted()
     }
 
+    func hasHeld(in mailbox: Int) -> Bool { targets.contains { spool[$0]?[mailbox]?.isEmpty == false } }
+
     var hasHeld: Bool { targets.contains { !mailboxes(heldFor: $0).isEmpty } }
 
     /// Whether one more file fits.

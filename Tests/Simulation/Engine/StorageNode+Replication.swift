@@ -3,14 +3,21 @@ import Mail
 
 /// Replicas that converge, as the real node's `Replicator` and `ReplicaPeers` make them.
 extension StorageNode {
-    /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer.
-    func prepareOpening(_ mailbox: Int, then: @escaping () -> Void) {
+    /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer. Tells false if another
+    /// owner has what this node cannot take.
+    func prepareOpening(_ mailbox: Int, then: @escaping (Bool) -> Void) {
         let (owners, standIns) = helpers(for: mailbox)
-        let drained = Countdown(standIns.count + owners.count) { [self] in
-            let merged = Countdown(owners.count, then: then)
-            for owner in owners { converge(mailbox, with: Int(owner)) { merged.done() } }
+        let drained = Countdown(standIns.count) { [self] in
+            var isWhole = true
+            let merged = Countdown(owners.count) { then(isWhole) }
+            for owner in owners {
+                converge(mailbox, with: Int(owner)) {
+                    if !$0 { isWhole = false }
+                    merged.done()
+                }
+            }
         }
-        for node in standIns + owners { askToDrain(mailbox, at: Int(node)) { drained.done() } }
+        for node in standIns { askDigest(of: mailbox, at: Int(node)) { _ in drained.done() } }
     }
 
     /// Who is asked at an opening.
@@ -27,32 +34,36 @@ extension StorageNode {
 
     private static let standInsMin = 2
 
-    private func askToDrain(_ mailbox: Int, at index: Int, then: @escaping () -> Void) {
-        guard isReachable(index) else { return then() }
+    /// What a node's copy comes to, after it has brought here what waited there. Tells nil if it does not answer.
+    private func askDigest(of mailbox: Int, at index: Int, then: @escaping (MailboxDigest?) -> Void) {
+        guard isReachable(index) else { return then(nil) }
         let node = world.nodes[index]
-        ask(node, timeout: scenario.handoffAfter) { (_, reply: @escaping (Bool) -> Void) in
-            HandoffDrain(node).drain(mailbox, then: reply)
-        } then: { _ in
-            then()
+        let asker = self.index
+        ask(node, timeout: scenario.handoffAfter) { (_, reply: @escaping ((MailboxDigest, Bool)) -> Void) in
+            node.diskStep(.answer) { reply((node.digest(mailbox), node.disk.hasHeld(in: mailbox))) }
+        } then: { [self] answer in
+            guard let (digest, isHolding) = answer, isHolding, isReachable(index) else { return then(answer?.0) }
+            ask(node, timeout: scenario.timeout) { (_, reply: @escaping (Bool) -> Void) in
+                HandoffDrain(node).drain(mailbox, to: asker, then: reply)
+            } then: { _ in
+                then(digest)
+            }
         }
     }
 
-    private func converge(_ mailbox: Int, with index: Int, then: @escaping () -> Void) {
-        guard isReachable(index) else { return then() }
-        let node = world.nodes[index]
-        ask(node, timeout: scenario.handoffAfter) { (_, reply: @escaping (MailboxDigest) -> Void) in
-            node.diskStep(.answer) { reply(node.digest(mailbox)) }
-        } then: { [self] theirs in
-            guard let theirs, theirs != digest(mailbox) else { return then() }
+    /// Tells false if the other one has what this node could not take.
+    private func converge(_ mailbox: Int, with index: Int, then: @escaping (Bool) -> Void) {
+        askDigest(of: mailbox, at: index) { [self] theirs in
+            guard let theirs, theirs != digest(mailbox) else { return then(true) }
             merge(mailbox, with: index, then: then)
         }
     }
 
     /// Makes this node's copy and another's the same, after whatever merge of the mailbox is under way.
-    func merge(_ mailbox: Int, with index: Int, then: @escaping () -> Void) {
+    func merge(_ mailbox: Int, with index: Int, then: @escaping (Bool) -> Void) {
         let run = { [self] in
-            MailboxMerging(self, mailbox, with: world.nodes[index]) { [self] in
-                then()
+            MailboxMerging(self, mailbox, with: world.nodes[index]) { [self] isWhole in
+                then(isWhole)
                 merges[mailbox]?.removeFirst()
                 merges[mailbox]?.first?()
             }.run()

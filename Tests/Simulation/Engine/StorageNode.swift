@@ -82,8 +82,8 @@ final class StorageNode: SimulatedProcess {
 
     // MARK: sessions
 
-    /// Opens a maildrop, after what other replicas have was brought here.
-    func open(_ mailbox: Int, isLocal: Bool = false, then: @escaping (MaildropSession) -> Void) {
+    /// Opens a maildrop, after what other replicas have was brought here. Tells nil if this node cannot take all of it.
+    func open(_ mailbox: Int, then: @escaping (MaildropSession?) -> Void) {
         let list = { [self] in
             diskStep(.answer) { [self] in
                 sessionCount += 1
@@ -93,7 +93,12 @@ final class StorageNode: SimulatedProcess {
                 then(session)
             }
         }
-        if isLocal || world.bug == .readWithoutMerge { list() } else { prepareOpening(mailbox, then: list) }
+        if world.bug == .readWithoutMerge { return list() }
+        prepareOpening(mailbox) { [self] isWhole in
+            if isWhole { return list() }
+            note("its copy of mailbox \(mailbox) is not complete")
+            then(nil)
+        }
     }
 
     /// QUIT: deletes, and says whether all of it is done for good. A session ends once.
