@@ -21,23 +21,36 @@ struct Handoff {
     private var own: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition) }
     private var held: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition, heldFor: target) }
 
-    /// Links this node's own file into the spool.
+    /// Links a file that this node has, in its own mailbox or waiting for whomever, into the spool.
     func hold(_ name: MessageIdentity) throws(MaildirError) {
         try core.root.withDirectory { root throws(MaildirError) in
-            guard let mailbox = try own.openIfThere(in: root) else {
-                throw .failed(operation: "hold", path: own.path, errno: ENOENT)
+            for place in try places() {
+                guard let mailbox = try place.openIfThere(in: root) else { continue }
+                if try hold(name, from: mailbox, root) { return }
+                // Deleted meanwhile: the deletion has told everybody itself.
+                let search = RepeatSearch(mailbox: mailbox, core: core)
+                if try !search.findDurable([Array(name.text.utf8)]).isEmpty { return }
             }
-            let spool = try core.folders.make(held, in: root)
-            if try linkMessage(name, from: mailbox, to: spool) { return }
-            let path = Array("gone/\(name.text)".utf8)
-            if try link(path, to: path, mailbox, spool) {
-                return try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
-            }
-            // Deleted meanwhile: the deletion has told everybody itself.
-            let search = RepeatSearch(mailbox: mailbox, core: core)
-            if try !search.findDurable([Array(name.text.utf8)]).isEmpty { return }
             throw .failed(operation: "hold", path: "\(own.path)/\(name.text)", errno: ENOENT)
         }
+    }
+
+    /// Where this node may have the mailbox's messages.
+    private func places() throws(MaildirError) -> [MailboxFolder] {
+        let held = try Self.targets(core).map { MailboxFolder(key.mailbox, partition: key.partition, heldFor: $0) }
+        return [own] + held
+    }
+
+    /// False if it is not there.
+    private func hold(
+        _ name: MessageIdentity, from mailbox: OpenFile, _ root: OpenFile
+    ) throws(MaildirError) -> Bool {
+        let spool = try core.folders.make(held, in: root)
+        if try linkMessage(name, from: mailbox, to: spool) { return true }
+        let path = Array("gone/\(name.text)".utf8)
+        guard try link(path, to: path, mailbox, spool) else { return false }
+        try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
+        return true
     }
 
     private func linkMessage(

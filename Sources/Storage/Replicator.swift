@@ -93,6 +93,13 @@ final class Replicator: Sendable {
         return hasDiffered
     }
 
+    private func differs(_ mailbox: MailboxName, from node: Ring.NodeIndex) async -> Bool {
+        guard let theirs = try? await peers.digest(of: mailbox, at: node).digest,
+            let ours = try? await store.snapshot(of: key(of: mailbox)).digest
+        else { return true }
+        return theirs != ours
+    }
+
     // MARK: merging
 
     /// Makes this node's copy and another's the same, one merge of a mailbox after the other. Whether this node has all now.
@@ -100,7 +107,8 @@ final class Replicator: Sendable {
         let merge = merges.withLock { merges -> Task<Bool, Never> in
             let before = merges[mailbox]
             let task = Task {
-                _ = await before?.value
+                // What the merge before this one was for may be what this one is for.
+                if await before?.value == true, await !self.differs(mailbox, from: node) { return true }
                 return await MailboxMerge(key: self.key(of: mailbox), node: node, replicator: self).run()
             }
             merges[mailbox] = task

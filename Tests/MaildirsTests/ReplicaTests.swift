@@ -105,6 +105,22 @@ import Testing
         await #expect(throws: MaildirError.self) { try await store.hold(.numbered(3), for: other) }
     }
 
+    @Test("What waits for one node is held for another one too, and each gets it")
+    func holdWaiting() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        let third = try #require(HandoffTarget("c"))
+        let recipient = DeliveryRecipient(mailbox: .alice, partition: 3, header: [], heldFor: other)
+        let writer = store.writer(identity: .numbered(1), mayBeRepeat: false, recipients: [recipient])
+        Array("x\r\n".utf8).withUnsafeBytes { writer.append($0) }
+        let outcomes = await withCheckedContinuation { done in writer.commit { done.resume(returning: $0) } }
+        #expect(outcomes == [.success(.stored)])
+        for _ in 0..<2 { try await store.hold(.numbered(1), for: third) }
+        let waiting = "\(folder.root)/\(MailboxFolder(.alice, partition: 3, heldFor: third).path)/new"
+        #expect(try FileManager.default.contentsOfDirectory(atPath: waiting) == spool(folder, "new"))
+        #expect(spool(folder, "new").count == 1)
+    }
+
     @Test("A foreign name that is no text is held by its bytes, under the identity that replicas know")
     func holdForeign() async throws {
         let folder = try TestFolder()
