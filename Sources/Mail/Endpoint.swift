@@ -18,6 +18,8 @@ package enum Endpoint: Hashable, Sendable {
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") {
             host = host.dropFirst().dropLast()
+            // Brackets are for IPv6 (RFC 3986 §3.2.2): `[unix]:2` would be written as a socket's path.
+            guard host.contains(":") else { return nil }
         } else if host.contains(":") {
             return nil
         }

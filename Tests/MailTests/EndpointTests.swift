@@ -13,7 +13,10 @@ struct EndpointTests {
 
     @Test(
         "anything else is none",
-        arguments: ["", "25", ":25", "host:", "host:65536", "host:-1", "::1:25", "unix:relative", "unix:", "a b:25"])
+        arguments: [
+            "", "25", ":25", "host:", "host:65536", "host:-1", "::1:25", "unix:relative", "unix:", "a b:25", "[[]]:1",
+            "[unix]:2", "[host]:25",
+        ])
     func malformed(text: String) {
         #expect(Endpoint(text) == nil)
     }
