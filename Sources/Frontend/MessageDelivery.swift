@@ -1,6 +1,7 @@
 import Cluster
 import Directory
 import Hops
+import Logging
 import Mail
 import Membership
 import NIOCore
@@ -32,6 +33,7 @@ final class MessageDelivery {
     private var streams: [(stream: MessageStream, transaction: NodeTransaction, node: Ring.NodeIndex)] = []
     private var sentLast = NIODeadline.now()
     private var isAbandoned = false
+    private var isOver = false
     private var finished: (([Verdict]) -> Void)?
 
     init(
@@ -180,7 +182,21 @@ final class MessageDelivery {
         }
         send(more)
         tellIfKnown()
-        if let plan, plan.isFinished { body = ByteBuffer() }
+        if let plan, plan.isFinished, !isOver { end(plan) }
+    }
+
+    /// Every copy has its place, or none is to be had for it now.
+    private func end(_ plan: DeliveryPlan) {
+        isOver = true
+        body = ByteBuffer()
+        for (recipient, owner) in plan.forgotten where plan.verdicts[recipient] == .accepted {
+            frontend.log.warning(
+                "an owner has no copy until the replicas are compared",
+                metadata: [
+                    "message": "\(identity)", "mailbox": "\(destinations[recipient].mailbox)",
+                    "node": "\(frontend.map[owner].name)",
+                ])
+        }
     }
 
     // MARK: the end
