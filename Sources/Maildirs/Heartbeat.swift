@@ -16,20 +16,12 @@ struct Heartbeat {
     }
 
     /// How long ago the store was last in service; nil if it never was.
-    func age() throws(MaildirError) -> Duration? {
+    ///
+    /// - Parameter now: the file system's time.
+    func age(at now: FileTime) throws(MaildirError) -> Duration? {
         let stamp = try ifThere { () throws(MaildirError) in
             try OpenFile.open(Self.fileName, in: root.descriptor).status().st_mtim
         }
-        guard let stamp else { return nil }
-        let last = FileTime(stamp)
-        let now = try serverTime()
-        return .seconds(now.seconds - last.seconds)
-    }
-
-    private func serverTime() throws(MaildirError) -> FileTime {
-        let name = "\(Self.fileName).\(getpid()).\(UInt64.random(in: .min ... .max))"
-        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-        defer { unlinkat(root.descriptor, name, 0) }
-        return FileTime(try file.status().st_mtim)
+        return stamp.map { .seconds(now.seconds - FileTime($0).seconds) }
     }
 }

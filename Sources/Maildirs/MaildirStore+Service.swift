@@ -5,7 +5,7 @@ import Mail
 extension MaildirStore {
     /// How long ago the store was last in service; nil if it never was. Blocks.
     package func timeOutOfService() throws(MaildirError) -> Duration? {
-        try Heartbeat(root: core.root.directory).age()
+        try Heartbeat(root: core.root.directory).age(at: core.serverTime())
     }
 
     /// Says that the store is in service now.
