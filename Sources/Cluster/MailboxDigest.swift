@@ -10,6 +10,8 @@ package struct MailboxDigest: Hashable, Sendable {
 
     package init() {}
 
+    package var isEmpty: Bool { messages == 0 && tombstones == 0 }
+
     /// A message is there under this name.
     package mutating func add(message name: UnsafeRawBufferPointer) {
         messages += 1

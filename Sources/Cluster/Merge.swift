@@ -29,8 +29,27 @@ package struct Merge: Sendable {
         case message(String, to: Side)
     }
 
+    /// Who is to have messages that it lacks. Tombstones go both ways whatever it is: they cost little, and save messages.
+    package enum Scope: Sendable {
+        /// Two owners of the mailbox.
+        case both
+        /// The other side is about to lose the mailbox, and is to be given nothing more of it.
+        case here
+        /// This side is.
+        case there
+
+        fileprivate func includes(_ side: Side) -> Bool {
+            switch self {
+            case .both: true
+            case .here: side == .here
+            case .there: side == .there
+            }
+        }
+    }
+
     private let here: ReplicaContents
     private let there: ReplicaContents
+    private let scope: Scope
     /// What the tombstones that were carried delete.
     private var deleted: Set<String> = []
     private var outstanding: Set<Step> = []
@@ -42,9 +61,10 @@ package struct Merge: Sendable {
     package private(set) var messagesCarried = 0
     package private(set) var tombstonesCarried = 0
 
-    package init(here: ReplicaContents, there: ReplicaContents) {
+    package init(here: ReplicaContents, there: ReplicaContents, scope: Scope = .both) {
         self.here = here
         self.there = there
+        self.scope = scope
     }
 
     /// Whether nothing is under way or to be done any more.
@@ -56,7 +76,10 @@ package struct Merge: Sendable {
     /// The first steps; they may be done in any order, and at once.
     package mutating func start() -> [Step] {
         var steps = there.tombstones.subtracting(here.tombstones).map { Step.tombstone($0, to: .here) }
-        steps += here.tombstones.subtracting(there.tombstones).map { Step.tombstone($0, to: .there) }
+        // A side that is to be given nothing and has no message needs no tombstone either.
+        if scope.includes(.there) || !there.messages.isEmpty {
+            steps += here.tombstones.subtracting(there.tombstones).map { Step.tombstone($0, to: .there) }
+        }
         return begin(steps)
     }
 
@@ -90,10 +113,11 @@ package struct Merge: Sendable {
         guard !hasCarriedTombstones else { return [] }
         hasCarriedTombstones = true
         guard failures == 0 else { return [] }
-        let missingThere = here.messages.subtracting(there.messages).subtracting(deleted)
-        var steps = missingThere.map { Step.message($0, to: .there) }
-        let missingHere = there.messages.subtracting(here.messages).subtracting(deleted)
-        steps += missingHere.map { Step.message($0, to: .here) }
+        var steps: [Step] = []
+        for (side, has, lacks) in [(Side.there, here, there), (.here, there, here)] where scope.includes(side) {
+            let missing = has.messages.subtracting(lacks.messages).subtracting(deleted)
+            steps += missing.map { Step.message($0, to: side) }
+        }
         outstanding = Set(steps)
         return steps.sorted(by: Self.isBefore)
     }

@@ -1,7 +1,8 @@
 /// The nodes that may take a partition's copies, best first: its owners, then all others as stand-ins.
 ///
 /// Stand-ins come in an order that is the partition's own, so that the load of a dead node spreads over all; those in
-/// zones without an owner come first, so that a copy on a stand-in is as safe as it can be.
+/// zones without an owner come first, so that a copy on a stand-in is as safe as it can be. A node that is being emptied
+/// stands in for nobody.
 package enum PreferenceList {
     /// The live ones of them, `count` at most.
     package static func live(
@@ -40,7 +41,8 @@ package enum PreferenceList {
     private static func standIns(
         _ ring: Ring, _ partition: Int, _ owners: ArraySlice<Ring.NodeIndex>
     ) -> [Ring.NodeIndex] {
-        ring.members.indices.map(Ring.NodeIndex.init(_:)).filter { !owners.contains($0) }
+        ring.members.indices.map(Ring.NodeIndex.init(_:))
+            .filter { !owners.contains($0) && ring.member($0).weight > 0 }
             .map { ($0, StableHash.affinity(node: StableHash.xxh64(ring.member($0).name), partition: partition)) }
             .sorted { $0.1 > $1.1 }
             .map(\.0)

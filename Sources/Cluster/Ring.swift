@@ -3,7 +3,7 @@ package import Mail
 /// One storage node as the ring sees it.
 package struct RingMember: Hashable, Sendable {
     package let name: String
-    /// How much it takes compared with the others: 1 or more.
+    /// How much it takes compared with the others; 0 for a node that is to be emptied and owns nothing any more.
     package let weight: Int
     /// What fails together with it (a rack, a room). A node without a zone is a zone of its own.
     package let zone: String?
@@ -31,6 +31,11 @@ package struct Ring: Sendable, Equatable {
     package static let replicasMax = 16
     package static let weightMax = 10_000
 
+    /// Whether these members make a ring: R of them own something.
+    package static func isPossible(_ members: [RingMember], replicas: Int) -> Bool {
+        members.count(where: { $0.weight > 0 }) >= replicas
+    }
+
     package let epoch: UInt64
     /// Sorted by name.
     package let members: [RingMember]
@@ -42,7 +47,7 @@ package struct Ring: Sendable, Equatable {
 
     /// The first epoch of a cluster: depends on the set of members only, not on their order.
     ///
-    /// Names must differ, and there must be at least `replicas` members: the configuration sees to it.
+    /// Names must differ, and it must be possible (`isPossible`): the configuration sees to both.
     package init(members: [RingMember], partitions: Int, replicas: Int, epoch: UInt64 = 1) {
         var builder = RingBuilder(members: members, partitions: partitions, replicas: replicas)
         builder.found()

@@ -15,14 +15,17 @@ struct RingBuilder {
     var table: [Ring.NodeIndex]
     var loads: [Int]
     private(set) var targets: [Int] = []
-    /// The owners of each partition in the epoch before, by their places in `members`; `hole` for a node that left.
+    /// The owners of each partition in the epoch before, by their places in `members`; `hole` for a node that owns nothing
+    /// any more.
     private(set) var former: [Ring.NodeIndex] = []
     private(set) var formerReplicas = 0
 
     init(members: [RingMember], partitions: Int, replicas: Int) {
         precondition((1...Ring.membersMax).contains(members.count), "ring of \(members.count) members")
         precondition((1...Ring.partitionsMax).contains(partitions), "ring of \(partitions) partitions")
-        precondition((1...min(members.count, Ring.replicasMax)).contains(replicas), "ring with \(replicas) replicas")
+        precondition((1...Ring.replicasMax).contains(replicas), "ring with \(replicas) replicas")
+        precondition(
+            Ring.isPossible(members, replicas: replicas), "ring of \(members.count) members with \(replicas) replicas")
         let sorted = members.sorted { $0.name < $1.name }
         for (left, right) in zip(sorted, sorted.dropFirst()) {
             precondition(left.name != right.name, "two members are called \(left.name)")
@@ -50,7 +53,9 @@ struct RingBuilder {
     /// A later epoch: what its members held they keep, as far as zones allow it.
     mutating func adopt(_ previous: Ring) {
         let places = Dictionary(uniqueKeysWithValues: members.indices.map { (members[$0].name, Ring.NodeIndex($0)) })
-        let moved = previous.members.map { places[$0.name] ?? Self.hole }
+        let moved = previous.members.map { member in
+            places[member.name].flatMap { members[Int($0)].weight > 0 ? $0 : nil } ?? Self.hole
+        }
         former = previous.table.map { moved[Int($0)] }
         formerReplicas = previous.replicas
         for partition in 0..<partitions {
@@ -66,8 +71,9 @@ struct RingBuilder {
         bringBack()
     }
 
-    /// Whether the node may take that copy: it holds no other copy of the partition, nor is its zone full.
+    /// Whether the node may take that copy: it owns partitions at all, holds no other copy of this one, nor is its zone full.
     func fits(_ node: Int, _ copy: Int) -> Bool {
+        guard members[node].weight > 0 else { return false }
         let first = copy / replicas * replicas
         let zone = shares.zoneOf[node]
         var inZone = 0

@@ -8,7 +8,8 @@ package struct RingHistoryError: Error, Sendable, Equatable {
 /// The memberships of a ring, epoch by epoch: what has to be known to make its table again.
 ///
 /// The first line names all founding members: `store-1 store-2=3 store-3=1@east` (name, weight, zone). Each later line
-/// says what changed: `+store-4=2@west` came, `-store-1` left, `store-2=1` is the same node with another weight or zone.
+/// says what changed: `+store-4=2@west` came, `-store-1` left, `store-2=1` is the same node with another weight or zone,
+/// `store-3=0` is to be emptied.
 package struct RingHistory: Sendable, Equatable {
     /// The members of each epoch, the founding ones first. Never empty.
     package private(set) var memberships: [[RingMember]]
@@ -55,10 +56,15 @@ package struct RingHistory: Sendable, Equatable {
         memberships.append(members.sorted { $0.name < $1.name })
     }
 
-    /// The ring of the last epoch. Every membership must have `replicas` members.
-    package func ring(partitions: Int, replicas: Int) -> Ring {
-        let first = Ring(members: memberships[0], partitions: partitions, replicas: replicas)
-        return memberships.dropFirst().reduce(first) { $0.changed(to: $1) }
+    /// The rings of all epochs from the `first` on, which is 1 for the founding one. Every membership must make a ring.
+    package func rings(partitions: Int, replicas: Int, from first: Int = 1) -> [Ring] {
+        var ring = Ring(members: memberships[0], partitions: partitions, replicas: replicas)
+        var rings = first <= 1 ? [ring] : []
+        for members in memberships.dropFirst() {
+            ring = ring.changed(to: members)
+            if ring.epoch >= first { rings.append(ring) }
+        }
+        return rings
     }
 
     /// `name[=weight][@zone]`; with `isFull` the weight stands there even if it is 1.
@@ -92,7 +98,7 @@ package struct RingHistory: Sendable, Equatable {
         let halves = word.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         let parts = halves[0].split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let weight = parts.count == 2 ? Int(parts[1]) : 1
-        guard !parts[0].isEmpty, let weight, (1...Ring.weightMax).contains(weight), halves.last != "" else {
+        guard !parts[0].isEmpty, let weight, (0...Ring.weightMax).contains(weight), halves.last != "" else {
             return nil
         }
         return RingMember(name: String(parts[0]), weight: weight, zone: halves.count == 2 ? String(halves[1]) : nil)

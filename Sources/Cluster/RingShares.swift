@@ -35,7 +35,7 @@ struct RingShares {
                 zoneSizes.append(0)
                 if let zone = member.zone { numbers[zone] = number }
             }
-            zoneSizes[number] += 1
+            if member.weight > 0 { zoneSizes[number] += 1 }
             zoneOf.append(number)
         }
         var perZone = 1
@@ -113,7 +113,7 @@ struct RingShares {
 
     private mutating func close(_ members: [Int], _ copies: Int, _ weights: [Int]) {
         let weight = members.reduce(0) { $0 + weights[$1] }
-        for index in members {
+        for index in members where weights[index] > 0 {
             let (floor, rest) = (copies * weights[index]).quotientAndRemainder(dividingBy: weight)
             floors[index] = floor
             isFractional[index] = rest != 0

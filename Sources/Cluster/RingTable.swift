@@ -9,7 +9,7 @@ package enum RingTable {
         for (index, member) in ring.members.enumerated() {
             rows.append([
                 member.name, member.zone ?? "-", "\(member.weight)", "\(loads[index])", decimal(fair[index], 1),
-                percent(Double(loads[index]) / fair[index]), "\(firsts[index])",
+                fair[index] > 0 ? percent(Double(loads[index]) / fair[index]) : "-", "\(firsts[index])",
             ])
         }
         let copies = ring.replicas == 1 ? "1 copy" : "\(ring.replicas) copies"
@@ -78,6 +78,6 @@ extension Ring {
     /// The greatest load of all members, as a multiple of its fair share: the goal is at most 1.05, or one copy more
     /// than fair where a share is below 20 copies.
     package var loadRatio: Double {
-        zip(loads(), fairShares()).reduce(0) { max($0, Double($1.0) / $1.1) }
+        zip(loads(), fairShares()).reduce(0) { $1.1 > 0 ? max($0, Double($1.0) / $1.1) : $0 }
     }
 }

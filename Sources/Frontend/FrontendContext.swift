@@ -20,10 +20,6 @@ final class FrontendContext: Sendable {
     let identifiers: Identifiers
     let directory: CachedDirectory
     let login: LoginGate
-    let links: PerLoop<NodeLinks>
-    /// In the order of the ring's members.
-    let health: [NodeHealth]
-    let map: ClusterMap
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
     let durableCopies: Int
@@ -33,8 +29,8 @@ final class FrontendContext: Sendable {
     let answerTimeout: Duration
     /// How long a node may take before another one is asked too.
     let lagTimeout: Duration
-    private let hop: HopTLS
-    private let connectTimeout: Duration
+    private let routeSettings: NodeRoutes.Settings
+    private let current: Mutex<NodeRoutes>
     private let tls: Mutex<ServerTLS?>
 
     init(
@@ -42,16 +38,10 @@ final class FrontendContext: Sendable {
         tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
     ) {
         let delivery = configuration.delivery
-        let connectTimeout = delivery.connectTimeout
         self.log = log
         answerTimeout = delivery.timeout
         lagTimeout = delivery.handoffAfter
-        let hop = HopTLS(hopTLS)
-        self.hop = hop
-        self.connectTimeout = connectTimeout
         self.tls = Mutex(tls)
-        let map = ClusterMap(configuration)
-        self.map = map
         identifiers = Identifiers(origin: frontend.name, clock: clock)
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
         durableCopies = configuration.cluster.durableCopies
@@ -70,13 +60,10 @@ final class FrontendContext: Sendable {
             connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
             reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
             clientName: frontend.name)
-        let health = map.nodes.map { [clock] _ in NodeHealth(clock: clock.monotonic) }
-        self.health = health
-        links = PerLoop(group) { loop in
-            NodeLinks(eventLoop: loop, health: health, settings: linkSettings, log: log) { node in
-                Self.target(map[node].lmtp, of: map[node], tls: hop.value, timeout: connectTimeout)
-            }
-        }
+        routeSettings = NodeRoutes.Settings(
+            link: linkSettings, connectTimeout: delivery.connectTimeout, hopTLS: HopTLS(hopTLS), clock: clock,
+            group: group, log: log)
+        current = Mutex(NodeRoutes(ClusterMap(configuration), settings: routeSettings))
         streamSettings = SMTPClientSettings(mode: .lmtp, clientName: frontend.name)
         streamTimes = ConnectionTimes(idle: configuration.smtp.idleTimeout + delivery.timeout, total: .zero)
     }
@@ -88,24 +75,26 @@ final class FrontendContext: Sendable {
     }
 
     /// What nodes see of this frontend; for connections to come.
-    func setHopTLS(_ tls: ClientTLS?) { hop.value = tls }
+    func setHopTLS(_ tls: ClientTLS?) { routeSettings.hopTLS.value = tls }
 
-    /// Where a node takes POP3 sessions.
-    func pop3Target(_ node: Ring.NodeIndex) -> DialTarget {
-        Self.target(map[node].pop3, of: map[node], tls: hop.value, timeout: connectTimeout)
-    }
+    /// The ways to the storage nodes, for what begins now.
+    var routes: NodeRoutes { current.withLock { $0 } }
 
-    private static func target(
-        _ endpoint: Endpoint, of node: NodeSettings, tls: ClientTLS?, timeout: Duration
-    ) -> DialTarget {
-        DialTarget(
-            endpoint: endpoint, tls: node.trusted ? nil : tls, certificateName: node.name, timeout: timeout)
-    }
-
-    /// The nodes that a mailbox's POP3 sessions may go to, those first that are likely to answer.
-    func owners(of mailbox: MailboxName) -> [Ring.NodeIndex] {
-        let owners = map.owners(of: mailbox)
-        return owners.filter { !health[Int($0)].isSuspect } + owners.filter { health[Int($0)].isSuspect }
+    /// Goes on with another epoch, or with other addresses; what is under way ends as it began.
+    func adopt(_ map: ClusterMap) {
+        guard routes.map != map else { return }
+        log.notice("membership", metadata: ["epoch": "\(map.epoch)", "settled": "\(map.settledEpoch)"])
+        let old = current.withLock { current in
+            let old = current
+            current = NodeRoutes(map, settings: routeSettings, after: old)
+            return old
+        }
+        let time = answerTimeout
+        Task {
+            // A message may have begun that is handed over only when it is whole.
+            try? await Task.sleep(for: time)
+            await old.quit(within: time)
+        }
     }
 
     /// Whether mail for a recipient is taken (RFC 5321 §3.3, §3.6).
@@ -117,9 +106,7 @@ final class FrontendContext: Sendable {
             return .refused(
                 Reason(550, "5.7.1", "<\(query.address)>: relaying denied, mail for this domain is not taken here"))
         case .mailboxes:
-            let links = links[eventLoop]
-            let reachable = map.ring.members.indices.lazy.filter { links[Ring.NodeIndex($0)].isReachable }
-            guard reachable.prefix(durableCopies).count >= durableCopies else {
+            guard routes.canReach(durableCopies, from: eventLoop) else {
                 return .deferred(
                     Reason(
                         451, "4.4.1",

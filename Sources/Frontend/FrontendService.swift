@@ -68,14 +68,10 @@ package final class FrontendService: Service {
 
     /// Copies beyond the quorum may still be under way when the last client has gone.
     private func finishDeliveries() async {
-        let end = ContinuousClock.now + drainTimeout
-        while await context.links.onEach({ $0.load }).contains(where: { $0 > 0 }), ContinuousClock.now < end {
-            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { break }
-        }
-        _ = await context.links.onEach { $0.quit() }
+        await context.routes.quit(within: drainTimeout)
     }
 
-    /// New limits, times, balancers and certificates, for connections to come.
+    /// New limits, times, balancers, certificates and storage nodes, for what is to come.
     package func reload(
         _ configuration: ClusterConfiguration, frontend: FrontendSettings, tls: ServerTLS?, hopTLS: ClientTLS?
     ) {
@@ -84,6 +80,7 @@ package final class FrontendService: Service {
         let tls = tls ?? (isImplicit ? context.serverTLS : nil)
         context.serverTLS = tls
         context.setHopTLS(hopTLS)
+        context.adopt(ClusterMap(configuration))
         let new = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
         setup.withLock { $0 = new }
         for (listener, settings) in zip(listeners.withLock { $0 }, frontend.listeners) {

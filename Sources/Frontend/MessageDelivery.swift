@@ -24,6 +24,7 @@ final class MessageDelivery {
     private let isUTF8: Bool
     private var destinations: [Destination]
     private let frontend: FrontendContext
+    private let map: ClusterMap
     private let links: NodeLinks
     private let eventLoop: any EventLoop
     /// Made when it is known whether the message can be sent again.
@@ -46,11 +47,13 @@ final class MessageDelivery {
         self.destinations = destinations
         self.frontend = frontend
         self.eventLoop = eventLoop
-        links = frontend.links[eventLoop]
+        let routes = frontend.routes
+        map = routes.map
+        links = routes.links[eventLoop]
     }
 
     private func makePlan(canResend: Bool) -> [DeliveryPlan.Copy] {
-        let ring = frontend.map.ring
+        let ring = map.ring
         var plan = DeliveryPlan(
             ring: ring, partitions: destinations.map { ring.partition(of: $0.mailbox) },
             quorum: frontend.durableCopies, canResend: canResend)
@@ -132,7 +135,7 @@ final class MessageDelivery {
     private func stalled(_ slow: MessageStream) {
         guard let node = streams.first(where: { $0.stream === slow })?.node else { return }
         let others = Set(streams.lazy.filter { $0.stream.isGoing && $0.stream !== slow }.map(\.node))
-        let ring = frontend.map.ring
+        let ring = map.ring
         let canDoWithout = destinations.allSatisfy { destination in
             let owners = ring.owners(of: destination.mailbox)
             return !owners.contains(node) || owners.count(where: others.contains) >= frontend.durableCopies
@@ -165,7 +168,7 @@ final class MessageDelivery {
         let recipients = copies.map { copy in
             SMTPRecipient(
                 address: destinations[copy.recipient].address, mailbox: destinations[copy.recipient].mailbox,
-                heldFor: copy.kind == .own ? nil : frontend.map[copy.owner].name)
+                heldFor: copy.kind == .own ? nil : map[copy.owner].name)
         }
         return NodeTransaction(
             identity: identity, sender: sender, isUTF8: isUTF8, recipients: recipients, content: content, body: body
@@ -194,7 +197,7 @@ final class MessageDelivery {
                 "an owner has no copy until the replicas are compared",
                 metadata: [
                     "message": "\(identity)", "mailbox": "\(destinations[recipient].mailbox)",
-                    "node": "\(frontend.map[owner].name)",
+                    "node": "\(map[owner].name)",
                 ])
         }
     }

@@ -117,7 +117,8 @@ final class POP3Conversation: Conversation {
             open(request, connection)
         case .startTLS:
             startTLS(connection)
-        case .sendMessage, .deleteAndClose, .digest, .drain, .listTombstones, .readTombstone:
+        case .sendMessage, .deleteAndClose, .digest, .drain, .status, .listPartition, .repair, .listTombstones,
+            .readTombstone:
             preconditionFailure("a frontend's POP3 session opened no maildrop, but asks for \(action)")
         case .close:
             connection.write(session.takeOutput())
@@ -164,14 +165,15 @@ final class POP3Conversation: Conversation {
         waiting = .answer
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
         let deadline = frontend.clock.monotonic() + frontend.answerTimeout
-        open(request, at: frontend.owners(of: request.mailbox)[...], until: deadline, connection)
+        let routes = frontend.routes
+        open(request, at: routes.owners(of: request.mailbox)[...], of: routes, until: deadline, connection)
     }
 
     /// Every owner shows the same maildrop: the first that opens it serves the session. They share what is left of the
     /// time, so that one that hangs leaves some to the next.
     private func open(
-        _ request: POP3OpenRequest, at owners: ArraySlice<Ring.NodeIndex>, until deadline: Duration,
-        _ connection: Connection
+        _ request: POP3OpenRequest, at owners: ArraySlice<Ring.NodeIndex>, of routes: NodeRoutes,
+        until deadline: Duration, _ connection: Connection
     ) {
         guard let owner = owners.first else { return failed(.unreachable("no owner"), connection) }
         let share = (deadline - frontend.clock.monotonic()) / owners.count
@@ -179,18 +181,18 @@ final class POP3Conversation: Conversation {
         let opening = MaildropOpening(request: request, timeout: share) { [self] outcome in
             switch outcome {
             case .opened(let node, let text):
-                frontend.health[Int(owner)].heard()
+                routes.health(of: owner).heard()
                 join(connection, node, text: text)
             case .failed(let failure):
-                frontend.health[Int(owner)].suspect()
+                routes.health(of: owner).suspect()
                 guard owners.count > 1, connection.isOpen else { return failed(failure, connection) }
                 log.warning(
                     "another owner is asked",
-                    metadata: ["node": "\(frontend.map[owner].name)", "reason": "\(failure)"])
-                open(request, at: owners.dropFirst(), until: deadline, connection)
+                    metadata: ["node": "\(routes.map[owner].name)", "reason": "\(failure)"])
+                open(request, at: owners.dropFirst(), of: routes, until: deadline, connection)
             }
         }
-        let target = frontend.pop3Target(owner)
+        let target = routes.pop3Target(owner)
         Dialer.connect(
             DialTarget(
                 endpoint: target.endpoint, tls: target.tls, certificateName: target.certificateName,

@@ -49,6 +49,7 @@ package final class NodeLink {
     /// Connections that failed since one last came up.
     private var failures = 0
     private var pausedUntil: Scheduled<Void>?
+    private var hasQuit = false
     private let deadlines: TransactionTimer
     private let lags: TransactionTimer
 
@@ -153,7 +154,7 @@ package final class NodeLink {
         if failures == 1 {
             log.warning("storage node is lost", metadata: ["node": "\(target.endpoint)", "reason": "\(why)"])
         }
-        guard pausedUntil == nil else { return }
+        guard pausedUntil == nil, !hasQuit else { return }
         let delay = settings.reconnect.delay(failures: failures, random: .random(in: 0 ... .max))
         pausedUntil = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [self] in
             pausedUntil = nil
@@ -185,8 +186,10 @@ package final class NodeLink {
     /// Messages that have no answer yet.
     package var load: Int { waiting.count + connections.reduce(0) { $0 + $1.load } }
 
-    /// The process ends: says goodbye on every connection.
+    /// Nobody will submit anything more: says goodbye on every connection.
     package func quit() {
+        hasQuit = true
+        pausedUntil?.cancel()
         for connection in connections { connection.quit() }
     }
 }

@@ -37,6 +37,7 @@ package final class PeerLink {
     private var conversation: PeerConversation?
     private var probe: Scheduled<Void>?
     private var failedProbes = 0
+    private var hasQuit = false
 
     private static let probeDelay = Duration.milliseconds(100)
     private static let probeDelayMax = Duration.seconds(2)
@@ -62,7 +63,9 @@ package final class PeerLink {
         connect(timeout: timeout).ask(command, then: then)
     }
 
+    /// Nobody will ask anything more.
     package func quit() {
+        hasQuit = true
         probe?.cancel()
         conversation?.quit()
     }
@@ -78,7 +81,7 @@ package final class PeerLink {
     }
 
     private func planProbe() {
-        guard probe == nil else { return }
+        guard probe == nil, !hasQuit else { return }
         let delay = min(Self.probeDelayMax, Self.probeDelay * (1 << min(failedProbes, 8)))
         failedProbes += 1
         probe = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { [self] in

@@ -26,13 +26,7 @@ extension MaildirStore {
     ) {
         let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
         core.read(then: then) { [core] () throws(MaildirError) in
-            var found: [MailboxKey] = []
-            try StoreWalk(core: core, start: start).forEachMailbox(
-                { folder, _ throws(MaildirError) in
-                    if let key = folder.key { found.append(key) }
-                    return found.count < count
-                }, failed: { _ in })
-            return found
+            try StoreWalk(core: core, start: start).keys(count: count)
         }
     }
 

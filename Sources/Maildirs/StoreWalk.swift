@@ -6,6 +6,8 @@ struct StoreWalk {
     let core: StoreCore
     /// The folder that holds the partitions.
     var top = MailboxFolder.mail
+    /// How many levels of folders are below it down to the mailboxes.
+    var levels = Self.levelsOfStore
     /// The path of a mailbox behind which to begin, in the order of paths; nil for the first.
     var start: String?
 
@@ -19,7 +21,7 @@ struct StoreWalk {
     ) throws(MaildirError) {
         let root = core.root.directory
         var visited = 0
-        walk(top, depth: Self.levels, in: root, failed) { folder in
+        walk(top, depth: levels, in: root, failed) { folder in
             if core.isShutDown.load(ordering: .relaxed) { return false }
             var goesOn = true
             do throws(MaildirError) {
@@ -34,7 +36,19 @@ struct StoreWalk {
         if core.isShutDown.load(ordering: .relaxed) { throw .shutDown }
     }
 
-    private static let levels = 3
+    /// Partition, domain, mailbox.
+    static let levelsOfStore = 3
+
+    /// The first mailboxes, `count` at most.
+    func keys(count: Int) throws(MaildirError) -> [MailboxKey] {
+        var found: [MailboxKey] = []
+        try forEachMailbox(
+            { folder, _ throws(MaildirError) in
+                if let key = folder.key { found.append(key) }
+                return found.count < count
+            }, failed: { _ in })
+        return found
+    }
 
     /// Visits the folders `depth` levels below `path`; one level's names are in memory at a time. `visit` says whether to go
     /// on.
@@ -46,7 +60,7 @@ struct StoreWalk {
         guard depth > 0 else { return visit(MailboxFolder(path: path)) }
         for name in names(in: path, root, failed).sorted() {
             // Only a partition's folder is ours: lost+found may stand beside it.
-            if depth == Self.levels, Int(name).map(String.init) != name { continue }
+            if depth == Self.levelsOfStore, Int(name).map(String.init) != name { continue }
             let child = "\(path)/\(name)"
             if isBeforeStart(child, depth: depth) { continue }
             if !walk(child, depth: depth - 1, in: root, failed, visit) { return false }

@@ -28,10 +28,16 @@ extension ClusterConfiguration {
     }
 
     private func checkRing(_ reader: inout ConfigurationReader) {
-        if cluster.replicas > max(1, nodes.count) {
+        let count = ringMembers.count { $0.weight > 0 }
+        if !Ring.isPossible(ringMembers, replicas: cluster.replicas), !nodes.isEmpty {
             reader.problem(
-                "\(cluster.replicas) owners of each partition need as many nodes, and there are \(nodes.count)",
+                "\(cluster.replicas) owners of each partition need as many nodes with a weight, and there are \(count)",
                 path: "cluster.replicas")
+        }
+        if cluster.settled > max(1, cluster.epochs.count) {
+            reader.problem(
+                "there are only \(max(1, cluster.epochs.count)) epochs: the ring has no epoch \(cluster.settled)",
+                path: "cluster.settled")
         }
         if cluster.durableCopies > cluster.replicas {
             reader.problem(
@@ -46,9 +52,10 @@ extension ClusterConfiguration {
                     "the last epoch is not what nodes says; if the mail is to move, add the line \"\(step)\"",
                     path: "cluster.epochs")
             }
-            if let few = history.memberships.firstIndex(where: { $0.count < cluster.replicas }) {
+            let few = history.memberships.firstIndex { !Ring.isPossible($0, replicas: cluster.replicas) }
+            if let few {
                 reader.problem(
-                    "fewer members than cluster.replicas (\(cluster.replicas))", path: "cluster.epochs[\(few)]")
+                    "fewer members with a weight than cluster.replicas (\(cluster.replicas))", path: "cluster.epochs[\(few)]")
             }
         } catch {
             reader.problem(error.message, path: "cluster.epochs[\(error.line)]")

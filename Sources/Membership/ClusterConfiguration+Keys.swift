@@ -10,7 +10,7 @@ extension ClusterConfiguration: ConfigurationSection {
                 "Name in greetings and in `Received:` fields"),
             .section("trust", \.trust),
             .sections("frontends", \.frontends),
-            .sections("nodes", \.nodes),
+            .sections("nodes", \.nodes, comeAndGo: true),
             .section("directory", \.directory),
             .section("authentication", \.authentication),
             .section("smtp", \.smtp),
@@ -45,7 +45,12 @@ extension ClusterSettings: ConfigurationSection {
             .list(
                 "epochs", \.epochs, .epoch,
                 "The ring's history, one line per epoch: all founding members, then what changed "
-                    + "(`+store-4`, `-store-1`, `store-2=3`); without it the nodes are the founding members"),
+                    + "(`+store-4`, `-store-1`, `store-2=3`); without it the nodes are the founding members",
+                isLive: true),
+            .value(
+                "settled", \.settled, .integer(0...1_000_000),
+                "The last epoch whose mail all lies with its owners, counted from 1 (`hauberk ring settle` says when): "
+                    + "mailboxes are also looked for at the owners of this epoch and of those after it", isLive: true),
         ]
     }
 }
@@ -73,8 +78,10 @@ extension NodeSettings: ConfigurationSection {
         [
             .value("name", \.name, .name, "The storage node's name, for ever", required: true),
             .value(
-                "zone", \.zone, .optional(.name, "none"), "What fails together with it; replicas go to different zones"),
-            .value("weight", \.weight, .integer(1...10_000), "Its share of the mail, compared with the other nodes"),
+                "zone", \.zone, .optional(.name, "none"), "What fails together with it; replicas go to different zones",
+                isLive: true),
+            .value("weight", \.weight, .integer(0...10_000),
+                "Its share of the mail, compared with the other nodes; 0 for one that is to be emptied", isLive: true),
             .value(
                 "lmtp", \.lmtp, .endpoint,
                 "Where it takes messages from frontends and nodes; `${NAME}` is its name", required: true),

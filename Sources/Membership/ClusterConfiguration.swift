@@ -42,6 +42,8 @@ package struct ClusterSettings: Sendable, Equatable {
     package var durableCopies = 1
     /// One line per epoch of the ring, as `RingHistory` reads them; empty while the founding members are all there.
     package var epochs: [String] = []
+    /// The last epoch whose mail all lies with its owners, counted from 1; 0 if none was said to.
+    package var settled = 0
 }
 
 /// How processes of the cluster know each other.

@@ -29,6 +29,8 @@ struct ConfigurationValue: Equatable {
     let path: String
     let text: String
     let isLive: Bool
+    /// Whether it may come and go without a restart, with the list's element that it belongs to.
+    var comesAndGoes = false
 }
 
 extension SectionKey {
@@ -115,9 +117,9 @@ extension SectionKey {
             })
     }
 
-    /// A list of mappings.
+    /// A list of mappings. `comeAndGo`: a running process takes new ones, and lets go of those that are no more.
     static func sections<Inner: ConfigurationSection>(
-        _ name: String, _ place: WritableKeyPath<Section, [Inner]>
+        _ name: String, _ place: WritableKeyPath<Section, [Inner]>, comeAndGo: Bool = false
     ) -> SectionKey {
         SectionKey(
             name: name, isRequired: false,
@@ -134,9 +136,19 @@ extension SectionKey {
             write: { section, path in
                 section[keyPath: place].enumerated().flatMap { index, inner in
                     Inner.keys.flatMap { $0.write(inner, "\(path)[\(inner.listName ?? "\(index)")].\($0.name)") }
+                }.map { value in
+                    var value = value
+                    value.comesAndGoes = comeAndGo
+                    return value
                 }
             },
             takeLive: { new, old in
+                if comeAndGo {
+                    let known = old[keyPath: place]
+                    old[keyPath: place] = new[keyPath: place].map { inner in
+                        known.first { $0.listName == inner.listName } ?? inner
+                    }
+                }
                 for index in old[keyPath: place].indices {
                     guard let name = old[keyPath: place][index].listName,
                         let match = new[keyPath: place].first(where: { $0.listName == name })

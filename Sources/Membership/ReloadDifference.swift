@@ -2,7 +2,7 @@
 package struct ReloadDifference: Sendable, Equatable {
     /// `smtp.limits.recipientsMax: 100 is now 50`: a running process takes these.
     package private(set) var live: [String] = []
-    /// `nodes[store-4].lmtp: is now 10.0.0.4:2401`: these wait for a restart.
+    /// `hostname: a.example is now b.example`: these wait for a restart.
     package private(set) var restart: [String] = []
 
     package init(from old: ClusterConfiguration, to new: ClusterConfiguration) {
@@ -12,7 +12,7 @@ package struct ReloadDifference: Sendable, Equatable {
         let oldPaths = Set(before.map(\.path))
         for value in before {
             guard let other = newTexts[value.path] else {
-                restart.append("\(value.path): is gone (was \(value.text))")
+                add("\(value.path): is gone (was \(value.text))", value.comesAndGoes)
                 continue
             }
             if other.text != value.text {
@@ -20,7 +20,7 @@ package struct ReloadDifference: Sendable, Equatable {
             }
         }
         for value in after where !oldPaths.contains(value.path) {
-            restart.append("\(value.path): is now \(value.text)")
+            add("\(value.path): is now \(value.text)", value.comesAndGoes)
         }
         if old.home != new.home { restart.append("HAUBERK_HOME: \(old.home) is now \(new.home)") }
     }

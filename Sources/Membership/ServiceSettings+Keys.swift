@@ -222,6 +222,9 @@ extension StorageSettings: ConfigurationSection {
                 "listingCacheBytesMax", \.listingCacheBytesMax, .size(0...64 * gibibyte),
                 "Memory for listings of mailboxes"),
             .value(
+                "moveRate", \.moveRate, .size(0...64 * gibibyte),
+                "Octets a second that a node gives new owners after a change of the ring; 0 for no bound"),
+            .value(
                 "connectionsMax", \.connectionsMax, .integer(1...countMax),
                 "Connections of one node, LMTP and POP3 each", isLive: true),
             .value(

@@ -86,6 +86,8 @@ package struct StorageSettings: Sendable, Equatable {
     package var tmpAge = Duration.seconds(36 * 3600)
     package var tombstoneGrace = Duration.seconds(7 * 86_400)
     package var listingCacheBytesMax = 64 << 20
+    /// Octets a second that are moved to new owners; 0 for no bound.
+    package var moveRate = 32 << 20
     package var connectionsMax = 20_000
     package var drainTimeout = Duration.seconds(20)
 }

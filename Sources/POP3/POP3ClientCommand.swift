@@ -13,6 +13,9 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case xopenLocal(MailboxName)
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
+    case xstatus
+    case xpartition(Int, unless: String)
+    case xrepair(RepairScope)
     case xgone
     case xgoneOne(MessageIdentity)
     case stat
@@ -31,7 +34,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
     /// Whether lines follow the `+OK`.
     package var isMultiLine: Bool {
         switch self {
-        case .capa, .list, .uidl, .retr, .top, .xgone, .xgoneOne: true
+        case .capa, .list, .uidl, .retr, .top, .xgone, .xgoneOne, .xpartition: true
         default: false
         }
     }
@@ -55,6 +58,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xdrain(let mailbox, let node):
             return Self.line("XDRAIN", mailbox.description) + [space] + Xtext.encode(node)
         case .xgoneOne(let name): return Self.line("XGONE", name.text)
+        case .xrepair(.mailbox(let mailbox)): return Self.line("XREPAIR", mailbox.description)
         default:
             return Array(text.utf8)
         }
@@ -75,6 +79,10 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xopen, .xopenLocal: "XOPEN"
         case .xdigest: "XDIGEST"
         case .xdrain: "XDRAIN"
+        case .xstatus: "XSTATUS"
+        case .xpartition(let partition, let digest): "XPART \(partition) \(digest)"
+        case .xrepair(.partition(let partition)): "XREPAIR \(partition)"
+        case .xrepair(.mailbox): "XREPAIR"
         case .xgone, .xgoneOne: "XGONE"
         case .stat: "STAT"
         case .list: "LIST"

@@ -12,6 +12,10 @@ enum POP3Command: Equatable {
     case xopen(POP3OpenRequest)
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
+    case xstatus
+    /// The mailboxes of a partition, unless they come to that digest.
+    case xpartition(Int, unless: String?)
+    case xrepair(RepairScope)
     /// The tombstones' names, or what the one of this name says.
     case xgone(MessageIdentity?)
     case capa
@@ -46,6 +50,8 @@ enum POP3Command: Equatable {
         case Keyword.xopen: xopen(&arguments) ?? .malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL]")
         case Keyword.xdigest: mailbox(&arguments).map(POP3Command.xdigest) ?? .malformed("XDIGEST mailbox")
         case Keyword.xdrain: xdrain(&arguments) ?? .malformed("XDRAIN mailbox node")
+        case Keyword.xpart: xpartition(&arguments) ?? .malformed("XPART partition [digest]")
+        case Keyword.xrepair: xrepair(&arguments) ?? .malformed("XREPAIR partition-or-mailbox")
         case Keyword.xgone: xgone(&arguments) ?? .malformed("XGONE [name]")
         case Keyword.list: arguments.optionalNumber().map(POP3Command.list) ?? .malformed("LIST [msg]")
         case Keyword.uidl: arguments.optionalNumber().map(POP3Command.uidl) ?? .malformed("UIDL [msg]")
@@ -67,6 +73,7 @@ enum POP3Command: Equatable {
         case Keyword.rset: command = .rset
         case Keyword.last: command = .last
         case Keyword.quit: command = .quit
+        case Keyword.xstatus: command = .xstatus
         default: return .unknown
         }
         return arguments.isEmpty ? command : .malformed("the command alone")
@@ -123,6 +130,19 @@ enum POP3Command: Equatable {
         return .xdrain(mailbox, node: node)
     }
 
+    private static func xpartition(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let number = arguments.number() else { return nil }
+        guard let word = arguments.word() else { return .xpartition(number, unless: nil) }
+        guard arguments.isEmpty, let digest = POP3Arguments.string(word) else { return nil }
+        return .xpartition(number, unless: digest)
+    }
+
+    private static func xrepair(_ arguments: inout POP3Arguments) -> POP3Command? {
+        var asNumber = arguments
+        if let number = asNumber.onlyNumber() { return .xrepair(.partition(number)) }
+        return mailbox(&arguments).map { .xrepair(.mailbox($0)) }
+    }
+
     private static func xgone(_ arguments: inout POP3Arguments) -> POP3Command? {
         guard let word = arguments.word() else { return .xgone(nil) }
         guard arguments.isEmpty, let name = Xtext.decode(word).flatMap({ MessageIdentity($0) }) else { return nil }
@@ -153,6 +173,9 @@ enum POP3Command: Equatable {
         static let xopen = packed("XOPEN")
         static let xdigest = packed("XDIGEST")
         static let xdrain = packed("XDRAIN")
+        static let xstatus = packed("XSTATUS")
+        static let xpart = packed("XPART")
+        static let xrepair = packed("XREPAIR")
         static let xgone = packed("XGONE")
         static let capa = packed("CAPA")
         static let stat = packed("STAT")

@@ -10,7 +10,7 @@ extension POP3ServerSession {
         case .malformed(let syntax): return refuse("syntax: \(syntax)")
         case .unknown: return refuse("unknown command")
         case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone: return refuse("log in first")
-        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain: break
+        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain, .xstatus, .xpartition, .xrepair: break
         }
         return settings.service == .node ? handleOnNode(command) : handleLogin(command, isLast: isLast)
     }
@@ -20,7 +20,10 @@ extension POP3ServerSession {
         case .xopen(let request): return open(request)
         case .xdigest(let mailbox): return ask(.digest(mailbox))
         case .xdrain(let mailbox, let node): return ask(.drain(mailbox, node: node))
-        default: return refuse("a storage node takes XOPEN, XDIGEST and XDRAIN only")
+        case .xstatus: return ask(.status)
+        case .xpartition(let partition, let digest): return ask(.listPartition(partition, unless: digest))
+        case .xrepair(let scope): return ask(.repair(scope))
+        default: return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XPART and XREPAIR only")
         }
     }
 

@@ -1,3 +1,5 @@
+package import Mail
+
 /// What nodes ask each other, so that the replicas of a mailbox converge: digests, tombstones, and what waits in handoff.
 extension POP3ServerSession {
     mutating func ask(_ action: Action) -> Action {
@@ -10,6 +12,22 @@ extension POP3ServerSession {
 
     /// What waited has been brought to the node that asked.
     package mutating func drained(_ count: Int) { answerReplica("\(count) brought") }
+
+    /// Words `key=value`.
+    package mutating func statusTold(_ words: String) { answerReplica(words) }
+
+    /// Words `key=value`.
+    package mutating func repaired(_ words: String) { answerReplica(words) }
+
+    /// Each mailbox of the partition with its digest; nil if together they come to the digest that was given.
+    package mutating func partitionListed(_ mailboxes: [(name: MailboxName, digest: String)]?) {
+        guard answered(.replica) else { return }
+        output.ok(mailboxes.map { "\($0.count) mailboxes" } ?? "the same")
+        for mailbox in mailboxes ?? [] {
+            output.line(PartitionListing.line(mailbox.name, mailbox.digest))
+        }
+        output.line(".")
+    }
 
     /// The names of the open mailbox's tombstones.
     package mutating func tombstonesListed(_ names: [String]) {

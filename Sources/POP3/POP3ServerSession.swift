@@ -27,6 +27,13 @@ package struct POP3ServerSession: Sendable {
         case digest(MailboxName)
         /// On a node: bring what waits in the mailbox, for whomever, to the node that asks: `drained(_:)`.
         case drain(MailboxName, node: String)
+        /// On a node: say how it stands with moves, handoff and repair: `statusTold(_:)`.
+        case status
+        /// On a node: list a partition's mailboxes with their digests, unless together they come to this one:
+        /// `partitionListed(_:)`.
+        case listPartition(Int, unless: String?)
+        /// On a node: compare with the other owners, and merge where they differ: `repaired(_:)`.
+        case repair(RepairScope)
         /// On a node: list the open mailbox's tombstones: `tombstonesListed(_:)`.
         case listTombstones
         /// On a node: read one of them: `tombstoneRead(_:)`.

@@ -31,35 +31,42 @@ struct HandoffDrain {
 
     /// Whether nothing waits for the node any more.
     private func drain(_ target: HandoffTarget) async -> Bool {
-        guard let node = replicator.ring.index(of: target.node) else {
-            replicator.log.error("copies wait for a node that is not in the ring", metadata: ["node": "\(target)"])
-            return true
-        }
-        guard replicator.peers.isReachable(node) else { return false }
+        let peers = replicator.peers
+        if let node = peers.map.ring.index(of: target.node), !peers.isReachable(node) { return false }
         var isDone = true
         var last: MailboxKey?
         while !Task.isCancelled,
             let keys = try? await replicator.store.mailboxes(heldFor: target, after: last, count: Self.mailboxesPerStep)
         {
             guard !keys.isEmpty else { return isDone }
-            for key in keys where await drain(key, for: target, node) == nil {
+            for key in keys {
+                let takers = takers(of: key, for: target, peers)
+                guard await drain(key, for: target, to: takers, lettingGo: true) == nil else { continue }
                 isDone = false
-                guard replicator.peers.isReachable(node) else { return false }
+                guard takers.contains(where: \.isReachable) else { return false }
             }
             last = keys.last
         }
         return false
     }
 
+    /// Who is to have what waits for a node: the node, if it still owns the mailbox; else all who do.
+    private func takers(of key: MailboxKey, for target: HandoffTarget, _ peers: ReplicaPeers) -> [Peer] {
+        let owners = peers.map.ring.owners(ofPartition: key.partition)
+        if let node = peers.map.ring.index(of: target.node), owners.contains(node) { return [peers.peer(node)] }
+        return owners.map(peers.peer)
+    }
+
     /// Brings what waits in one mailbox, for whomever, to the node that asks for it, which is one of the mailbox's owners.
     /// Nil if not all of it was taken.
-    func drain(_ mailbox: MailboxName, to node: Ring.NodeIndex) async -> Int? {
+    func drain(_ mailbox: MailboxName, to taker: Peer) async -> Int? {
         guard let targets = try? await replicator.store.targets() else { return nil }
-        replicator.peers.heard(of: node)
+        taker.heard()
         var count = 0
         var isWhole = true
         for target in targets {
-            if let taken = await drain(replicator.key(of: mailbox), for: target, node) {
+            let isFor = target.node == taker.name
+            if let taken = await drain(replicator.key(of: mailbox), for: target, to: [taker], lettingGo: isFor) {
                 count += taken
             } else {
                 isWhole = false
@@ -78,22 +85,30 @@ struct HandoffDrain {
         return count
     }
 
-    /// How many copies the node took; nil if not all that waited. They wait on if they are for another node.
-    private func drain(_ key: MailboxKey, for target: HandoffTarget, _ node: Ring.NodeIndex) async -> Int? {
+    /// How many copies each of the nodes took; nil if one did not take all that waited.
+    private func drain(
+        _ key: MailboxKey, for target: HandoffTarget, to takers: [Peer], lettingGo: Bool
+    ) async -> Int? {
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
             guard snapshot.count > 0 || !snapshot.tombstoneNames.isEmpty else { return 0 }
-            let tombstones = try await carryTombstones(of: snapshot, key, node)
-            let messages = await carryMessages(of: snapshot, key, node)
-            if replicator.ring.index(of: target.node) == node {
-                try await replicator.store.letGo(messages: messages, tombstones: tombstones, of: snapshot)
+            var tombstones = Set(snapshot.tombstoneNames)
+            var messages = Set(0..<snapshot.count)
+            for taker in takers {
+                let taken = try await carryTombstones(of: snapshot, key, taker)
+                tombstones.formIntersection(taken.map(\.text))
+                messages.formIntersection(await carryMessages(of: snapshot, key, taker))
+            }
+            if lettingGo {
+                try await replicator.store.letGo(
+                    messages: messages.sorted(), tombstones: tombstones.sorted().compactMap { MessageIdentity($0) },
+                    of: snapshot)
             }
             replicator.log.info(
                 "handed over",
                 metadata: [
-                    "mailbox": "\(key.mailbox)", "node": "\(replicator.peers.map[node].name)", "for": "\(target)",
-                    "messages": "\(messages.count)",
-                    "tombstones": "\(tombstones.count)",
+                    "mailbox": "\(key.mailbox)", "node": "\(takers.map(\.name).joined(separator: " "))",
+                    "for": "\(target)", "messages": "\(messages.count)", "tombstones": "\(tombstones.count)",
                 ])
             let isWhole = messages.count == snapshot.count && tombstones.count == snapshot.tombstoneNames.count
             return isWhole ? messages.count + tombstones.count : nil
@@ -104,12 +119,12 @@ struct HandoffDrain {
     }
 
     private func carryTombstones(
-        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ node: Ring.NodeIndex
+        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
     ) async throws(MaildirError) -> [MessageIdentity] {
         var taken: [MessageIdentity] = []
         for name in snapshot.tombstoneNames.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
-            let verdict = await replicator.peers.carry(.tombstone(tombstone), of: key.mailbox, to: node)
+            let verdict = await taker.carry(.tombstone(tombstone), of: key.mailbox)
             guard verdict.isAccepted else { break }
             taken.append(name)
         }
@@ -118,7 +133,7 @@ struct HandoffDrain {
 
     /// The messages that the node took.
     private func carryMessages(
-        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ node: Ring.NodeIndex
+        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
     ) async -> [Int] {
         await withTaskGroup(of: (Int, Verdict).self) { group in
             var taken: [Int] = []
@@ -128,7 +143,7 @@ struct HandoffDrain {
             while true {
                 while next < snapshot.count, next < answered + Self.copiesMax, !hasFailed {
                     let index = next
-                    group.addTask { (index, await carryMessage(index, of: snapshot, key, node)) }
+                    group.addTask { (index, await carryMessage(index, of: snapshot, key, taker)) }
                     next += 1
                 }
                 guard let (index, verdict) = await group.next() else { return taken }
@@ -147,12 +162,12 @@ struct HandoffDrain {
     }
 
     private func carryMessage(
-        _ index: Int, of snapshot: MaildropSnapshot, _ key: MailboxKey, _ node: Ring.NodeIndex
+        _ index: Int, of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
     ) async -> Verdict {
         guard let name = MessageIdentity(snapshot.uidl(at: index)),
             let reader = try? await replicator.store.reader(of: index, in: snapshot)
         else { return .deferred(.unexpected) }
         defer { reader.close() }
-        return await replicator.peers.carry(.message(name, reader), of: key.mailbox, to: node)
+        return await taker.carry(.message(name, reader), of: key.mailbox)
     }
 }

@@ -126,7 +126,7 @@ final class LMTPNodeConversation: Conversation {
     private func start(_ envelope: SMTPEnvelope) {
         guard let identity = envelope.name else { preconditionFailure("a cluster's transaction without a name") }
         guard let recipients = recipients(of: envelope) else {
-            let reason = Reason(451, "4.3.5", "XFOR names no other storage node of the ring")
+            let reason = Reason(451, "4.3.5", "XFOR names no other storage node")
             return session.messageStarted(.deferred(reason))
         }
         self.envelope = envelope

@@ -8,8 +8,21 @@ import Membership
 /// Carries out the merge of one mailbox with another node's copy.
 struct MailboxMerge {
     let key: MailboxKey
-    let node: Ring.NodeIndex
+    let peer: Peer
+    let scope: Merge.Scope
     let replicator: Replicator
+    /// What counts and slows down the messages that go to the other node; nil where a reader waits.
+    var transfer: Transfer?
+
+    /// What came of it.
+    enum Result: Sendable {
+        /// What this node held before, and what was carried.
+        case done(MaildropSnapshot, Merge)
+        /// The other node does not answer.
+        case silent
+        /// This node's own copy cannot be read.
+        case failed
+    }
 
     /// Steps that are under way at the same time.
     private static let stepsMax = 8
@@ -28,14 +41,12 @@ struct MailboxMerge {
         case failed(Merge.Step, String)
     }
 
-    /// Whether this node has everything now that the other one had; true if the other one does not answer, because what
-    /// it has is then not known.
-    func run() async -> Bool {
-        let remote = replicator.peers.replica(of: key.mailbox, at: node)
+    func run() async -> Result {
+        let remote = peer.replica(of: key.mailbox)
         defer { remote.quit() }
         var log = replicator.log
         log[metadataKey: "mailbox"] = "\(key.mailbox)"
-        log[metadataKey: "node"] = "\(replicator.peers.map[node].name)"
+        log[metadataKey: "node"] = "\(peer.name)"
         do {
             let (theirs, numbers) = try await remote.contents()
             let snapshot = try await replicator.store.snapshot(of: key)
@@ -43,7 +54,7 @@ struct MailboxMerge {
             for index in 0..<snapshot.count { indices[snapshot.uidl(at: index)] = index }
             let ours = ReplicaContents(messages: Set(indices.keys), tombstones: Set(snapshot.tombstoneNames))
             let sides = Sides(snapshot: snapshot, indices: indices, remote: remote, numbers: numbers)
-            let merge = await carryOut(Merge(here: ours, there: theirs), sides, log)
+            let merge = await carryOut(Merge(here: ours, there: theirs, scope: scope), sides, log)
             replicator.metrics.merged(merge)
             log.info(
                 "merged",
@@ -51,10 +62,10 @@ struct MailboxMerge {
                     "messages": "\(merge.messagesCarried)", "tombstones": "\(merge.tombstonesCarried)",
                     "failures": "\(merge.failures)",
                 ])
-            return !merge.isLackingHere
+            return .done(snapshot, merge)
         } catch {
             log.warning("not merged", metadata: ["reason": "\(error)"])
-            return error is PeerError
+            return error is PeerError ? .silent : .failed
         }
     }
 
@@ -111,7 +122,7 @@ struct MailboxMerge {
 
     private func sendTombstone(_ name: MessageIdentity, _ sides: Sides) async throws -> [String] {
         guard let tombstone = try await replicator.store.tombstone(name, in: sides.snapshot) else { return [] }
-        try check(await replicator.peers.carry(.tombstone(tombstone), of: key.mailbox, to: node))
+        try check(await peer.carry(.tombstone(tombstone), of: key.mailbox))
         return tombstone.identities
     }
 
@@ -133,7 +144,8 @@ struct MailboxMerge {
             let reader = try await replicator.store.reader(of: index, in: sides.snapshot)
         else { return }
         defer { reader.close() }
-        try check(await replicator.peers.carry(.message(name, reader), of: key.mailbox, to: node))
+        await transfer?.admit(reader.size)
+        try check(await peer.carry(.message(name, reader), of: key.mailbox))
     }
 
     private func check(_ verdict: Verdict) throws {

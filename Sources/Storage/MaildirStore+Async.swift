@@ -47,6 +47,20 @@ extension MaildirStore {
         try await result { mailboxes(after: last, count: count, then: $0) }
     }
 
+    func partitionsOnDisk() async throws(MaildirError) -> [Int] {
+        try await result { partitions(then: $0) }
+    }
+
+    func mailboxes(
+        ofPartition partition: Int, after last: MailboxKey?, count: Int
+    ) async throws(MaildirError) -> [MailboxKey] {
+        try await result { mailboxes(ofPartition: partition, after: last, count: count, then: $0) }
+    }
+
+    func purge(_ snapshot: MaildropSnapshot) async throws(MaildirError) {
+        try await result { purge(snapshot, then: $0) }
+    }
+
     func sayInService() async throws(MaildirError) {
         try await result { beat(then: $0) }
     }

@@ -1,8 +1,10 @@
 import Cluster
 import CoreMetrics
+import Hops
 import Logging
 import Mail
 import Maildirs
+import Membership
 import NIOCore
 import POP3
 import Wire
@@ -14,6 +16,8 @@ final class POP3NodeConversation: Conversation {
     private var log: Logger
     private var waiting = false
     private var mailbox: MailboxName?
+    /// Whether the mailbox counts as open.
+    private var isCounted = false
     private var snapshot: MaildropSnapshot?
     private var sending: MessageSending?
 
@@ -53,6 +57,7 @@ final class POP3NodeConversation: Conversation {
     func closed(_ reason: ConnectionEnd) {
         sending?.stop()
         sending = nil
+        if let mailbox, isCounted { node.openMailboxes.closed(mailbox) }
         log.debug("session closed", metadata: ["reason": "\(reason)"])
     }
 
@@ -90,6 +95,12 @@ final class POP3NodeConversation: Conversation {
             digest(mailbox, connection)
         case .drain(let mailbox, let asker):
             drain(mailbox, to: asker, connection)
+        case .status:
+            status(connection)
+        case .listPartition(let partition, let digest):
+            list(partition, unless: digest, connection)
+        case .repair(let scope):
+            repair(scope, connection)
         case .listTombstones:
             session.tombstonesListed(snapshot?.tombstoneNames ?? [])
             return true
@@ -114,6 +125,8 @@ final class POP3NodeConversation: Conversation {
         mailbox = request.mailbox
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
         guard !request.isLocal else { return list(request.mailbox, connection) }
+        node.openMailboxes.opened(request.mailbox)
+        isCounted = true
         connection.perform { [replicator = node.replicator] in
             await replicator.prepareOpening(request.mailbox)
         } then: { [self] isWhole in
@@ -170,15 +183,55 @@ final class POP3NodeConversation: Conversation {
     }
 
     private func drain(_ mailbox: MailboxName, to asker: String, _ connection: Connection) {
-        guard let asking = node.replicator.ring.index(of: asker), asker != node.name else {
+        let peers = node.replicator.peers
+        guard let asking = peers.map.ring.index(of: asker), asker != node.name else {
             return session.replicaFailed("no other storage node of the ring is called so")
         }
         waiting = true
         connection.perform { [replicator = node.replicator] in
-            await HandoffDrain(replicator: replicator).drain(mailbox, to: asking)
+            await HandoffDrain(replicator: replicator).drain(mailbox, to: peers.peer(asking))
         } then: { [self] count in
             waiting = false
             if let count { session.drained(count) } else { session.replicaFailed("not all of it was taken") }
+            run(connection)
+        }
+    }
+
+    private func status(_ connection: Connection) {
+        waiting = true
+        connection.perform { [node] in
+            await node.status()
+        } then: { [self] status in
+            waiting = false
+            session.statusTold(status.text)
+            run(connection)
+        }
+    }
+
+    private func list(_ partition: Int, unless digest: String?, _ connection: Connection) {
+        waiting = true
+        connection.perform { [repair = node.repair] in
+            try? await repair.digests(ofPartition: partition)
+        } then: { [self] digests in
+            waiting = false
+            if let digests {
+                let isSame = PartitionDigest(digests).description == digest
+                session.partitionListed(isSame ? nil : digests.map { ($0.key, $0.value.description) })
+            } else {
+                session.replicaFailed("the partition cannot be read now")
+            }
+            run(connection)
+        }
+    }
+
+    private func repair(_ scope: RepairScope, _ connection: Connection) {
+        waiting = true
+        connection.perform { [repair = node.repair] in
+            await repair.repair(scope)
+        } then: { [self] outcome in
+            waiting = false
+            session.repaired(
+                "mailboxes=\(outcome.mailboxes) merged=\(outcome.merged) failed=\(outcome.failed)")
             run(connection)
         }
     }

@@ -16,13 +16,7 @@ final class RemoteReplica: Sendable {
     init(mailbox: MailboxName, timeout: Duration, on loop: any EventLoop, target: DialTarget) {
         self.mailbox = mailbox
         self.loop = loop
-        let maildrop = NIOLoopBoundBox.makeEmptyBox(valueType: RemoteMaildrop.self, eventLoop: loop)
-        self.maildrop = maildrop
-        loop.execute {
-            let fresh = RemoteMaildrop(timeout: timeout)
-            maildrop.value = fresh
-            fresh.connect(target, on: loop)
-        }
+        maildrop = RemoteMaildrop.connected(to: target, timeout: timeout, on: loop)
     }
 
     /// What it holds, and the number of each message.
@@ -79,8 +73,62 @@ final class RemoteReplica: Sendable {
     }
 
     private func ask(_ command: POP3ClientCommand) async throws(PeerError) -> [[UInt8]] {
+        try await maildrop.ask(command, on: loop)
+    }
+}
+
+/// Another node's partition, as it lists it.
+final class RemotePartition: Sendable {
+    private let loop: any EventLoop
+    private let maildrop: NIOLoopBoundBox<RemoteMaildrop?>
+
+    /// Connects on `loop`.
+    init(timeout: Duration, on loop: any EventLoop, target: DialTarget) {
+        self.loop = loop
+        maildrop = RemoteMaildrop.connected(to: target, timeout: timeout, on: loop)
+    }
+
+    /// Nil if together they come to `digest`.
+    func mailboxes(
+        _ partition: Int, unless digest: PartitionDigest
+    ) async throws(PeerError) -> [MailboxName: MailboxDigest]? {
+        let lines = try await maildrop.ask(.xpartition(partition, unless: digest.description), on: loop)
+        guard !lines.isEmpty else { return nil }
+        var mailboxes: [MailboxName: MailboxDigest] = [:]
+        for line in lines {
+            guard let entry = PartitionListing.parse(line), let digest = MailboxDigest(entry.digest) else {
+                throw .unreachable("no listing of a partition")
+            }
+            mailboxes[entry.mailbox] = digest
+        }
+        return mailboxes
+    }
+
+    func quit() {
+        loop.execute { [maildrop] in maildrop.value?.quit() }
+    }
+}
+
+extension RemoteMaildrop {
+    fileprivate static func connected(
+        to target: DialTarget, timeout: Duration, on loop: any EventLoop
+    ) -> NIOLoopBoundBox<RemoteMaildrop?> {
+        let maildrop = NIOLoopBoundBox.makeEmptyBox(valueType: RemoteMaildrop.self, eventLoop: loop)
+        loop.execute {
+            let fresh = RemoteMaildrop(timeout: timeout)
+            maildrop.value = fresh
+            fresh.connect(target, on: loop)
+        }
+        return maildrop
+    }
+}
+
+extension NIOLoopBoundBox<RemoteMaildrop?> {
+    fileprivate func ask(
+        _ command: POP3ClientCommand, on loop: any EventLoop
+    ) async throws(PeerError) -> [[UInt8]] {
         let result: Result<[[UInt8]], PeerError> = await withCheckedContinuation { asked in
-            loop.execute { [maildrop] in maildrop.value?.ask(command) { asked.resume(returning: $0) } }
+            loop.execute { self.value?.ask(command) { asked.resume(returning: $0) } }
         }
         return try result.get()
     }

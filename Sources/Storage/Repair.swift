@@ -2,41 +2,134 @@ import Cluster
 import Logging
 import Mail
 import Maildirs
+import Membership
+import POP3
+import Synchronization
 
-/// Compares this node's mailboxes with their other owners', one after the other and without haste, and merges where
-/// they differ: what was forgotten when too many nodes were away is found here.
-struct Repair {
-    let replicator: Replicator
+/// Compares this node's partitions with their other owners', and merges where they differ: what was forgotten when too
+/// many nodes were away is found here.
+///
+/// Digests are compared by partition first, then by mailbox, then by name, so that equal copies cost next to nothing. That
+/// is also why a repair that was broken off simply begins again.
+final class Repair: Sendable {
+    /// What came of it.
+    struct Outcome: Sendable {
+        var mailboxes = 0
+        var merged = 0
+        /// Mailboxes that could not be compared or made equal.
+        var failed = 0
+
+        static func += (left: inout Outcome, right: Outcome) {
+            left.mailboxes += right.mailboxes
+            left.merged += right.merged
+            left.failed += right.failed
+        }
+
+        mutating func add(_ outcomes: [Replicator.Convergence]) {
+            mailboxes += 1
+            if outcomes.contains(.merged) { merged += 1 }
+            if outcomes.contains(.lacking) || outcomes.contains(.silent) { failed += 1 }
+        }
+    }
+
+    /// How far the daily round is.
+    struct Progress: Sendable {
+        var partitions = 0
+        var done = 0
+    }
+
+    private let replicator: Replicator
+    private let state = Mutex(Progress())
 
     private static let interval = Duration.seconds(24 * 3600)
     private static let mailboxesPerStep = 64
-    /// About 50 mailboxes a second.
     private static let pause = Duration.milliseconds(20)
+
+    init(replicator: Replicator) { self.replicator = replicator }
+
+    var progress: Progress { state.withLock { $0 } }
 
     /// Runs until it is cancelled: once after the start, then once a day.
     func run() async {
-        guard replicator.ring.replicas > 1 else { return }
+        guard replicator.peers.map.ring.replicas > 1 else { return }
         while !Task.isCancelled {
-            await walk()
+            await round()
             try? await Task.sleep(for: Self.interval)
         }
     }
 
-    private func walk() async {
+    private func round() async {
+        let peers = replicator.peers
+        let own = (0..<peers.map.ring.partitions).filter(peers.owns)
+        state.withLock { $0 = Progress(partitions: own.count) }
+        var outcome = Outcome()
+        for partition in own {
+            guard !Task.isCancelled else { return }
+            outcome += await repair(partition: partition)
+            state.withLock { $0.done += 1 }
+            try? await Task.sleep(for: Self.pause)
+        }
+        replicator.log.info(
+            "repaired",
+            metadata: [
+                "mailboxes": "\(outcome.mailboxes)", "merged": "\(outcome.merged)", "failed": "\(outcome.failed)",
+            ])
+    }
+
+    func repair(_ scope: RepairScope) async -> Outcome {
+        switch scope {
+        case .partition(let partition): return await repair(partition: partition)
+        case .mailbox(let mailbox):
+            var outcome = Outcome()
+            outcome.add(await replicator.repair(mailbox))
+            return outcome
+        }
+    }
+
+    private func repair(partition: Int) async -> Outcome {
+        let peers = replicator.peers
+        guard partition < peers.map.ring.partitions else { return Outcome() }
+        var outcome = Outcome()
+        guard let ours = try? await digests(ofPartition: partition) else {
+            outcome.failed = 1
+            return outcome
+        }
+        var differing: Set<MailboxName> = []
+        outcome.mailboxes = ours.count
+        for node in peers.map.ring.owners(ofPartition: partition) where node != peers.own {
+            do {
+                let theirs = try await peers.mailboxes(ofPartition: partition, at: node, unless: PartitionDigest(ours))
+                guard let theirs else { continue }
+                for mailbox in Set(ours.keys).union(theirs.keys) where ours[mailbox] != theirs[mailbox] {
+                    differing.insert(mailbox)
+                }
+            } catch {
+                outcome.failed += 1
+            }
+        }
+        for mailbox in differing.sorted(by: { $0.description < $1.description }) {
+            var merged = Outcome()
+            merged.add(await replicator.repair(mailbox))
+            outcome.merged += merged.merged
+            outcome.failed += merged.failed
+            try? await Task.sleep(for: Self.pause)
+        }
+        return outcome
+    }
+
+    /// The mailboxes of a partition that have anything here, and what each comes to.
+    func digests(ofPartition partition: Int) async throws -> [MailboxName: MailboxDigest] {
+        var digests: [MailboxName: MailboxDigest] = [:]
         var last: MailboxKey?
-        var compared = 0
-        var merged = 0
-        while !Task.isCancelled,
-            let keys = try? await replicator.store.mailboxes(after: last, count: Self.mailboxesPerStep), !keys.isEmpty
-        {
+        while true {
+            let keys = try await replicator.store.mailboxes(
+                ofPartition: partition, after: last, count: Self.mailboxesPerStep)
+            guard !keys.isEmpty else { return digests }
             for key in keys {
-                guard !Task.isCancelled else { return }
-                if await replicator.repair(key.mailbox) { merged += 1 }
-                compared += 1
-                try? await Task.sleep(for: Self.pause)
+                let digest = try await replicator.store.snapshot(of: key).digest
+                if !digest.isEmpty { digests[key.mailbox] = digest }
             }
             last = keys.last
         }
-        replicator.log.info("repaired", metadata: ["mailboxes": "\(compared)", "merged": "\(merged)"])
     }
 }

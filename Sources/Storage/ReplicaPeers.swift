@@ -10,7 +10,7 @@ import SMTP
 import Synchronization
 import Wire
 
-/// The other storage nodes of the ring, as a storage node asks and tells them.
+/// The other storage nodes of one epoch, as a storage node asks and tells them. Another epoch has another one of these.
 final class ReplicaPeers: Sendable {
     /// The ways from one event loop to all nodes.
     private struct Ways {
@@ -20,72 +20,90 @@ final class ReplicaPeers: Sendable {
         let drains: [PeerLink]
     }
 
+    /// What stays the same from epoch to epoch.
+    struct Settings: Sendable {
+        let delivery: DeliverySettings
+        /// This node's name.
+        let name: String
+        let hopTLS: HopTLS
+        let group: any EventLoopGroup
+        let log: Logger
+    }
+
     let map: ClusterMap
+    /// This node's place in the ring; nil if it is no member of this epoch.
     let own: Ring.NodeIndex?
     private let hops: PerLoop<Ways>
     private let health: [NodeHealth]
-    private let group: any EventLoopGroup
-    private let settings: DeliverySettings
-    private let name: String
-    private let hopTLS: HopTLS
+    private let settings: Settings
 
     /// A larger message streams to the other node and is never whole in memory.
     private static let wholeBytesMax = 1 << 20
 
-    init(
-        _ configuration: ClusterConfiguration, node: NodeSettings, tls: ClientTLS?, group: any EventLoopGroup,
-        log: Logger
-    ) {
-        let map = ClusterMap(configuration)
-        let delivery = configuration.delivery
+    /// - Parameter previous: those of the epoch before, for what is known of nodes that are the same.
+    init(_ map: ClusterMap, settings: Settings, after previous: ReplicaPeers? = nil) {
         let clock = ContinuousClock()
         let start = clock.now
-        let health = map.nodes.map { _ in NodeHealth(clock: { start.duration(to: clock.now) }) }
-        let settings = NodeLinkSettings(
+        let health = map.nodes.map { node in
+            previous?.health(of: node) ?? NodeHealth(clock: { start.duration(to: clock.now) })
+        }
+        let delivery = settings.delivery
+        let link = NodeLinkSettings(
             timeout: delivery.timeout, lagTimeout: delivery.handoffAfter, idleTimeout: delivery.idleTimeout,
             connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
             reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
-            clientName: node.name)
-        let current = HopTLS(tls)
+            clientName: settings.name)
         self.map = map
-        own = map.ring.index(of: node.name)
+        own = map.ring.index(of: settings.name)
         self.health = health
-        self.group = group
-        self.settings = delivery
-        name = node.name
-        hopTLS = current
-        hops = PerLoop(group) { loop in
+        self.settings = settings
+        hops = PerLoop(settings.group) { loop in
             func links(_ timeout: Duration) -> [PeerLink] {
                 map.nodes.indices.map { index in
                     PeerLink(
-                        target: { Self.target(map.nodes[index], isPOP3: true, current, delivery) },
+                        target: { Self.target(map.nodes[index], isPOP3: true, settings) },
                         health: health[index], timeout: timeout, eventLoop: loop)
                 }
             }
             return Ways(
-                deliveries: NodeLinks(eventLoop: loop, health: health, settings: settings, log: log) {
-                    Self.target(map[$0], isPOP3: false, current, delivery)
+                deliveries: NodeLinks(eventLoop: loop, health: health, settings: link, log: settings.log) {
+                    Self.target(map[$0], isPOP3: false, settings)
                 }, digests: links(delivery.handoffAfter), drains: links(delivery.timeout))
         }
     }
+
+    private func health(of node: NodeSettings) -> NodeHealth? {
+        map.ring.index(of: node.name).flatMap { index in
+            map[index].lmtp == node.lmtp && map[index].pop3 == node.pop3 ? health[Int(index)] : nil
+        }
+    }
+
     private static func target(
-        _ node: NodeSettings, isPOP3: Bool, _ tls: HopTLS, _ delivery: DeliverySettings
+        _ node: NodeSettings, isPOP3: Bool, _ settings: Settings
     ) -> DialTarget {
         DialTarget(
-            endpoint: isPOP3 ? node.pop3 : node.lmtp, tls: node.trusted ? nil : tls.value, certificateName: node.name,
-            timeout: delivery.connectTimeout)
+            endpoint: isPOP3 ? node.pop3 : node.lmtp, tls: node.trusted ? nil : settings.hopTLS.value,
+            certificateName: node.name, timeout: settings.delivery.connectTimeout)
     }
 
     private func pop3Target(_ node: Ring.NodeIndex) -> DialTarget {
-        Self.target(map[node], isPOP3: true, hopTLS, settings)
+        Self.target(map[node], isPOP3: true, settings)
     }
-
-    /// For connections to come.
-    func setHopTLS(_ tls: ClientTLS?) { hopTLS.value = tls }
 
     func isReachable(_ node: Ring.NodeIndex) -> Bool { !health[Int(node)].isSuspect }
 
-    /// The process ends: says goodbye everywhere.
+    func peer(_ node: Ring.NodeIndex) -> Peer { Peer(index: node, peers: self) }
+
+    /// Whether this node owns a partition.
+    func owns(partition: Int) -> Bool {
+        guard let own, (0..<map.ring.partitions).contains(partition) else { return false }
+        return map.ring.owners(ofPartition: partition).contains(own)
+    }
+
+    /// The owners of a mailbox but this node.
+    func owners(of mailbox: MailboxName) -> [Peer] { map.owners(of: mailbox).filter { $0 != own }.map(peer) }
+
+    /// Nobody asks any more: says goodbye everywhere.
     func quit() async {
         _ = await hops.onEach { ways in
             ways.deliveries.quit()
@@ -106,22 +124,35 @@ final class ReplicaPeers: Sendable {
         return (digest, held)
     }
 
-    /// Has a node bring here what waits there in a mailbox, for whomever.
-    func drain(_ mailbox: MailboxName, at node: Ring.NodeIndex) async throws(PeerError) {
-        _ = try await ask(.xdrain(mailbox, node: name)) { $0.drains[Int(node)] }
+    func status(of node: Ring.NodeIndex) async throws(PeerError) -> NodeStatus {
+        NodeStatus(try await ask(.xstatus) { $0.digests[Int(node)] }.text)
     }
 
-    /// A node has asked something, so it is there.
-    func heard(of node: Ring.NodeIndex) {
+    /// The mailboxes of a partition that a node has anything of; nil if together they come to `digest`.
+    func mailboxes(
+        ofPartition partition: Int, at node: Ring.NodeIndex, unless digest: PartitionDigest
+    ) async throws(PeerError) -> [MailboxName: MailboxDigest]? {
+        let loop = settings.group.any()
+        let remote = RemotePartition(timeout: settings.delivery.timeout, on: loop, target: pop3Target(node))
+        defer { remote.quit() }
+        return try await remote.mailboxes(partition, unless: digest)
+    }
+
+    /// Has a node bring here what waits there in a mailbox, for whomever.
+    func drain(_ mailbox: MailboxName, at node: Ring.NodeIndex) async throws(PeerError) {
+        _ = try await ask(.xdrain(mailbox, node: settings.name)) { $0.drains[Int(node)] }
+    }
+
+    fileprivate func heard(of node: Ring.NodeIndex) {
         health[Int(node)].heard()
-        let loop = group.any()
+        let loop = settings.group.any()
         loop.execute { [self] in hops[loop].deliveries[node].knock() }
     }
 
     private func ask(
         _ command: POP3ClientCommand, _ link: @escaping @Sendable (Ways) -> PeerLink
     ) async throws(PeerError) -> POP3Reply {
-        let loop = group.any()
+        let loop = settings.group.any()
         let answer: PeerLink.Answer = await withCheckedContinuation { asked in
             loop.execute { [self] in link(hops[loop]).ask(command) { asked.resume(returning: $0) } }
         }
@@ -130,8 +161,9 @@ final class ReplicaPeers: Sendable {
 
     /// A node's copy of a mailbox, to be read.
     func replica(of mailbox: MailboxName, at node: Ring.NodeIndex) -> RemoteReplica {
-        let loop = group.any()
-        return RemoteReplica(mailbox: mailbox, timeout: settings.timeout, on: loop, target: pop3Target(node))
+        let loop = settings.group.any()
+        return RemoteReplica(
+            mailbox: mailbox, timeout: settings.delivery.timeout, on: loop, target: pop3Target(node))
     }
 
     // MARK: telling
@@ -145,13 +177,13 @@ final class ReplicaPeers: Sendable {
     }
 
     /// Carries a message or tombstone of a mailbox to a node.
-    /// - Parameter owner: the node that it is to be kept for; nil for the mailbox itself.
+    /// - Parameter owner: the node that it is to be kept for, by name; nil for the mailbox itself.
     func carry(
-        _ cargo: Cargo, of mailbox: MailboxName, to node: Ring.NodeIndex, heldFor owner: Ring.NodeIndex? = nil
+        _ cargo: Cargo, of mailbox: MailboxName, to node: Ring.NodeIndex, heldFor owner: String? = nil
     ) async -> Verdict {
         let recipient = SMTPRecipient(
             address: EmailAddress(local: "replica", domain: "hauberk.invalid"), mailbox: mailbox,
-            heldFor: owner.map { map[$0].name })
+            heldFor: owner)
         switch cargo {
         case .tombstone(let tombstone):
             var text = CopyText()
@@ -171,7 +203,7 @@ final class ReplicaPeers: Sendable {
         _ name: MessageIdentity, _ content: HopContent, _ body: ByteBuffer, _ recipient: SMTPRecipient,
         to node: Ring.NodeIndex
     ) async -> Verdict {
-        let loop = group.any()
+        let loop = settings.group.any()
         return await withCheckedContinuation { submitted in
             loop.execute { [self] in
                 let transaction = NodeTransaction(
@@ -187,7 +219,7 @@ final class ReplicaPeers: Sendable {
     private func stream(
         _ name: MessageIdentity, _ reader: MessageReader, _ recipient: SMTPRecipient, to node: Ring.NodeIndex
     ) async -> Verdict {
-        let loop = group.any()
+        let loop = settings.group.any()
         return await withCheckedContinuation { submitted in
             loop.execute { [self] in
                 let transaction = NodeTransaction(
@@ -197,8 +229,8 @@ final class ReplicaPeers: Sendable {
                 }
                 CopyStreaming.start(
                     reader, as: transaction, to: hops[loop].deliveries[node].target,
-                    settings: SMTPClientSettings(mode: .lmtp, clientName: self.name), timeout: settings.timeout,
-                    on: loop)
+                    settings: SMTPClientSettings(mode: .lmtp, clientName: settings.name),
+                    timeout: settings.delivery.timeout, on: loop)
             }
         }
     }
@@ -217,5 +249,31 @@ final class ReplicaPeers: Sendable {
             octets += bytes.count
             text.append(bytes, to: &body)
         }
+    }
+}
+
+/// One other node, as it is reached in one epoch.
+struct Peer: Sendable {
+    let index: Ring.NodeIndex
+    let peers: ReplicaPeers
+
+    var name: String { peers.map[index].name }
+    var isReachable: Bool { peers.isReachable(index) }
+
+    func digest(of mailbox: MailboxName) async throws(PeerError) -> (digest: MailboxDigest, held: Int) {
+        try await peers.digest(of: mailbox, at: index)
+    }
+
+    /// It has asked something, so it is there.
+    func heard() { peers.heard(of: index) }
+
+    func drain(_ mailbox: MailboxName) async throws(PeerError) { try await peers.drain(mailbox, at: index) }
+
+    func replica(of mailbox: MailboxName) -> RemoteReplica { peers.replica(of: mailbox, at: index) }
+
+    func carry(
+        _ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, heldFor owner: String? = nil
+    ) async -> Verdict {
+        await peers.carry(cargo, of: mailbox, to: index, heldFor: owner)
     }
 }

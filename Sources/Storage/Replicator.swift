@@ -13,110 +13,149 @@ import Synchronization
 /// steps leaves replicas that the next merge makes equal.
 final class Replicator: Sendable {
     let store: MaildirStore
-    let peers: ReplicaPeers
     let metrics: StorageMetrics
     let log: Logger
     let settings: DeliverySettings
     private let durableCopies: Int
-    private let merges = Mutex<[MailboxName: Task<Bool, Never>]>([:])
+    private let peerSettings: ReplicaPeers.Settings
+    private let current: Mutex<ReplicaPeers>
+    private let merges = Mutex<[MailboxName: Task<Convergence, Never>]>([:])
     /// For whom something came to wait since it was last looked for.
     private let freshTargets = Mutex<Set<HandoffTarget>>([])
 
     init(
-        _ configuration: ClusterConfiguration, store: MaildirStore, peers: ReplicaPeers, metrics: StorageMetrics,
-        log: Logger
+        _ configuration: ClusterConfiguration, store: MaildirStore, peers: ReplicaPeers.Settings,
+        metrics: StorageMetrics, log: Logger
     ) {
         self.store = store
-        self.peers = peers
         self.metrics = metrics
         self.log = log
         settings = configuration.delivery
         durableCopies = configuration.cluster.durableCopies
+        peerSettings = peers
+        current = Mutex(ReplicaPeers(ClusterMap(configuration), settings: peers))
     }
 
-    var ring: Ring { peers.map.ring }
+    /// The other nodes as they are now. Who does several things with them does all of them with the same.
+    var peers: ReplicaPeers { current.withLock { $0 } }
 
     func key(of mailbox: MailboxName) -> MailboxKey {
-        MailboxKey(mailbox: mailbox, partition: ring.partition(of: mailbox))
+        MailboxKey(mailbox: mailbox, partition: peers.map.ring.partition(of: mailbox))
     }
+
+    /// Goes on with another epoch, or with other addresses; what is under way ends as it began.
+    func adopt(_ map: ClusterMap) {
+        let old = current.withLock { current in
+            let old = current
+            current = ReplicaPeers(map, settings: peerSettings, after: old)
+            return old
+        }
+        let time = settings.timeout * 2
+        Task {
+            try? await Task.sleep(for: time)
+            await old.quit()
+        }
+    }
+
+    func quit() async { await peers.quit() }
 
     // MARK: opening
 
     /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer, so that a session sees
-    /// all that was acknowledged. False if another owner has what this node cannot take: it serves the session better.
+    /// all that was acknowledged. False if another owner has what this node cannot take, or if this node cannot know what
+    /// there is, because it does not own the mailbox for long and nobody who does answers.
     func prepareOpening(_ mailbox: MailboxName) async -> Bool {
+        let peers = peers
+        let ring = peers.map.ring
         let partition = ring.partition(of: mailbox)
-        let owners = ring.owners(ofPartition: partition).filter { $0 != peers.own && peers.isReachable($0) }
+        let groups = peers.map.holders(ofPartition: partition)
+        let owners = groups[0].filter { $0 != peers.own }
+        let former = Set(groups.dropFirst().joined()).subtracting(groups[0]).filter { $0 != peers.own }
         let standIns = PreferenceList.live(ring, partition: partition, count: ring.replicas + Self.standInsMin) {
             $0 != peers.own && peers.isReachable($0)
-        }.filter { !owners.contains($0) }
+        }.filter { !owners.contains($0) && !former.contains($0) }
         await withTaskGroup { group in
-            for node in standIns { group.addTask { _ = await self.digest(of: mailbox, at: node) } }
+            for node in standIns { group.addTask { _ = await self.digest(of: mailbox, at: peers.peer(node)) } }
         }
-        return await withTaskGroup(of: Convergence.self) { group in
-            for node in owners { group.addTask { await self.converge(mailbox, with: node) } }
-            return await group.allSatisfy { $0 != .lacking }
+        return await withTaskGroup(of: (Ring.NodeIndex, Convergence).self) { group in
+            for node in owners where peers.isReachable(node) {
+                group.addTask { (node, await self.converge(mailbox, with: peers.peer(node))) }
+            }
+            for node in former {
+                group.addTask { (node, await self.converge(mailbox, with: peers.peer(node), .here)) }
+            }
+            var heard: Set<Ring.NodeIndex> = peers.own.map { [$0] } ?? []
+            var isWhole = true
+            for await (node, convergence) in group {
+                if convergence == .lacking { isWhole = false }
+                if convergence != .silent { heard.insert(node) }
+            }
+            return isWhole && groups.allSatisfy { !heard.isDisjoint(with: $0) }
         }
     }
 
-    private enum Convergence: Sendable {
-        /// Nothing differed, or the other one does not answer.
+    enum Convergence: Sendable {
         case equal
         case merged
         /// The other one has what this node could not take.
         case lacking
+        /// The other one does not answer.
+        case silent
     }
 
     /// How many stand-ins are asked at least: where a copy that its owner missed is kept first.
     private static let standInsMin = 2
 
     /// What a node's copy comes to, after it has brought here what waited there. Nil if it does not answer.
-    private func digest(of mailbox: MailboxName, at node: Ring.NodeIndex) async -> MailboxDigest? {
-        guard let (digest, held) = try? await peers.digest(of: mailbox, at: node) else { return nil }
-        if held > 0 { try? await peers.drain(mailbox, at: node) }
+    private func digest(of mailbox: MailboxName, at peer: Peer) async -> MailboxDigest? {
+        guard let (digest, held) = try? await peer.digest(of: mailbox) else { return nil }
+        if held > 0 { try? await peer.drain(mailbox) }
         return digest
     }
 
-    private func converge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Convergence {
-        guard let theirs = await digest(of: mailbox, at: node),
-            let ours = try? await store.snapshot(of: key(of: mailbox)).digest, theirs != ours
-        else { return .equal }
-        return await merge(mailbox, with: node) ? .merged : .lacking
+    private func converge(
+        _ mailbox: MailboxName, with peer: Peer, _ scope: Merge.Scope = .both
+    ) async -> Convergence {
+        guard let theirs = await digest(of: mailbox, at: peer) else { return .silent }
+        if scope == .here, theirs.isEmpty { return .equal }
+        guard let ours = try? await store.snapshot(of: key(of: mailbox)).digest else { return .lacking }
+        return theirs == ours ? .equal : await merge(mailbox, with: peer, scope)
     }
 
-    /// Compares the mailbox with all its other owners, and merges where they differ. Whether any did.
-    func repair(_ mailbox: MailboxName) async -> Bool {
-        var hasDiffered = false
-        for node in ring.owners(of: mailbox) where node != peers.own && peers.isReachable(node) {
-            if await converge(mailbox, with: node) != .equal { hasDiffered = true }
+    /// Compares the mailbox with all its other owners, and merges where they differ: what came of it with each.
+    func repair(_ mailbox: MailboxName) async -> [Convergence] {
+        var outcomes: [Convergence] = []
+        for peer in peers.owners(of: mailbox) {
+            outcomes.append(peer.isReachable ? await converge(mailbox, with: peer) : .silent)
         }
-        return hasDiffered
-    }
-
-    private func differs(_ mailbox: MailboxName, from node: Ring.NodeIndex) async -> Bool {
-        guard let theirs = try? await peers.digest(of: mailbox, at: node).digest,
-            let ours = try? await store.snapshot(of: key(of: mailbox)).digest
-        else { return true }
-        return theirs != ours
+        return outcomes
     }
 
     // MARK: merging
 
-    /// Makes this node's copy and another's the same, one merge of a mailbox after the other. Whether this node has all now.
-    func merge(_ mailbox: MailboxName, with node: Ring.NodeIndex) async -> Bool {
-        let merge = merges.withLock { merges -> Task<Bool, Never> in
+    /// Makes this node's copy and another's the same, one merge of a mailbox after the other.
+    private func merge(_ mailbox: MailboxName, with peer: Peer, _ scope: Merge.Scope) async -> Convergence {
+        let merge = merges.withLock { merges -> Task<Convergence, Never> in
             let before = merges[mailbox]
             let task = Task {
                 // What the merge before this one was for may be what this one is for.
-                if await before?.value == true, await !self.differs(mailbox, from: node) { return true }
-                return await MailboxMerge(key: self.key(of: mailbox), node: node, replicator: self).run()
+                if await before?.value == .merged, await !self.differs(mailbox, from: peer) { return Convergence.merged }
+                let merge = MailboxMerge(key: self.key(of: mailbox), peer: peer, scope: scope, replicator: self)
+                return Convergence(await merge.run())
             }
             merges[mailbox] = task
             return task
         }
-        let isWhole = await merge.value
+        let outcome = await merge.value
         merges.withLock { if $0[mailbox] == merge { $0[mailbox] = nil } }
-        return isWhole
+        return outcome
+    }
+
+    private func differs(_ mailbox: MailboxName, from peer: Peer) async -> Bool {
+        guard let theirs = try? await peer.digest(of: mailbox).digest,
+            let ours = try? await store.snapshot(of: key(of: mailbox)).digest
+        else { return true }
+        return theirs != ours
     }
 
     // MARK: deleting
@@ -133,13 +172,15 @@ final class Replicator: Sendable {
     }
 
     private func replicate(_ tombstone: Tombstone, of mailbox: MailboxName) async -> Bool {
+        let peers = peers
+        let ring = peers.map.ring
         var plan = DeliveryPlan(
             ring: ring, partitions: [ring.partition(of: mailbox)], quorum: durableCopies, durableAt: peers.own)
-        let isLive: (Ring.NodeIndex) -> Bool = { [peers] in peers.isReachable($0) && $0 != peers.own }
+        let isLive: (Ring.NodeIndex) -> Bool = { peers.isReachable($0) && $0 != peers.own }
         await withTaskGroup(of: Report.self) { group in
             var copies = plan.start(isLive: isLive)
             while true {
-                for copy in copies { send(copy, tombstone, mailbox, in: &group) }
+                for copy in copies { send(copy, tombstone, mailbox, peers, in: &group) }
                 guard !plan.isFinished, let report = await group.next() else { break }
                 switch report {
                 case .answered(let copy, let verdict): copies = plan.answered(copy, verdict, isLive: isLive)
@@ -156,10 +197,10 @@ final class Replicator: Sendable {
     }
 
     private func send(
-        _ copy: DeliveryPlan.Copy, _ tombstone: Tombstone, _ mailbox: MailboxName,
+        _ copy: DeliveryPlan.Copy, _ tombstone: Tombstone, _ mailbox: MailboxName, _ peers: ReplicaPeers,
         in group: inout TaskGroup<Report>
     ) {
-        group.addTask { .answered(copy, await self.carry(copy, tombstone, mailbox)) }
+        group.addTask { .answered(copy, await self.carry(copy, tombstone, mailbox, peers)) }
         group.addTask { [settings] in
             try? await Task.sleep(for: settings.handoffAfter)
             return .lags(copy)
@@ -167,14 +208,14 @@ final class Replicator: Sendable {
     }
 
     private func carry(
-        _ copy: DeliveryPlan.Copy, _ tombstone: Tombstone, _ mailbox: MailboxName
+        _ copy: DeliveryPlan.Copy, _ tombstone: Tombstone, _ mailbox: MailboxName, _ peers: ReplicaPeers
     ) async -> Verdict {
-        let owner = copy.kind == .own ? nil : copy.owner
+        let owner = copy.kind == .own ? nil : peers.map[copy.owner].name
         guard copy.node == peers.own else {
             let cargo: ReplicaPeers.Cargo = copy.kind == .hold ? .hold(tombstone.name) : .tombstone(tombstone)
             return await peers.carry(cargo, of: mailbox, to: copy.node, heldFor: owner)
         }
-        guard let target = HandoffTarget(peers.map[copy.owner].name) else { return .deferred(.unexpected) }
+        guard let target = owner.flatMap({ HandoffTarget($0) }) else { return .deferred(.unexpected) }
         do throws(MaildirError) {
             try await store.keep(tombstone.name, of: key(of: mailbox), for: target)
             noteHeld(for: target)
@@ -195,6 +236,16 @@ final class Replicator: Sendable {
         freshTargets.withLock { targets in
             defer { targets = [] }
             return targets
+        }
+    }
+}
+
+extension Replicator.Convergence {
+    init(_ result: MailboxMerge.Result) {
+        switch result {
+        case .done(_, let merge): self = merge.isLackingHere ? .lacking : .merged
+        case .silent: self = .silent
+        case .failed: self = .lacking
         }
     }
 }

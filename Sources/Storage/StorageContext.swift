@@ -1,4 +1,4 @@
-import Cluster
+import Hops
 import Logging
 import Mail
 import Maildirs
@@ -16,19 +16,24 @@ final class StorageContext: Sendable {
     let store: MaildirStore
     let housekeeping: StorageSettings
     let replicator: Replicator
+    let openMailboxes = OpenMailboxes()
+    let mover: Mover
+    let repair: Repair
     private let node: NodeSettings
-    private let ring: Ring
     private let current: Mutex<StorageSessions>
 
     init(
-        _ configuration: ClusterConfiguration, node: NodeSettings, store: MaildirStore, peers: ReplicaPeers, log: Logger
+        _ configuration: ClusterConfiguration, node: NodeSettings, store: MaildirStore, peers: ReplicaPeers.Settings,
+        log: Logger
     ) {
         self.log = log
         self.store = store
         replicator = Replicator(configuration, store: store, peers: peers, metrics: metrics, log: log)
+        mover = Mover(
+            replicator: replicator, openMailboxes: openMailboxes, rate: configuration.storage.moveRate)
+        repair = Repair(replicator: replicator)
         housekeeping = configuration.storage
         self.node = node
-        ring = configuration.ring()
         current = Mutex(StorageSessions(configuration, node: node))
     }
 
@@ -38,16 +43,51 @@ final class StorageContext: Sendable {
     func reload(_ configuration: ClusterConfiguration) {
         let new = StorageSessions(configuration, node: node)
         current.withLock { $0 = new }
+        let map = ClusterMap(configuration)
+        guard replicator.peers.map != map else { return }
+        log.notice("membership", metadata: ["epoch": "\(map.epoch)", "settled": "\(map.settledEpoch)"])
+        replicator.adopt(map)
     }
 
-    /// Another node of the ring, for which copies may be kept here.
-    func handoffTarget(_ name: String) -> HandoffTarget? {
-        name != node.name && ring.index(of: name) != nil ? HandoffTarget(name) : nil
-    }
+    /// Another node, for which copies may be kept here: perhaps of an epoch that this one has not heard of yet.
+    func handoffTarget(_ name: String) -> HandoffTarget? { name != node.name ? HandoffTarget(name) : nil }
 
     var name: String { node.name }
 
-    func partition(of mailbox: MailboxName) -> Int { ring.partition(of: mailbox) }
+    /// How it stands with moves, handoff and repair.
+    func status() async -> NodeStatus {
+        let map = replicator.peers.map
+        let (moves, comparison) = (mover.progress, repair.progress)
+        var status = NodeStatus()
+        status.epoch = map.epoch
+        status.settledEpoch = map.settledEpoch
+        status.strays = moves.partitions
+        status.straysLeft = moves.left
+        status.isLooking = moves.isLooking
+        status.obstacle = moves.obstacle
+        status.messagesMoved = mover.transfer.messages
+        status.octetsMoved = mover.transfer.octets
+        status.repairPartitions = comparison.partitions
+        status.repairDone = comparison.done
+        status.mailboxesWaiting = await mailboxesWaiting()
+        return status
+    }
+
+    private static let waitingMax = 10_000
+
+    private func mailboxesWaiting() async -> Int {
+        var count = 0
+        for target in (try? await store.targets()) ?? [] where count < Self.waitingMax {
+            let keys = try? await store.mailboxes(heldFor: target, after: nil, count: Self.waitingMax - count)
+            for key in keys ?? [] {
+                let held = try? await store.snapshot(of: key, heldFor: target)
+                if held.map({ !$0.isEmpty }) ?? true { count += 1 }
+            }
+        }
+        return count
+    }
+
+    func partition(of mailbox: MailboxName) -> Int { replicator.key(of: mailbox).partition }
 }
 
 /// What a storage node tells its sessions.

@@ -1,3 +1,4 @@
+import Hops
 package import Logging
 import Mail
 import Maildirs
@@ -12,7 +13,7 @@ package import Wire
 /// One storage node: LMTP and POP3 for the cluster's own hops, over one root of Maildirs.
 package final class StorageService: Service {
     private let context: StorageContext
-    private let peers: ReplicaPeers
+    private let hopTLS: HopTLS
     private let node: NodeSettings
     private let connectionsMax: Int
     private let listeners = Mutex<[Listener]>([])
@@ -38,7 +39,9 @@ package final class StorageService: Service {
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)
         try Self.checkAbsence(of: store, node, configuration)
-        peers = ReplicaPeers(configuration, node: node, tls: hopTLS, group: group, log: log)
+        self.hopTLS = HopTLS(hopTLS)
+        let peers = ReplicaPeers.Settings(
+            delivery: configuration.delivery, name: node.name, hopTLS: self.hopTLS, group: group, log: log)
         context = StorageContext(configuration, node: node, store: store, peers: peers, log: log)
         self.node = node
         self.tls = tls
@@ -70,18 +73,21 @@ package final class StorageService: Service {
         context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
         let housekeeping = Task { [context] in await Housekeeping(context: context).run() }
         let heartbeat = Task { [context] in await Self.beat(context) }
-        let repair = Task { [context] in await Repair(replicator: context.replicator).run() }
+        let repair = Task { [context] in await context.repair.run() }
+        let mover = Task { [context] in await context.mover.run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
         try? await gracefulShutdown()
         housekeeping.cancel()
         heartbeat.cancel()
         repair.cancel()
+        mover.cancel()
         handoff.cancel()
         context.log.notice("draining")
         await Listener.drain([lmtp, pop3], timeout: drainTimeout)
         await repair.value
+        await mover.value
         await handoff.value
-        await peers.quit()
+        await context.replicator.quit()
         context.store.shutdown()
         context.log.notice("stopped")
     }
@@ -99,7 +105,7 @@ package final class StorageService: Service {
 
     /// New limits and certificates, for connections to come.
     package func reload(_ configuration: ClusterConfiguration, tls: ServerTLS?, hopTLS: ClientTLS?) {
-        peers.setHopTLS(hopTLS)
+        self.hopTLS.value = hopTLS
         context.reload(configuration)
         let limits = ConnectionLimits(connectionsMax: configuration.storage.connectionsMax, perAddressMax: 0)
         for listener in listeners.withLock({ $0 }) { listener.update(limits: limits, implicitTLS: tls) }

@@ -1,0 +1,61 @@
+import Glibc
+import Mail
+
+/// Gives up what other nodes own now.
+extension MaildirStore {
+    /// The partitions that have a folder here, in order.
+    package func partitions(then: @escaping @Sendable (Result<[Int], MaildirError>) -> Void) {
+        core.read(then: then) { [core] () throws(MaildirError) in
+            try core.root.withDirectory { root throws(MaildirError) in
+                try StoreWalk.folders(in: MailboxFolder.mail, root, core)
+                    .compactMap { name in Int(name).flatMap { String($0) == name ? $0 : nil } }.sorted()
+            }
+        }
+    }
+
+    /// The next mailboxes of one partition, in the order of their folders.
+    ///
+    /// - Parameters:
+    ///   - last: the last one of the answer before; nil to begin.
+    ///   - count: the most to tell.
+    package func mailboxes(
+        ofPartition partition: Int, after last: MailboxKey?, count: Int,
+        then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
+    ) {
+        let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
+        core.read(then: then) { [core] () throws(MaildirError) in
+            let walk = StoreWalk(core: core, top: "\(MailboxFolder.mail)/\(partition)", levels: 2, start: start)
+            return try walk.keys(count: count)
+        }
+    }
+
+    /// Removes what a snapshot shows and nothing that came since, then the mailbox's folders as far as they are empty.
+    ///
+    /// Nothing is synced: what a power cut brings back is looked at again, and is with its owners.
+    package func purge(
+        _ snapshot: MaildropSnapshot, then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+    ) {
+        core.remove(then: then) { [core] () throws(MaildirError) in
+            let tombstones = snapshot.tombstoneNames.compactMap { MessageIdentity($0) }
+            try Handoff.release(Array(0..<snapshot.count), tombstones, of: snapshot, core: core)
+            try core.root.withDirectory { root throws(MaildirError) in
+                try Self.removeEmptyFolders(snapshot.folder, in: root)
+            }
+        }
+    }
+
+    /// From the inside out, up to the first that is not empty. `tmp/` goes first: a delivery that is under way keeps the
+    /// mailbox there, and one that comes later makes anew what is missing.
+    private static func removeEmptyFolders(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) {
+        var paths = MailboxFolder.parts.map { "\(folder.path)/\($0)" }
+        var components = folder.path.split(separator: "/")
+        while components.count > 1 {
+            paths.append(components.joined(separator: "/"))
+            components.removeLast()
+        }
+        for path in paths where unlinkat(root.descriptor, path, AT_REMOVEDIR) != 0 {
+            if errno == ENOTEMPTY || errno == EEXIST { return }
+            if errno != ENOENT { throw .failed("rmdir", path) }
+        }
+    }
+}

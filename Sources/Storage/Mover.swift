@@ -1,0 +1,183 @@
+import Cluster
+import Hops
+import Logging
+import Mail
+import Maildirs
+import Membership
+import Synchronization
+
+// A mailbox of a partition that this node does not own any more goes through these states. What is on disk is all there
+// is to know: a mover that was killed finds what is left by looking.
+//
+// |                                    | on disk after a crash         | why that is safe                                   |
+// |------------------------------------|-------------------------------|----------------------------------------------------|
+// | it is a stray                      | all of it                     | openings at the new owners ask this node too       |
+// | some owners were given what they   | all of it                     | names make a repeat harmless                       |
+// | lacked                             |                               |                                                    |
+// | every owner was compared, and      | all of it                     | the same; what came meanwhile is in no comparison  |
+// | lacks nothing                      |                               |                                                    |
+// | what was compared is removed       | some of it, or what came since| every owner has it; the rest is a stray            |
+
+/// Brings the mail of partitions that this node lost to their owners, and gives it up once all of them have it.
+final class Mover: Sendable {
+    /// How far it is.
+    struct Progress: Sendable {
+        /// Partitions that were here and not this node's when the epoch began here.
+        var partitions = 0
+        /// Those of them that still have mail here, as far as was looked.
+        var left = 0
+        var isLooking = true
+        /// Why the last mailbox that was not given up is still here.
+        var obstacle: String?
+    }
+
+    private let replicator: Replicator
+    private let openMailboxes: OpenMailboxes
+    let transfer: Transfer
+    private let state = Mutex(Progress())
+
+    private static let interval = Duration.seconds(1)
+    /// When nothing is here that is another's, it is looked for so rarely: a process with an older map may bring something.
+    private static let idleInterval = Duration.seconds(30)
+    private static let mailboxesPerStep = 64
+    private static let mailboxesAtOnce = 4
+    /// Rounds of giving an owner what it lacks, while more comes in.
+    private static let roundsMax = 4
+
+    init(replicator: Replicator, openMailboxes: OpenMailboxes, rate: Int) {
+        self.replicator = replicator
+        self.openMailboxes = openMailboxes
+        transfer = Transfer(rate: rate)
+    }
+
+    var progress: Progress { state.withLock { $0 } }
+
+    /// Runs until it is cancelled.
+    func run() async {
+        var last: ReplicaPeers?
+        while !Task.isCancelled {
+            let peers = replicator.peers
+            if last !== peers { state.withLock { $0 = Progress() } }
+            last = peers
+            await moveAll(peers)
+            var waited = Duration.zero
+            while !Task.isCancelled, replicator.peers === peers,
+                waited < (progress.left == 0 ? Self.idleInterval : Self.interval)
+            {
+                try? await Task.sleep(for: Self.interval)
+                waited += Self.interval
+            }
+        }
+    }
+
+    private func moveAll(_ peers: ReplicaPeers) async {
+        let stored: [Int]
+        do throws(MaildirError) {
+            stored = try await replicator.store.partitionsOnDisk()
+        } catch {
+            return replicator.log.error("moves", metadata: ["reason": "\(error)"])
+        }
+        let strays = stored.filter { !peers.owns(partition: $0) }
+        state.withLock { state in
+            state.partitions = max(state.partitions, strays.count)
+            state.left = strays.count
+            state.isLooking = false
+            state.obstacle = nil
+        }
+        guard !strays.isEmpty, await canBegin(peers) else { return }
+        for partition in strays where !Task.isCancelled && replicator.peers === peers {
+            if await move(partition, peers) { state.withLock { $0.left -= 1 } }
+        }
+        if progress.left == 0 {
+            replicator.log.notice(
+                "all moved", metadata: ["epoch": "\(peers.map.epoch)", "partitions": "\(strays.count)"])
+        }
+    }
+
+    /// Nothing is given up while a node goes by another map: it could be bringing it here.
+    private func canBegin(_ peers: ReplicaPeers) async -> Bool {
+        for node in peers.map.ring.members.indices.map(Ring.NodeIndex.init) where node != peers.own {
+            guard peers.map.ring.member(node).weight > 0 else { continue }
+            guard let status = try? await peers.status(of: node), status.epoch == peers.map.epoch else {
+                state.withLock { $0.obstacle = "\(peers.map[node].name) has not confirmed this epoch" }
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Whether nothing of the partition is left here.
+    private func move(_ partition: Int, _ peers: ReplicaPeers) async -> Bool {
+        var isDone = true
+        var last: MailboxKey?
+        while !Task.isCancelled, replicator.peers === peers {
+            guard
+                let keys = try? await replicator.store.mailboxes(
+                    ofPartition: partition, after: last, count: Self.mailboxesPerStep)
+            else { return false }
+            if keys.isEmpty { return isDone }
+            last = keys.last
+            let outcomes = await withTaskGroup(of: Bool.self) { group in
+                var results: [Bool] = []
+                for (index, key) in keys.enumerated() {
+                    if index >= Self.mailboxesAtOnce, let result = await group.next() { results.append(result) }
+                    group.addTask { await self.move(key, peers) }
+                }
+                for await result in group { results.append(result) }
+                return results
+            }
+            if outcomes.contains(false) { isDone = false }
+        }
+        return false
+    }
+
+    /// Whether nothing of the mailbox is left here.
+    private func move(_ key: MailboxKey, _ peers: ReplicaPeers) async -> Bool {
+        do {
+            let snapshot = try await replicator.store.snapshot(of: key)
+            if snapshot.isEmpty {
+                try await replicator.store.purge(snapshot)
+                return true
+            }
+            let owners = peers.map.ring.owners(ofPartition: key.partition).map(peers.peer)
+            var verified: MaildropSnapshot?
+            for owner in owners {
+                let given = try await give(key, to: owner)
+                // What the first one was compared with, those after it were too.
+                verified = verified ?? given
+            }
+            guard !openMailboxes.isOpen(key.mailbox) else { throw Obstacle("\(key.mailbox) is open here") }
+            guard let verified else { return false }
+            try await replicator.store.purge(verified)
+            return try await replicator.store.snapshot(of: key).isEmpty
+        } catch {
+            state.withLock { $0.obstacle = "\(error)" }
+            return false
+        }
+    }
+
+    private struct Obstacle: Error, CustomStringConvertible {
+        let description: String
+
+        init(_ description: String) { self.description = description }
+    }
+
+    /// Gives an owner what it lacks, until a comparison finds nothing. What this node had then, all of which the owner has.
+    private func give(_ key: MailboxKey, to owner: Peer) async throws -> MaildropSnapshot {
+        for _ in 0..<Self.roundsMax {
+            guard owner.isReachable else { throw Obstacle("\(owner.name) cannot be reached") }
+            let merge = MailboxMerge(
+                key: key, peer: owner, scope: .there, replicator: replicator, transfer: transfer)
+            guard case .done(let snapshot, let outcome) = await merge.run() else {
+                throw Obstacle("\(owner.name) cannot be compared with in \(key.mailbox)")
+            }
+            guard outcome.isComplete else { throw Obstacle("\(owner.name) does not take all of \(key.mailbox)") }
+            if outcome.messagesCarried == 0, outcome.tombstonesCarried == 0 { return snapshot }
+        }
+        throw Obstacle("\(key.mailbox) changes all the time")
+    }
+}
+
+extension MaildropSnapshot {
+    var isEmpty: Bool { count == 0 && tombstoneNames.isEmpty }
+}
