@@ -86,7 +86,7 @@ let package = Package(
             name: "hauberk",
             dependencies: [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
-                "Membership", "Wire", "Frontend", "Storage", "Load", nioPosix, unixSignals, argumentParser, logging,
+                "Membership", "Wire", "Hops", "Frontend", "Storage", "Load", nioCore, nioPosix, unixSignals, argumentParser, logging,
                 metrics,
                 coreMetrics, lifecycle,
             ],

@@ -31,7 +31,7 @@ struct RingBuilder {
             precondition(left.name != right.name, "two members are called \(left.name)")
         }
         for member in sorted {
-            precondition((1...Ring.weightMax).contains(member.weight), "\(member.name) has weight \(member.weight)")
+            precondition((0...Ring.weightMax).contains(member.weight), "\(member.name) has weight \(member.weight)")
         }
         self.members = sorted
         self.partitions = partitions

@@ -2,8 +2,8 @@ import Glibc
 import Mail
 
 extension ClusterConfiguration {
-    /// Makes paths absolute and fills in what follows from other keys.
-    mutating func resolve() {
+    /// Makes paths absolute and fills in what follows from other keys. Once more changes nothing.
+    package mutating func resolve() {
         if hostname.isEmpty { hostname = Self.machineName() }
         trust.ca = resolved(trust.ca)
         directory.path = resolved(directory.path)

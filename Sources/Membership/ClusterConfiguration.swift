@@ -73,6 +73,8 @@ package struct NodeSettings: Sendable, Equatable {
     /// Plain although the other hops are TLS; only for loopback addresses and Unix sockets.
     package var trusted = false
     package var telemetry = TelemetrySettings()
+
+    package init() {}
 }
 
 /// One frontend process with its listeners.

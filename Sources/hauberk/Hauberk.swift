@@ -12,7 +12,10 @@ struct Hauberk: AsyncParsableCommand {
             CommandGroup(name: "Directory", subcommands: [DomainCommand.self, AccountCommand.self, AliasCommand.self]),
             CommandGroup(
                 name: "Cluster",
-                subcommands: [RingCommand.self, NodeCommand.self, Locate.self, CertificateCommand.self]),
+                subcommands: [
+                    StatusCommand.self, RepairCommand.self, RingCommand.self, NodeCommand.self, Locate.self,
+                    CertificateCommand.self,
+                ]),
             CommandGroup(name: "Configuration", subcommands: [CheckConfig.self, ConfigCommand.self]),
         ])
 }

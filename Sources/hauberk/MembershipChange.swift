@@ -47,9 +47,9 @@ struct MembershipChange: ParsableArguments {
             }
             members.append(newcomer)
         }
-        guard members.count >= replicas else {
+        guard Ring.isPossible(members, replicas: replicas) else {
             throw CommandFailure(
-                "\(members.count) nodes would be left, and cluster.replicas is \(replicas): that many must stay")
+                "\(members.count { $0.weight > 0 }) nodes would be left, and cluster.replicas is \(replicas): that many must stay")
         }
         return members
     }
@@ -83,8 +83,8 @@ struct MembershipChange: ParsableArguments {
     }
 
     private static func number(_ text: String) throws -> Int {
-        guard let weight = Int(text), (1...Ring.weightMax).contains(weight) else {
-            throw ValidationError("'\(text)' is no weight: 1 to \(Ring.weightMax) is")
+        guard let weight = Int(text), (0...Ring.weightMax).contains(weight) else {
+            throw ValidationError("'\(text)' is no weight: 0 to \(Ring.weightMax) is")
         }
         return weight
     }

@@ -5,7 +5,12 @@ import Membership
 /// `node`: what an operator does to one storage node.
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "Look after storage nodes.", subcommands: [Rebuild.self])
+        commandName: "node", abstract: "Add, drain and remove storage nodes, and look after them.",
+        discussion: """
+              hauberk node add store-4 --lmtp 10.0.0.4:2401 --pop3 10.0.0.4:1101
+              hauberk node drain store-1
+              hauberk node remove store-1
+            """, subcommands: [Add.self, Drain.self, Remove.self, SetWeight.self, Rebuild.self])
 
     /// `node rebuild`.
     struct Rebuild: AsyncParsableCommand {

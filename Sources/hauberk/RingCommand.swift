@@ -11,5 +11,5 @@ struct RingCommand: AsyncParsableCommand {
               hauberk ring show
               hauberk ring plan --add store-4
             """,
-        subcommands: [RingShow.self, RingPlanCommand.self])
+        subcommands: [RingShow.self, RingPlanCommand.self, RingSettle.self])
 }

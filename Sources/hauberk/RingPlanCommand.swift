@@ -9,8 +9,8 @@ struct RingPlanCommand: AsyncParsableCommand {
         abstract: "Say what a change of the storage nodes would move. Nothing is changed.",
         discussion: """
             Compares what moves with what no plan could spare, and gives the lines for cluster.epochs that make the \
-            change a new epoch. Mail that is there does not move yet: after the change it is looked for on the new \
-            owners, and what the old ones have of the partitions that they lose is not found.
+            change a new epoch. 'hauberk node' makes it: new owners take deliveries at once and are brought what was \
+            there, and nothing is refused meanwhile.
 
               hauberk ring plan --add store-4:2:east --remove store-1
               hauberk ring plan --set-weight store-2=3
@@ -29,18 +29,9 @@ struct RingPlanCommand: AsyncParsableCommand {
         let old = configuration.ring()
         let members = try change.applied(to: old.members, replicas: old.replicas)
         let new = old.changed(to: members)
-        let epochs = Self.epochs(configuration, members)
+        let epochs = configuration.cluster.epochsAfter(configuration.ringMembers, becomes: members)
         let view = PlanView(RingPlan(from: old, to: new), old, new, epochs: epochs, withMoves: moves)
         try output.show(view, view.text(RingPlan(from: old, to: new)))
-    }
-
-    /// `cluster.epochs` after the change.
-    private static func epochs(_ configuration: ClusterConfiguration, _ members: [RingMember]) -> [String] {
-        var lines = configuration.cluster.epochs
-        let founders = RingHistory(founders: configuration.ringMembers)
-        if lines.isEmpty { lines = founders.lines }
-        if let step = founders.lineToReach(members) { lines.append(step) }
-        return lines
     }
 }
 
@@ -99,15 +90,6 @@ private struct PlanView: Encodable {
         var text = RingTable.text(plan)
         text +=
             "greatest load \(Self.ratio(loadRatioBefore)) of the fair share before, \(Self.ratio(loadRatioAfter)) after\n"
-        if moved > 0 {
-            text += """
-
-                Nothing moves this mail yet. After the change it is looked for on its new owners; what lies on the old \
-                ones stays
-                there, and nobody finds it. Change the ring while it has no mail, or carry the folders over yourself.
-
-                """
-        }
         text +=
             "\nMake nodes say the same (which there are, and their weights), and let the ring's history be:\n\n"
             + "cluster:\n  epochs:\n"

@@ -27,10 +27,11 @@ struct MergeTests {
         }
     }
 
-    private static func run(_ here: inout Replica, _ there: inout Replica, fail: (Merge.Step) -> Bool = { _ in false })
-        -> Merge
-    {
-        var merge = Merge(here: here.contents, there: there.contents)
+    private static func run(
+        _ here: inout Replica, _ there: inout Replica, _ scope: Merge.Scope = .both,
+        fail: (Merge.Step) -> Bool = { _ in false }
+    ) -> Merge {
+        var merge = Merge(here: here.contents, there: there.contents, scope: scope)
         var steps = merge.start()
         while !steps.isEmpty {
             let step = steps.removeFirst()
@@ -65,6 +66,30 @@ struct MergeTests {
         #expect(Self.run(&here, &there).isComplete)
         #expect(here.contents == there.contents)
         #expect(here.contents.messages == ["b", "c"])
+    }
+
+    @Test("A side that is about to lose the mailbox gives everything, and is given no message")
+    func oneWay() {
+        var old = Replica(added: ["a", "b"], gone: ["t1": ["x"]])
+        var new = Replica(added: ["b", "c", "x"], gone: ["t2": ["a"]])
+        var (from, to) = (old, new)
+        #expect(Self.run(&to, &from, .here).isComplete)
+        #expect(to.contents == ReplicaContents(messages: ["b", "c"], tombstones: ["t1", "t2"]))
+        #expect(from.contents.messages == ["b"])
+        #expect(Self.run(&old, &new, .there).isComplete)
+        #expect(new.contents == to.contents)
+        #expect(old.contents.messages == ["b"])
+    }
+
+    @Test("What has given everything is compared without anything to carry, and then is given no tombstone either")
+    func oneWayAgain() {
+        var old = Replica(added: ["a"])
+        var new = Replica(added: [], gone: ["t": ["b"]])
+        #expect(Self.run(&old, &new, .there).messagesCarried == 1)
+        let again = Self.run(&old, &new, .there)
+        #expect(again.isComplete && again.messagesCarried == 0 && again.tombstonesCarried == 0)
+        old = Replica()
+        #expect(Self.run(&new, &old, .here).tombstonesCarried == 0)
     }
 
     @Test("A tombstone that could not be carried stops the messages: one of them may be deleted")

@@ -1,0 +1,63 @@
+import Cluster
+import Hops
+import Membership
+import NIOCore
+import POP3
+import Wire
+
+/// Asks storage nodes from a command: each over one connection.
+final class NodeQuestions: Sendable {
+    private let map: ClusterMap
+    private let links: PerLoop<[PeerLink]>
+    private let loop: any EventLoop
+
+    /// - Parameters:
+    ///   - tls: what nodes see; nil if all hops are plain.
+    ///   - timeout: how long a node may be silent before it counts as one that does not answer.
+    init(
+        _ map: ClusterMap, tls: ClientTLS?, connectTimeout: Duration, timeout: Duration, group: any EventLoopGroup
+    ) {
+        self.map = map
+        loop = group.any()
+        let clock = ContinuousClock()
+        let start = clock.now
+        links = PerLoop(group) { loop in
+            map.nodes.map { node in
+                PeerLink(
+                    target: {
+                        DialTarget(
+                            endpoint: node.pop3, tls: node.trusted ? nil : tls, certificateName: node.name,
+                            timeout: connectTimeout)
+                    }, health: NodeHealth(clock: { start.duration(to: clock.now) }), timeout: timeout, eventLoop: loop)
+            }
+        }
+    }
+
+    /// The text of a node's answer, which must be one line.
+    func ask(_ command: POP3ClientCommand, at node: Ring.NodeIndex) async throws(PeerError) -> String {
+        let answer: PeerLink.Answer = await withCheckedContinuation { asked in
+            loop.execute { [self] in
+                links[loop][Int(node)].ask(command) { asked.resume(returning: $0) }
+            }
+        }
+        return try answer.get().text
+    }
+
+    func status(of node: Ring.NodeIndex) async throws(PeerError) -> NodeStatus {
+        NodeStatus(try await ask(.xstatus, at: node))
+    }
+
+    /// What each node says; nil for one that does not answer.
+    func statuses() async -> [NodeStatus?] {
+        await withTaskGroup(of: (Int, NodeStatus?).self) { group in
+            for index in map.nodes.indices {
+                group.addTask { (index, try? await self.status(of: Ring.NodeIndex(index))) }
+            }
+            var statuses = [NodeStatus?](repeating: nil, count: map.nodes.count)
+            for await (index, status) in group { statuses[index] = status }
+            return statuses
+        }
+    }
+
+    func quit() async { _ = await links.onEach { for link in $0 { link.quit() } } }
+}
