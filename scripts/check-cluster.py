@@ -3,8 +3,9 @@
 
 The cluster of cluster-config/dev.yaml is started on free ports in a temporary folder. Messages go by SMTP, by turns
 DATA and BDAT, plain and STARTTLS; half way one process of each role is killed (-9) and started again, and the sender
-tries again what was not answered by 250, as a mail server would. Then every mailbox is read from the other POP3
-frontend, by turns plain, STLS and POP3S, and every message that got 250 must be there once and unchanged.
+tries again what was not answered by 250, as a mail server would. Where mailboxes have more than one owner, another
+storage node is then killed for good. Every mailbox is read from the other POP3
+frontend at last, by turns plain, STLS and POP3S, and every message that got 250 must be there once and unchanged.
 
 Exit status: 0 if all is well, 1 if not, 2 if the check itself could not be run.
 """
@@ -170,11 +171,14 @@ def check(cluster, ledger, options):
     cluster.start()
     cluster.command("domain", "add", "example.test")
     passwords = {mailbox: cluster.add_account(mailbox) for mailbox in MAILBOXES}
-    victims = cluster.one_of_each_role() if options.kill == "all" else cluster.one_storage_node()
+    victims = cluster.one_of_each_role() if options.kill == "all" else cluster.storage_nodes()[:1]
+    lost = cluster.storage_nodes()[-1] if options.kill == "all" and cluster.replicas > 1 else None
 
     def kill_victims():
         for node in victims:
             cluster.kill_and_restart(node)
+        if lost:
+            cluster.lose(lost)
 
     sending = Sending(cluster, ledger, cluster.port(2525), options.connections)
     sending.run(kill_victims)
@@ -186,7 +190,7 @@ def check(cluster, ledger, options):
         f"{len(entries)} messages, {sum(len(entry.content) for entry in entries)} octets; "
         f"{sum(entry.accepted for entry in entries)} got 250, {sum(len(entry.copies) for entry in entries)} read back; "
         f"{sum(entry.uncertain for entry in entries)} attempts without a final answer, {repeated} messages repeated; "
-        f"killed and restarted {', '.join(victims)}; {sent - start:.1f} s to send, "
+        f"killed and restarted {', '.join(victims)}{f', lost {lost} for good' if lost else ''}; {sent - start:.1f} s to send, "
         f"{time.monotonic() - sent:.1f} s to read")
 
 

@@ -186,9 +186,10 @@ def machine():
 
 
 def roomy_configuration(source, home):
-    """The development cluster's, with room for a thousand sessions from one address."""
+    """The development cluster's, with one copy of each mailbox, as the bare loop makes, and room for a thousand sessions
+    from one address."""
     with open(source, encoding="utf-8") as file:
-        text = file.read()
+        text = re.sub(r"(replicas|durableCopies): *\d+", r"\1: 1", file.read())
     path = os.path.join(home, "source.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text + "\nsmtp: {connectionsPerAddressMax: 5000}\npop3: {connectionsPerAddressMax: 5000}\n")

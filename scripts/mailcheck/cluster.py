@@ -34,6 +34,7 @@ class Cluster:
             file.write(re.sub(r"(?<=127\.0\.0\.1:)\d+", self._move, text))
         self.environment = dict(os.environ, HAUBERK_HOME=home, HAUBERK_CONFIG=self.config)
         self.nodes = processes_of(text)
+        self.replicas = int(re.search(r"replicas: *(\d+)", text)[1])
         self.processes = {}
 
     def _move(self, match):
@@ -60,8 +61,8 @@ class Cluster:
             roles.setdefault(process.role, name)
         return list(roles.values())
 
-    def one_storage_node(self):
-        return [next(name for name, process in self.nodes.items() if process.role == "storage")]
+    def storage_nodes(self):
+        return [name for name, process in self.nodes.items() if process.role == "storage"]
 
     def start_node(self, node):
         with open(os.path.join(self.logs, f"{node}.log"), "ab") as log:
@@ -87,6 +88,12 @@ class Cluster:
         time.sleep(seconds_down)
         self.start_node(node)
         self.wait_for(node)
+
+    def lose(self, node):
+        """kill -9, and the node never comes back."""
+        process = self.processes.pop(node)
+        process.kill()
+        process.wait()
 
     def stop(self):
         """Ends all processes as an operator would (SIGTERM). Returns those that did not end well."""
