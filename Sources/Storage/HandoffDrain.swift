@@ -85,7 +85,8 @@ struct HandoffDrain {
         return count
     }
 
-    /// How many copies each of the nodes took; nil if one did not take all that waited.
+    /// How many copies each of the nodes took; nil if some have to wait on because one did not take them now. What somebody
+    /// else handed over meanwhile, and what is refused for good, is not waited for.
     private func drain(
         _ key: MailboxKey, for target: HandoffTarget, to takers: [Peer], lettingGo: Bool
     ) async -> Int? {
@@ -94,10 +95,13 @@ struct HandoffDrain {
             guard snapshot.count > 0 || !snapshot.tombstoneNames.isEmpty else { return 0 }
             var tombstones = Set(snapshot.tombstoneNames)
             var messages = Set(0..<snapshot.count)
+            var isWhole = true
             for taker in takers {
-                let taken = try await carryTombstones(of: snapshot, key, taker)
-                tombstones.formIntersection(taken.map(\.text))
-                messages.formIntersection(await carryMessages(of: snapshot, key, taker))
+                let (takenTombstones, areTombstonesWhole) = try await carryTombstones(of: snapshot, key, taker)
+                let (takenMessages, areMessagesWhole) = await carryMessages(of: snapshot, key, taker)
+                tombstones.formIntersection(takenTombstones.map(\.text))
+                messages.formIntersection(takenMessages)
+                isWhole = isWhole && areTombstonesWhole && areMessagesWhole
             }
             if lettingGo {
                 try await replicator.store.letGo(
@@ -110,7 +114,6 @@ struct HandoffDrain {
                     "mailbox": "\(key.mailbox)", "node": "\(takers.map(\.name).joined(separator: " "))",
                     "for": "\(target)", "messages": "\(messages.count)", "tombstones": "\(tombstones.count)",
                 ])
-            let isWhole = messages.count == snapshot.count && tombstones.count == snapshot.tombstoneNames.count
             return isWhole ? messages.count + tombstones.count : nil
         } catch {
             replicator.log.error("handoff", metadata: ["mailbox": "\(key.mailbox)", "reason": "\(error)"])
@@ -118,24 +121,25 @@ struct HandoffDrain {
         }
     }
 
+    /// The tombstones that the node took, and whether no other is left.
     private func carryTombstones(
         of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
-    ) async throws(MaildirError) -> [MessageIdentity] {
+    ) async throws(MaildirError) -> (taken: [MessageIdentity], isWhole: Bool) {
         var taken: [MessageIdentity] = []
         for name in snapshot.tombstoneNames.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
             let verdict = await taker.carry(.tombstone(tombstone), of: key.mailbox)
-            guard verdict.isAccepted else { break }
+            guard verdict.isAccepted else { return (taken, false) }
             taken.append(name)
         }
-        return taken
+        return (taken, true)
     }
 
-    /// The messages that the node took.
+    /// The messages that the node took, and whether none was deferred.
     private func carryMessages(
         of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
-    ) async -> [Int] {
-        await withTaskGroup(of: (Int, Verdict).self) { group in
+    ) async -> (taken: [Int], isWhole: Bool) {
+        await withTaskGroup(of: (Int, Verdict?).self) { group in
             var taken: [Int] = []
             var next = 0
             var answered = 0
@@ -146,11 +150,12 @@ struct HandoffDrain {
                     group.addTask { (index, await carryMessage(index, of: snapshot, key, taker)) }
                     next += 1
                 }
-                guard let (index, verdict) = await group.next() else { return taken }
+                guard let (index, verdict) = await group.next() else { return (taken, !hasFailed) }
                 answered += 1
                 switch verdict {
                 case .accepted: taken.append(index)
                 case .deferred: hasFailed = true
+                case nil: break
                 // One bad file never holds up those behind it.
                 case .refused(let reason):
                     replicator.log.error(
@@ -161,12 +166,18 @@ struct HandoffDrain {
         }
     }
 
+    /// Nil if the message is gone: somebody else handed it over, or it was deleted.
     private func carryMessage(
         _ index: Int, of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
-    ) async -> Verdict {
-        guard let name = MessageIdentity(snapshot.uidl(at: index)),
-            let reader = try? await replicator.store.reader(of: index, in: snapshot)
-        else { return .deferred(.unexpected) }
+    ) async -> Verdict? {
+        guard let name = MessageIdentity(snapshot.uidl(at: index)) else { return .deferred(.unexpected) }
+        let reader: MessageReader
+        do throws(MaildirError) {
+            guard let found = try await replicator.store.reader(of: index, in: snapshot) else { return nil }
+            reader = found
+        } catch {
+            return .deferred(Reason(451, "4.3.0", "\(error)"))
+        }
         defer { reader.close() }
         return await taker.carry(.message(name, reader), of: key.mailbox)
     }

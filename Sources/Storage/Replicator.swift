@@ -62,8 +62,11 @@ final class Replicator: Sendable {
     // MARK: opening
 
     /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer, so that a session sees
-    /// all that was acknowledged. False if another owner has what this node cannot take, or if this node cannot know what
-    /// there is, because it does not own the mailbox for long and nobody who does answers.
+    /// all that was acknowledged, and nothing that was deleted.
+    ///
+    /// False if one of them has what this node cannot take: another owner serves the session better, or later is better than
+    /// half. Where there is no other owner, half is better than nothing, because its reader can make room. False too if this
+    /// node cannot know what there is, because it does not own the mailbox for long and nobody who did answers.
     func prepareOpening(_ mailbox: MailboxName) async -> Bool {
         let peers = peers
         let ring = peers.map.ring
@@ -74,9 +77,11 @@ final class Replicator: Sendable {
         let standIns = PreferenceList.live(ring, partition: partition, count: ring.replicas + Self.standInsMin) {
             $0 != peers.own && peers.isReachable($0)
         }.filter { !owners.contains($0) && !former.contains($0) }
-        await withTaskGroup { group in
-            for node in standIns { group.addTask { _ = await self.digest(of: mailbox, at: peers.peer(node)) } }
+        let isBrought = await withTaskGroup(of: Bool.self) { group in
+            for node in standIns { group.addTask { await self.bring(mailbox, from: peers.peer(node)) } }
+            return await group.reduce(true) { $0 && $1 }
         }
+        guard isBrought || ring.replicas == 1 else { return false }
         return await withTaskGroup(of: (Ring.NodeIndex, Convergence).self) { group in
             for node in owners where peers.isReachable(node) {
                 group.addTask { (node, await self.converge(mailbox, with: peers.peer(node))) }
@@ -91,6 +96,20 @@ final class Replicator: Sendable {
                 if convergence != .silent { heard.insert(node) }
             }
             return isWhole && groups.allSatisfy { !heard.isDisjoint(with: $0) }
+        }
+    }
+
+    /// Has a stand-in bring here what waits there. False if this node did not take all of it; true if the stand-in does not
+    /// answer, because what it has is then not known.
+    private func bring(_ mailbox: MailboxName, from peer: Peer) async -> Bool {
+        do throws(PeerError) {
+            if try await peer.digest(of: mailbox).held > 0 { try await peer.drain(mailbox) }
+            return true
+        } catch {
+            guard case .refused(let reason, _) = error else { return true }
+            log.warning(
+                "not brought", metadata: ["mailbox": "\(mailbox)", "node": "\(peer.name)", "reason": "\(reason)"])
+            return false
         }
     }
 

@@ -146,6 +146,33 @@ extension SystemTests {
             #expect(try await subjects(reader, port: 1111) == ["ours", "foreign"])
         }
 
+        @Test("An owner that cannot store what waits for it elsewhere shows nothing rather than what has changed since")
+        func ownerThatCannotStore() async throws {
+            let reader = try await cluster.makeAccount()
+            let owners = try await cluster.places(of: reader.address)
+            for number in 1...2 { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
+            try await eventually("both hold all") { isWhole(owners, count: 2) }
+            // Where a file is in the place of tmp/ nothing can be delivered, as on a disk that is read-only.
+            let tmp = owners[0].path("tmp")
+            try FileManager.default.removeItem(atPath: tmp)
+            try Data().write(to: URL(fileURLWithPath: tmp))
+            #expect(try await deliver("3", to: reader).hasPrefix("250"))
+            let session = try await cluster.login(reader)
+            #expect(try await session.ask("DELE 1").hasPrefix("+OK"))
+            #expect(try await session.ask("QUIT").hasPrefix("+OK"))
+            #expect(owners[0].names("new").count == 2)
+
+            try await cluster.crash(owners[1].node)
+            for port in [1110, 1111] {
+                #expect(try await cluster.loginReply(reader, port: port).hasPrefix("-ERR [SYS/TEMP]"))
+            }
+            try FileManager.default.removeItem(atPath: tmp)
+            try FileManager.default.createDirectory(atPath: tmp, withIntermediateDirectories: false)
+            for port in [1110, 1111] { #expect(try await subjects(reader, port: port) == ["2", "3"]) }
+            try await restart(owners[1].node)
+            try await eventually("both owners hold the rest") { isWhole(owners, count: 2) }
+        }
+
         @Test("Two of three nodes dead are too many for two copies: 451, and what was acknowledged can be read")
         func tooFew() async throws {
             let reader = try await cluster.makeAccount()
