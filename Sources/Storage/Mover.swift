@@ -22,6 +22,8 @@ import Synchronization
 final class Mover: Sendable {
     /// How far it is.
     struct Progress: Sendable {
+        /// The epoch that this is about.
+        var epoch: UInt64 = 0
         /// Partitions that were here and not this node's when the epoch began here.
         var partitions = 0
         /// Those of them that still have mail here, as far as was looked.
@@ -57,7 +59,7 @@ final class Mover: Sendable {
         var last: ReplicaPeers?
         while !Task.isCancelled {
             let peers = replicator.peers
-            if last !== peers { state.withLock { $0 = Progress() } }
+            if last !== peers { state.withLock { $0 = Progress(epoch: peers.map.epoch) } }
             last = peers
             await moveAll(peers)
             var waited = Duration.zero

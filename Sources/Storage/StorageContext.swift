@@ -63,7 +63,7 @@ final class StorageContext: Sendable {
         status.settledEpoch = map.settledEpoch
         status.strays = moves.partitions
         status.straysLeft = moves.left
-        status.isLooking = moves.isLooking
+        status.isLooking = moves.isLooking || moves.epoch != map.epoch
         status.obstacle = moves.obstacle
         status.messagesMoved = mover.transfer.messages
         status.octetsMoved = mover.transfer.octets

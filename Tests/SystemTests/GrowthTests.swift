@@ -36,10 +36,25 @@ private struct GrowthStory {
             for number in 1...3 { try await deliver("before \(number)", to: account) }
         }
         let first = accounts[0]
-        let session = try await cluster.login(first)
         let load = Load(cluster: cluster, accounts: Array(accounts.dropFirst()))
         let running = Task { await load.run() }
+        let outcome = await Result { try await change(first) }
+        load.stop()
+        await running.value
+        try outcome.get()
+        #expect(load.failures == [])
+        #expect(load.delivered > 0 && load.logins > 0)
+        for port in [1110, 1111] {
+            #expect(try await cluster.messages(first, port: port).count == 2)
+            for account in accounts.dropFirst() {
+                let count = try await cluster.messages(account, port: port).count
+                #expect(count == 3 + load.delivered(to: account), "\(account.address)")
+            }
+        }
+    }
 
+    private func change(_ first: TestCluster.Account) async throws {
+        let session = try await cluster.login(first)
         try await cluster.hauberk([
             "node", "add", "store-4", "--lmtp", "unix:\(cluster.home.path)/4.lmtp", "--pop3",
             "unix:\(cluster.home.path)/4.pop3",
@@ -65,18 +80,6 @@ private struct GrowthStory {
         try await takeEpoch(["store-2", "store-3", "store-4"])
         try cluster.signal(SIGTERM, "store-1")
         #expect(try await cluster.ended("store-1") == 0)
-
-        load.stop()
-        await running.value
-        #expect(load.failures == [])
-        #expect(load.delivered > 0 && load.logins > 0)
-        for port in [1110, 1111] {
-            #expect(try await cluster.messages(first, port: port).count == 2)
-            for account in accounts.dropFirst() {
-                let count = try await cluster.messages(account, port: port).count
-                #expect(count == 3 + load.delivered(to: account), "\(account.address)")
-            }
-        }
     }
 
     private func deliver(_ subject: String, to account: TestCluster.Account) async throws {
@@ -155,6 +158,16 @@ private final class Load: Sendable {
                 state.withLock { $0.failures.append("\(error)") }
             }
             round += 1
+        }
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate init(_ body: () async throws -> Success) async {
+        do {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
         }
     }
 }

@@ -20,7 +20,7 @@ final class RawConnection: @unchecked Sendable {
         setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
         let file = file
         guard withLoopback(port, { connect(file, $0, $1) }) == 0 else {
-            close(file)
+            // The connection is whole, so its end closes the file.
             throw Failed(description: "connect to \(port): errno \(errno)")
         }
     }
