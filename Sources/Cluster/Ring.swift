@@ -107,6 +107,13 @@ package struct Ring: Sendable, Equatable {
         return low < members.count && members[low].name == name ? NodeIndex(low) : nil
     }
 
+    /// Tells rings apart, also two of the same epoch that were made from different files: XXH64 of the epoch, the members and
+    /// the table.
+    package var fingerprint: UInt64 {
+        let names = members.map { "\($0.name)=\($0.weight)@\($0.zone ?? "")" }.joined(separator: " ")
+        return StableHash.xxh64("\(epoch) \(names)") ^ table.withUnsafeBytes { StableHash.xxh64($0) }
+    }
+
     /// How many copies of partitions each member holds, in the order of `members`.
     package func loads() -> [Int] {
         var loads = [Int](repeating: 0, count: members.count)

@@ -3,6 +3,8 @@ package struct NodeStatus: Sendable, Equatable {
     /// The epoch that the node goes by.
     package var epoch: UInt64 = 0
     package var settledEpoch: UInt64 = 0
+    /// The fingerprint of its ring.
+    package var ring: UInt64 = 0
     /// Partitions of others that were here when the epoch began.
     package var strays = 0
     /// Those of them that still have mail here.
@@ -33,7 +35,7 @@ extension NodeStatus {
 
     /// `epoch=3 settled=2 strays=4 …`; an obstacle comes last, because it has spaces.
     package var text: String {
-        var words = ["epoch=\(epoch)", "settled=\(settledEpoch)"]
+        var words = ["epoch=\(epoch)", "settled=\(settledEpoch)", "ring=\(ring)"]
         words += Self.numbers.map { "\($0.key)=\(self[keyPath: $0.place])" }
         if isLooking { words.append("looking") }
         if let obstacle { words.append("obstacle=\(obstacle)") }
@@ -48,10 +50,15 @@ extension NodeStatus {
         for word in (halves.first ?? "").split(separator: " ") {
             let pair = word.split(separator: "=", maxSplits: 1)
             if word == "looking" { isLooking = true }
-            guard pair.count == 2, let value = Int(pair[1]), value >= 0 else { continue }
-            if pair[0] == "epoch" { epoch = UInt64(value) }
-            if pair[0] == "settled" { settledEpoch = UInt64(value) }
-            if let number = Self.numbers.first(where: { $0.key == pair[0] }) { self[keyPath: number.place] = value }
+            guard pair.count == 2, let value = UInt64(pair[1]) else { continue }
+            switch pair[0] {
+            case "epoch": epoch = value
+            case "settled": settledEpoch = value
+            case "ring": ring = value
+            default:
+                guard let number = Self.numbers.first(where: { $0.key == pair[0] }) else { continue }
+                self[keyPath: number.place] = Int(clamping: value)
+            }
         }
     }
 }

@@ -43,8 +43,6 @@ final class Mover: Sendable {
     private static let idleInterval = Duration.seconds(30)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 4
-    /// Rounds of giving an owner what it lacks, while more comes in.
-    private static let roundsMax = 4
 
     init(replicator: Replicator, openMailboxes: OpenMailboxes, rate: Int) {
         self.replicator = replicator
@@ -96,12 +94,13 @@ final class Mover: Sendable {
         }
     }
 
-    /// Nothing is given up while a node goes by another map: it could be bringing it here.
     private func canBegin(_ peers: ReplicaPeers) async -> Bool {
-        for node in peers.map.ring.members.indices.map(Ring.NodeIndex.init) where node != peers.own {
-            guard peers.map.ring.member(node).weight > 0 else { continue }
-            guard let status = try? await peers.status(of: node), status.epoch == peers.map.epoch else {
-                state.withLock { $0.obstacle = "\(peers.map[node].name) has not confirmed this epoch" }
+        let others = peers.map.ring.members.indices.map(Ring.NodeIndex.init)
+            .filter { $0 != peers.own && peers.map.ring.member($0).weight > 0 }
+        for node in others {
+            let status = try? await peers.status(of: node)
+            guard Move.mayBegin(ring: peers.map.ring.fingerprint, others: [status?.ring]) else {
+                state.withLock { $0.obstacle = "\(peers.map[node].name) does not go by this ring, or does not answer" }
                 return false
             }
         }
@@ -141,16 +140,9 @@ final class Mover: Sendable {
                 try await replicator.store.purge(snapshot)
                 return true
             }
-            let owners = peers.map.ring.owners(ofPartition: key.partition).map(peers.peer)
-            var verified: MaildropSnapshot?
-            for owner in owners {
-                let given = try await give(key, to: owner)
-                // What the first one was compared with, those after it were too.
-                verified = verified ?? given
-            }
+            guard let compared = try await give(key, peers) else { return false }
             guard !openMailboxes.isOpen(key.mailbox) else { throw Obstacle("\(key.mailbox) is open here") }
-            guard let verified else { return false }
-            try await replicator.store.purge(verified)
+            try await replicator.store.purge(compared)
             return try await replicator.store.snapshot(of: key).isEmpty
         } catch {
             state.withLock { $0.obstacle = "\(error)" }
@@ -164,19 +156,26 @@ final class Mover: Sendable {
         init(_ description: String) { self.description = description }
     }
 
-    /// Gives an owner what it lacks, until a comparison finds nothing. What this node had then, all of which the owner has.
-    private func give(_ key: MailboxKey, to owner: Peer) async throws -> MaildropSnapshot {
-        for _ in 0..<Self.roundsMax {
-            guard owner.isReachable else { throw Obstacle("\(owner.name) cannot be reached") }
-            let merge = MailboxMerge(
-                key: key, peer: owner, scope: .there, replicator: replicator, transfer: transfer)
+    /// Gives every owner what it lacks. What was here at the first comparison that found nothing to give; nil to try later.
+    private func give(_ key: MailboxKey, _ peers: ReplicaPeers) async throws -> MaildropSnapshot? {
+        var move = Move(owners: peers.map.ring.owners(ofPartition: key.partition))
+        var compared: MaildropSnapshot?
+        var step = move.next
+        while case .give(let owner) = step {
+            let peer = peers.peer(owner)
+            guard peer.isReachable else { throw Obstacle("\(peer.name) cannot be reached") }
+            let merge = MailboxMerge(key: key, peer: peer, scope: .there, replicator: replicator, transfer: transfer)
             guard case .done(let snapshot, let outcome) = await merge.run() else {
-                throw Obstacle("\(owner.name) cannot be compared with in \(key.mailbox)")
+                throw Obstacle("\(key.mailbox) cannot be compared with \(peer.name)")
             }
-            guard outcome.isComplete else { throw Obstacle("\(owner.name) does not take all of \(key.mailbox)") }
-            if outcome.messagesCarried == 0, outcome.tombstonesCarried == 0 { return snapshot }
+            let carried = outcome.messagesCarried + outcome.tombstonesCarried
+            step = move.compared(carried: carried, isComplete: outcome.isComplete)
+            if carried == 0, outcome.isComplete { compared = compared ?? snapshot }
+            if step == .stop {
+                throw Obstacle("\(peer.name) did not take all of \(key.mailbox), or it changes all the time")
+            }
         }
-        throw Obstacle("\(key.mailbox) changes all the time")
+        return compared
     }
 }
 

@@ -71,7 +71,7 @@ final class Replicator: Sendable {
         let peers = peers
         let ring = peers.map.ring
         let partition = ring.partition(of: mailbox)
-        let groups = peers.map.holders(ofPartition: partition)
+        let groups = peers.map.transition.holders(ofPartition: partition)
         let owners = groups[0].filter { $0 != peers.own }
         let former = Set(groups.dropFirst().joined()).subtracting(groups[0]).filter { $0 != peers.own }
         let standIns = PreferenceList.live(ring, partition: partition, count: ring.replicas + Self.standInsMin) {

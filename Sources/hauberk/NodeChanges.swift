@@ -155,7 +155,7 @@ extension NodeCommand {
                     "\(node) does not answer, so that nobody knows what it still has; if it is lost for good, say --lost"
                 )
             }
-            guard status.isEmptied(of: map.epoch) else {
+            guard status.isEmptied(in: map.ring) else {
                 throw CommandFailure(
                     "\(node) still has mail of \(status.straysLeft) partitions, and \(status.mailboxesWaiting) mailboxes wait "
                         + "there for other nodes: 'hauberk status' shows how far it is")
@@ -165,9 +165,9 @@ extension NodeCommand {
 }
 
 extension NodeStatus {
-    /// Whether a node that goes by this epoch has nothing that belongs to others.
-    func isEmptied(of epoch: UInt64) -> Bool {
-        self.epoch == epoch && !isLooking && straysLeft == 0 && mailboxesWaiting == 0
+    /// Whether a node that goes by this ring has nothing that belongs to others.
+    func isEmptied(in ring: Ring) -> Bool {
+        self.ring == ring.fingerprint && !isLooking && straysLeft == 0 && mailboxesWaiting == 0
     }
 }
 

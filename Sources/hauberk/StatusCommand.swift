@@ -135,7 +135,7 @@ struct ClusterStatus: Encodable {
         settledEpoch = map.settledEpoch
         hasMoved = statuses.allSatisfy { status in
             guard let status else { return false }
-            return status.epoch == map.epoch && !status.isLooking && status.straysLeft == 0
+            return status.ring == map.ring.fingerprint && !status.isLooking && status.straysLeft == 0
         }
         nodes = zip(map.nodes, statuses).map { node, status in
             Node(

@@ -25,15 +25,15 @@ struct MembershipTests {
         let founders = Ring(members: ["a", "b"].map { RingMember(name: $0) }, partitions: 64, replicas: 1)
         for partition in 0..<64 {
             let owner = Array(open.ring.owners(ofPartition: partition))
-            #expect(settled.holders(ofPartition: partition) == [owner])
-            #expect(open.holders(ofPartition: partition).first == owner)
+            #expect(settled.transition.holders(ofPartition: partition) == [owner])
+            #expect(open.transition.holders(ofPartition: partition).first == owner)
             let first = founders.members[Int(founders.owners(ofPartition: partition).first ?? 0)].name
-            let names = open.holders(ofPartition: partition).map { $0.map { open[$0].name } }
+            let names = open.transition.holders(ofPartition: partition).map { $0.map { open[$0].name } }
             // A node that is no member any more cannot be asked.
             #expect(names.contains([first]) == (first == "b"))
-            #expect(half.holders(ofPartition: partition).count <= open.holders(ofPartition: partition).count)
+            #expect(half.transition.holders(ofPartition: partition).count <= open.transition.holders(ofPartition: partition).count)
         }
-        #expect((0..<64).contains { open.holders(ofPartition: $0).count == 2 })
+        #expect((0..<64).contains { open.transition.holders(ofPartition: $0).count == 2 })
     }
 
     @Test("Without a word on it nothing is settled; what the ring has no epoch for is refused")
