@@ -1,3 +1,4 @@
+import Cluster
 import Hops
 import Logging
 import Mail
