@@ -75,6 +75,18 @@ struct HandoffDrain {
         return isWhole ? count : nil
     }
 
+    /// Takes what this node kept for others before it owned the mailbox itself: while a change of the ring goes on all that
+    /// waits may be such, later only what waits for nodes that own it no more.
+    func takeOver(_ mailbox: MailboxName, as own: Peer) async {
+        let key = replicator.key(of: mailbox)
+        let map = own.peers.map
+        let owners = map.owners(of: mailbox).map { map[$0].name }
+        for target in (try? await replicator.store.targets()) ?? []
+        where !map.isSettled || !owners.contains(target.node) {
+            _ = await drain(key, for: target, to: [own], lettingGo: false)
+        }
+    }
+
     /// How much waits in a mailbox, for whomever.
     func heldCount(in mailbox: MailboxName) async throws(MaildirError) -> Int {
         var count = 0

@@ -78,10 +78,13 @@ final class Replicator: Sendable {
             $0 != peers.own && peers.isReachable($0)
         }.filter { !owners.contains($0) && !former.contains($0) }
         let isBrought = await withTaskGroup(of: Bool.self) { group in
-            for node in standIns { group.addTask { await self.bring(mailbox, from: peers.peer(node)) } }
+            for node in standIns { group.addTask { await self.bring(mailbox, fromStandIn: peers.peer(node)) } }
             return await group.reduce(true) { $0 && $1 }
         }
         guard isBrought || ring.replicas == 1 else { return false }
+        if let own = peers.own, groups[0].contains(own) {
+            await HandoffDrain(replicator: self).takeOver(mailbox, as: peers.peer(own))
+        }
         return await withTaskGroup(of: (Ring.NodeIndex, Convergence).self) { group in
             for node in owners where peers.isReachable(node) {
                 group.addTask { (node, await self.converge(mailbox, with: peers.peer(node))) }
@@ -99,12 +102,13 @@ final class Replicator: Sendable {
         }
     }
 
-    /// Has a stand-in bring here what waits there. False if this node did not take all of it; true if the stand-in does not
-    /// answer, because what it has is then not known.
-    private func bring(_ mailbox: MailboxName, from peer: Peer) async -> Bool {
+    /// Has a stand-in bring here what waits there, and takes what somebody brought it who went by another ring. False if this
+    /// node did not take all of it; true if the stand-in does not answer, because what it has is then not known.
+    private func bring(_ mailbox: MailboxName, fromStandIn peer: Peer) async -> Bool {
         do throws(PeerError) {
-            if try await peer.digest(of: mailbox).held > 0 { try await peer.drain(mailbox) }
-            return true
+            let (digest, held) = try await peer.digest(of: mailbox)
+            if held > 0 { try await peer.drain(mailbox) }
+            return digest.isEmpty ? true : await merge(mailbox, with: peer, .here) != .lacking
         } catch {
             guard case .refused(let reason, _) = error else { return true }
             log.warning(
@@ -158,7 +162,9 @@ final class Replicator: Sendable {
             let before = merges[mailbox]
             let task = Task {
                 // What the merge before this one was for may be what this one is for.
-                if await before?.value == .merged, await !self.differs(mailbox, from: peer) { return Convergence.merged }
+                if await before?.value == .merged, await !self.differs(mailbox, from: peer) {
+                    return Convergence.merged
+                }
                 let merge = MailboxMerge(key: self.key(of: mailbox), peer: peer, scope: scope, replicator: self)
                 return Convergence(await merge.run())
             }

@@ -126,7 +126,7 @@ struct ClusterStatus: Encodable {
 
     let epoch: UInt64
     let settledEpoch: UInt64
-    /// Whether every node goes by this epoch, and none has mail that it does not own.
+    /// Whether every node goes by this epoch, and none has mail that it does not own, nor keeps any for another node.
     let hasMoved: Bool
     let nodes: [Node]
 
@@ -136,6 +136,7 @@ struct ClusterStatus: Encodable {
         hasMoved = statuses.allSatisfy { status in
             guard let status else { return false }
             return status.ring == map.ring.fingerprint && !status.isLooking && status.straysLeft == 0
+                && status.mailboxesWaiting == 0
         }
         nodes = zip(map.nodes, statuses).map { node, status in
             Node(

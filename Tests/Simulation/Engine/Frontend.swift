@@ -22,7 +22,7 @@ final class Frontend: SimulatedProcess {
 
     /// Opens a maildrop at the first owner that does; they share the time. Tells nil for -ERR [SYS/TEMP].
     func open(_ mailbox: Int, reply: @escaping (MaildropSession?) -> Void) {
-        let owners = world.owners(of: mailbox)
+        let owners = transition.ring.owners(ofPartition: world.partitions[mailbox]).map(Int.init)
         let order = owners.filter(isReachable) + owners.filter { !isReachable($0) }
         open(mailbox, at: order[...], until: world.now + world.scenario.timeout, reply: reply)
     }

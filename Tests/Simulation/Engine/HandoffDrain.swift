@@ -1,3 +1,4 @@
+import Cluster
 import Mail
 
 /// Hands over what waits on a node for others, as the real one's `HandoffDrain` does.
@@ -13,10 +14,21 @@ struct HandoffDrain {
         let targets = node.disk.targets
         let countdown = Countdown(targets.count) { then(isWhole) }
         for target in targets {
-            drain(mailbox, for: target, to: asker) { isTaken in
+            drain(mailbox, for: target, to: [asker], lettingGo: target == asker) { isTaken in
                 if !isTaken { isWhole = false }
                 countdown.done()
             }
+        }
+    }
+
+    /// Takes what this node kept for others before it owned the mailbox itself.
+    func takeOver(_ mailbox: Int, then: @escaping () -> Void) {
+        let owners = node.ring.owners(ofPartition: node.world.partitions[mailbox]).map(Int.init)
+        let isSettled = node.transition.settledEpoch == node.ring.epoch
+        let targets = node.disk.targets.filter { !isSettled || !owners.contains($0) }
+        let countdown = Countdown(targets.count, then: then)
+        for target in targets {
+            drain(mailbox, for: target, to: [node.index], lettingGo: false) { _ in countdown.done() }
         }
     }
 
@@ -30,23 +42,41 @@ struct HandoffDrain {
     ) {
         guard node.isReachable(target) else { return then(false) }
         guard let first = mailboxes.first else { return then(isDone) }
-        drain(first, for: target, to: target) { isTaken in
+        let owners = node.ring.owners(ofPartition: node.world.partitions[first]).map(Int.init)
+        drain(first, for: target, to: owners.contains(target) ? [target] : owners, lettingGo: true) { isTaken in
             drain(mailboxes.dropFirst(), for: target, isDone: isDone && isTaken, then: then)
         }
     }
 
-    /// What is for another node waits on.
-    private func drain(_ mailbox: Int, for target: Int, to taker: Int, then: @escaping (Bool) -> Void) {
+    /// Tells whether all of the nodes took all of it. What one did not take waits on.
+    private func drain(
+        _ mailbox: Int, for target: Int, to takers: [Int], lettingGo: Bool, then: @escaping (Bool) -> Void
+    ) {
         let spool = node.disk.maildir(mailbox, heldFor: target)
         let listing = node.list(spool)
         guard !spool.isEmpty else { return then(true) }
+        give(listing, of: spool, mailbox, to: takers[...], taken: listing) { taken in
+            let isWhole =
+                taken.messages.count == listing.messages.count && taken.tombstones.count == listing.tombstones.count
+            guard lettingGo else { return then(isWhole) }
+            release(taken.messages[...], from: spool.new) {
+                release(taken.tombstones[...], from: spool.gone) { then(isWhole) }
+            }
+        }
+    }
+
+    /// Tells what all of them took.
+    private func give(
+        _ listing: MaildirListing, of spool: SimulatedMaildir, _ mailbox: Int, to takers: ArraySlice<Int>,
+        taken: MaildirListing, then: @escaping (MaildirListing) -> Void
+    ) {
+        guard let taker = takers.first else { return then(taken) }
         carry(listing.tombstones[...], of: spool, mailbox, taker, taken: []) { tombstones in
             carryMessages(listing.messages, of: spool, mailbox, taker) { messages in
-                let isWhole = messages.count == listing.messages.count && tombstones.count == listing.tombstones.count
-                guard taker == target else { return then(isWhole) }
-                release(messages[...], from: spool.new) {
-                    release(tombstones[...], from: spool.gone) { then(isWhole) }
-                }
+                let both = MaildirListing(
+                    messages: taken.messages.filter(messages.contains),
+                    tombstones: taken.tombstones.filter(tombstones.contains))
+                give(listing, of: spool, mailbox, to: takers.dropFirst(), taken: both, then: then)
             }
         }
     }

@@ -20,6 +20,7 @@ final class Healing {
         for process in world.processes {
             process.goOn()
             process.start()
+            process.learnEpoch()
         }
         for node in world.nodes { node.disk.cure() }
         world.after(Self.settling) { [self] in loseDisks() }
@@ -61,21 +62,25 @@ final class Healing {
         }
     }
 
-    /// Whether what is missing waits on a node that stood in though it is far down the preference list: an opening does
-    /// not ask it, and the reader sees the effect when it has handed over.
+    /// Whether what is missing waits on a node that stood in though it is far down the preference list, or that was delivered
+    /// to by somebody who had not heard of the last epochs: an opening does not ask it, and the reader sees the effect when it
+    /// has handed over.
     private func isToCome(_ complaint: Complaint, at node: StorageNode) -> Bool {
-        let (owners, standIns) = node.helpers(for: complaint.mailbox)
-        let asked = (owners + standIns).map(Int.init) + [node.index]
+        let (owners, former, standIns) = node.helpers(for: complaint.mailbox)
+        let asked = (owners + former + standIns).map(Int.init) + [node.index]
         return world.nodes.contains { other in
-            !asked.contains(other.index)
-                && other.disk.targets.contains { target in
-                    let spool = other.disk.maildir(complaint.mailbox, heldFor: target)
-                    return switch complaint.kind {
-                    case .lost: spool.new.entries[complaint.message] != nil
-                    case .resurrected: spool.deleted.contains(complaint.message)
-                    case .twice, .invented, .damaged: false
-                    }
+            guard !asked.contains(other.index) else { return false }
+            var places = other.disk.targets.map { other.disk.maildir(complaint.mailbox, heldFor: $0) }
+            if other.strays.contains(complaint.mailbox) {
+                places.append(other.disk.maildir(complaint.mailbox, heldFor: nil))
+            }
+            return places.contains { place in
+                switch complaint.kind {
+                case .lost: place.new.entries[complaint.message] != nil
+                case .resurrected: place.deleted.contains(complaint.message)
+                case .twice, .invented, .damaged: false
                 }
+            }
         }
     }
 
@@ -129,6 +134,9 @@ final class Healing {
     /// What is not quiet yet.
     private var unrest: String? {
         for node in world.nodes where node.disk.hasHeld { return "something waits on \(node.name) for ever" }
+        for node in world.nodes where !node.strays.isEmpty {
+            return "\(node.name) does not give up mailboxes \(node.strays)"
+        }
         for mailbox in world.partitions.indices {
             let owners = world.owners(of: mailbox)
             for other in owners.dropFirst()

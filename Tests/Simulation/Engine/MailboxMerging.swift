@@ -6,13 +6,25 @@ final class MailboxMerging {
     private let node: StorageNode
     private let mailbox: Int
     private let other: StorageNode
-    private var then: ((Bool) -> Void)?
+    private let scope: Merge.Scope
+    private var then: ((Outcome) -> Void)?
     private var merge = Merge(here: ReplicaContents(), there: ReplicaContents())
+    private var listing = MaildirListing(messages: [], tombstones: [])
 
-    init(_ node: StorageNode, _ mailbox: Int, with other: StorageNode, then: @escaping (Bool) -> Void) {
+    enum Outcome {
+        /// What this node held before, and what was carried.
+        case done(MaildirListing, Merge)
+        case silent
+    }
+
+    init(
+        _ node: StorageNode, _ mailbox: Int, with other: StorageNode, _ scope: Merge.Scope,
+        then: @escaping (Outcome) -> Void
+    ) {
         self.node = node
         self.mailbox = mailbox
         self.other = other
+        self.scope = scope
         self.then = then
     }
 
@@ -21,17 +33,17 @@ final class MailboxMerging {
         ask { other, reply in
             other.diskStep(.answer) { reply(other.list(self.mailbox).contents) }
         } then: { [self] theirs in
-            guard let theirs else { return end(isWhole: true) }
-            merge = Merge(here: node.list(mailbox).contents, there: theirs)
+            guard let theirs else { return end(.silent) }
+            listing = node.list(mailbox)
+            merge = Merge(here: listing.contents, there: theirs, scope: scope)
             carry(merge.start())
         }
     }
 
-    /// - Parameter isWhole: whether this node has everything now that the other one had, or it is not known what that has.
-    private func end(isWhole: Bool) {
+    private func end(_ outcome: Outcome) {
         let tell = then
         then = nil
-        tell?(isWhole)
+        tell?(outcome)
     }
 
     private func ask<Answer>(
@@ -54,7 +66,7 @@ final class MailboxMerging {
             case .message(_, .there): sendMessage(step)
             }
         }
-        if merge.isOver { end(isWhole: !merge.isLackingHere) }
+        if merge.isOver { end(.done(listing, merge)) }
     }
 
     private func failed(_ step: Merge.Step) {

@@ -22,7 +22,7 @@ final class MessageRun {
         self.finished = finished
         let world = frontend.world
         plan = DeliveryPlan(
-            ring: world.ring, partitions: message.mailboxes.map { world.partitions[$0] },
+            ring: frontend.transition.ring, partitions: message.mailboxes.map { world.partitions[$0] },
             quorum: world.scenario.quorum, canResend: canResend)
     }
 

@@ -9,6 +9,7 @@ package struct OperationCost: Sendable {
         var scenario = Scenario(&random).peaceful
         (scenario.nodes, scenario.zones, scenario.replicas, scenario.quorum) = (nodes, 5, replicas, quorum)
         (scenario.frontends, scenario.clients, scenario.mailboxes, scenario.clockErrorMax) = (1, 0, 1, 0)
+        (scenario.spares, scenario.memberChanges) = (0, 0)
         let world = World(scenario: scenario, random: random, partitions: nodes * 8)
         var costs: [OperationCost] = []
         func measure(_ operation: String, _ work: (@escaping () -> Void) -> Void) {

@@ -12,4 +12,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case handoffReleasedEarly = "handoff-released-early"
     /// +OK is said for a deletion that no other node was told of.
     case deletionNotTold = "deletion-not-told"
+    /// A node gives up what it does not own any more before its owners have it.
+    case moverGivesUpEarly = "mover-gives-up-early"
 }

@@ -2,6 +2,10 @@
 struct Scenario {
     var nodes: Int
     var zones: Int
+    /// How many of the nodes own nothing at first.
+    var spares: Int
+    /// How many times the ring's members change.
+    var memberChanges: Int
     /// R and W.
     var replicas: Int
     var quorum: Int
@@ -34,6 +38,8 @@ struct Scenario {
     init(_ random: inout Randomness) {
         replicas = 1 + random.below(3)
         nodes = replicas + 1 + random.below(4)
+        spares = random.below(max(1, min(2, nodes - replicas)))
+        memberChanges = random.pick([0, 0, 1, 2, 3])
         zones = random.below(4)
         quorum = 1 + random.below(replicas)
         frontends = 1 + random.below(3)
@@ -60,7 +66,7 @@ struct Scenario {
     }
 
     var text: String {
-        "\(nodes) nodes in \(zones) zones, R=\(replicas) W=\(quorum), \(frontends) frontends, \(clients) clients, "
+        "\(nodes) nodes (\(spares) to come) in \(zones) zones, R=\(replicas) W=\(quorum), \(frontends) frontends, \(clients) clients, "
             + "\(mailboxes) mailboxes, a fault each \(faultInterval / 1_000) ms for \(duration / 1_000_000) s"
     }
 }

@@ -17,6 +17,8 @@ class SimulatedProcess {
     /// Until when a storage node is taken for lost; the circuit breaker of the hops.
     private var suspectUntil: [Int: SimulatedTime] = [:]
     private var minted: UInt64 = 0
+    /// The members as it was told of them.
+    private(set) var transition: Transition
 
     /// How long one that did not answer is left alone.
     static let suspicion = SimulatedTime.seconds(5)
@@ -25,7 +27,11 @@ class SimulatedProcess {
         self.name = name
         self.place = place
         self.world = world
+        transition = world.transition
     }
+
+    /// Reads the configuration again.
+    func learnEpoch() { transition = world.transition }
 
     // MARK: life
 
@@ -67,6 +73,7 @@ class SimulatedProcess {
         note("starts")
         life += 1
         isUp = true
+        learnEpoch()
         started()
     }
 

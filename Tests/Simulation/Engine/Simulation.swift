@@ -24,9 +24,12 @@ package enum Simulation {
         for client in world.clients { client.begin() }
         let nemesis = Nemesis(world)
         if !isPeaceful { nemesis.start() }
+        let master = Operator(world)
+        master.start()
         let healing = Healing(world)
         world.after(scenario.duration) {
             nemesis.stop()
+            master.stop()
             healing.start()
         }
         world.run()

@@ -6,6 +6,7 @@ package enum Step: Int, CaseIterable, Sendable {
     case linkHeld, syncHeld
     case carryHeld, release
     case mergeTombstone, mergeMessage
+    case giveUp
     // A frontend's.
     case sendCopy, tellClient
 
@@ -13,7 +14,7 @@ package enum Step: Int, CaseIterable, Sendable {
     var danger: Double {
         switch self {
         case .mergeTombstone: 40
-        case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion: 8
+        case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion, .giveUp: 8
         case .carryHeld, .release, .mergeMessage, .tellClient, .writeTombstone, .syncTombstone: 4
         case .writeTemporary, .syncFile, .link, .syncFolder, .answer, .sendCopy: 1
         }

@@ -18,7 +18,7 @@ final class StorageNode: SimulatedProcess {
         super.init(name, place: place, world: world)
     }
 
-    var ring: Ring { world.ring }
+    var ring: Ring { transition.ring }
     var scenario: Scenario { world.scenario }
 
     override func died() {
@@ -27,7 +27,18 @@ final class StorageNode: SimulatedProcess {
         sessions = [:]
     }
 
-    override func started() { HandoffLoop(self).start() }
+    override func started() {
+        HandoffLoop(self).start()
+        MoverLoop(self).start()
+    }
+
+    /// Mailboxes that something is in and that this node does not own, in their order.
+    var strays: [Int] {
+        world.partitions.indices.filter { mailbox in
+            !ring.owners(ofPartition: world.partitions[mailbox]).contains(Ring.NodeIndex(index))
+                && !disk.maildir(mailbox, heldFor: nil).isEmpty
+        }
+    }
 
     /// The power goes, and with it what was not synced.
     func powerCut(_ why: String, downFor delay: SimulatedTime) {

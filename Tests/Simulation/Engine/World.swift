@@ -6,7 +6,10 @@ final class World {
     let scenario: Scenario
     let bug: PlantedBug?
     let trace: Trace
-    let ring: Ring
+    /// The rings of all epochs, the founding one first.
+    private var epochs: [Ring]
+    /// Which of them is settled.
+    private var settled = 0
     /// The partition of each mailbox.
     let partitions: [Int]
     var random: Randomness
@@ -39,10 +42,12 @@ final class World {
         trace = Trace(isOn: traces)
         crashChance = scenario.crashChance
         let members = (0..<scenario.nodes).map { index in
-            RingMember(name: Self.name(index), zone: scenario.zones > 0 ? "zone\(index % scenario.zones)" : nil)
+            RingMember(
+                name: Self.name(index), weight: index < scenario.nodes - scenario.spares ? 1 : 0,
+                zone: scenario.zones > 0 ? "zone\(index % scenario.zones)" : nil)
         }
         let ring = Ring(members: members, partitions: partitions, replicas: scenario.replicas)
-        self.ring = ring
+        epochs = [ring]
         self.partitions = (0..<scenario.mailboxes).map { number in
             guard let mailbox = MailboxName(local: "user\(number)", domain: "example.test") else {
                 preconditionFailure("no mailbox name")
@@ -75,6 +80,20 @@ final class World {
     private static func name(_ index: Int) -> String { "node\(10_000 + index)" }
 
     var now: SimulatedTime { queue.now }
+
+    /// Of the last epoch.
+    var ring: Ring { epochs[epochs.count - 1] }
+    var isSettled: Bool { settled == epochs.count - 1 }
+    /// What a process is told that reads the configuration now.
+    var transition: Transition { Transition(Array(epochs[settled...])) }
+
+    func add(epoch ring: Ring) { epochs.append(ring) }
+
+    /// Everybody is told at once: a process that hears of it late asks more nodes than it must.
+    func settle() {
+        settled = epochs.count - 1
+        for process in processes where process.isUp { process.learnEpoch() }
+    }
 
     /// All that may die or be cut off.
     var processes: [SimulatedProcess] { nodes + frontends }
