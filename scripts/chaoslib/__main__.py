@@ -1,0 +1,235 @@
+"""Tortures a cluster of real processes, and checks that no mail was lost, came back, came twice, or changed.
+
+Senders and readers work on several mailboxes through all frontends while a plan that the seed makes (kill -9, SIGSTOP,
+cut networks, full, failing and read-only disks, lost power, jumping clocks) befalls one or two processes at a time.
+Then all is healed, and every copy is compared with what every client was told.
+
+Exit status: 0 if all is well, 1 if not, 2 if the run itself could not be made.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+
+from mailcheck.cluster import ClusterError
+
+from . import checker, disks, final, nemeses, network, selftest
+from .cluster import ChaosCluster
+from .configuration import Shape
+from .history import History, load
+from .plan import KINDS, plan
+from .workload import Workload
+
+MAILBOXES = [f"reader{number}@example.test" for number in range(24)]
+LINES_MAX = 10
+
+
+def say(text):
+    print(f"chaos: {text}", file=sys.stderr, flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="scripts/chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="how long (default: %(default)s)")
+    parser.add_argument("--seed", type=int, metavar="S", help="makes the plan (default: a new one, which is printed)")
+    parser.add_argument("--replicas", type=int, default=2, metavar="R", help="copies of each mailbox (default: %(default)s)")
+    parser.add_argument("--quorum", type=int, default=2, metavar="W", help="copies before the 250 (default: %(default)s)")
+    parser.add_argument("--nodes", type=int, metavar="N", help="storage nodes (default: R + 2)")
+    parser.add_argument(
+        "--nemeses", metavar="A,B,…", help=f"of {', '.join(KINDS)} (default: all that this machine allows)")
+    parser.add_argument(
+        "--plain", action="store_true", help="no namespaces and no disks of its own: kill and stop are left")
+    parser.add_argument("--strict", action="store_true", help="late, flickered and reappeared messages fail the run too")
+    parser.add_argument("--strict-resend", action="store_true", help="so do messages that their senders sent twice")
+    parser.add_argument("--keep", action="store_true", help="keep the whole folder, the nodes' disks too")
+    parser.add_argument("--check", metavar="FILE", help="judge a history that is there (with --quorum), and run nothing")
+    parser.add_argument("--self-test", action="store_true", help="show that the checker finds what it must, and run nothing")
+    parser.add_argument("--hauberk", help=argparse.SUPPRESS)
+    parser.add_argument("--peers", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--isolated", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.nodes = options.nodes or options.replicas + 2
+    if not 1 <= options.quorum <= options.replicas <= options.nodes:
+        parser.error(f"R={options.replicas} W={options.quorum} with {options.nodes} nodes: 1 <= W <= R <= nodes")
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(1_000_000)
+    return options
+
+
+class CannotRun(Exception):
+    """This machine does not allow what was asked for."""
+
+
+class Run:
+    """One cluster from its start to its end."""
+
+    def __init__(self, options, home):
+        self.options, self.home = options, home
+        self.shape = Shape(options.nodes, options.replicas, options.quorum)
+        self.history = History(os.path.join(home, "history.jsonl"))
+        self.tools = nemeses.find_tools(options.peers)
+        self.network, why_loopback = network.choose(self.shape.processes, options.isolated)
+        self.disks, why_folders = disks.choose(
+            home, self.shape.node_names, options.seconds, options.isolated)
+        say(f"network: {self.network.description}{f' ({why_loopback})' if why_loopback else ''}")
+        say(f"disks: {self.disks.description}{f' ({why_folders})' if why_folders else ''}")
+        self.kinds = self._choose_kinds()
+        self.nemeses = None
+        self.cluster = None
+        self.bad_ends = []
+
+    def _choose_kinds(self):
+        lacks = {kind: nemeses.lacking(kind, self.network, self.disks, self.tools) for kind in KINDS}
+        if self.options.nemeses:
+            chosen = self.options.nemeses.split(",")
+            for kind in chosen:
+                if kind not in KINDS:
+                    raise CannotRun(f"{kind} is none of {', '.join(KINDS)}")
+                if lacks[kind]:
+                    raise CannotRun(f"{kind} cannot be had here: it needs {', '.join(lacks[kind])}")
+            return chosen
+        for kind, needs in lacks.items():
+            if needs:
+                say(f"left out: {kind} (it needs {', '.join(needs)})")
+        return [kind for kind in KINDS if not lacks[kind]]
+
+    def run(self):
+        """The whole story, up to the findings."""
+        options = self.options
+        self.cluster = ChaosCluster(
+            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks)
+        if "clock" in self.kinds:
+            for name in self.shape.processes:
+                nemeses.set_clock(self.home, name, 0)
+                self.cluster.prefix[name] = nemeses.clock_prefix(self.home, name, self.tools["libfaketime"])
+        self.cluster.start()
+        self.cluster.command("domain", "add", "example.test")
+        passwords = {mailbox: self.cluster.add_account(mailbox) for mailbox in MAILBOXES}
+        steps = plan(
+            options.seed, options.seconds, self.kinds, self.shape.node_names,
+            [name for name in self.shape.processes if name not in self.shape.node_names])
+        self.history.restart()
+        workload = Workload(self.cluster, self.history, passwords, options.seed)
+        self.nemeses = nemeses.Nemeses(self.cluster, self.tools, self.history, steps, options.seconds)
+        workload.start()
+        self.nemeses.run()
+        workload.end()
+        say(f"healed after {self.history.now():.0f} s; waiting for what waits in handoff")
+        final.wait_until_drained(self.cluster, self.history)
+        say(f"reading everything after {self.history.now():.0f} s")
+        final.read_everything(self.cluster, self.history, passwords)
+
+    def close(self):
+        """Ends every process, and everything that was made for them."""
+        if self.nemeses:
+            self.nemeses.end()
+        if self.cluster:
+            for text in self.cluster.stop():
+                self.history.problem(text)
+        self.history.close()
+        self.disks.close()
+        self.network.close()
+
+    def summary(self, findings):
+        counts = " ".join(f"{word}={findings.count(word)}" for word in (
+            "acknowledged", "unknown", "deleted", *checker.FAILING, "resent", *checker.STRICT, "refused"))
+        done = self.nemeses.done if self.nemeses else {}
+        faults = ",".join(f"{kind}:{done[kind]}" for kind in KINDS if kind in done) or "none"
+        return (
+            f"chaos seed={self.options.seed} seconds={self.options.seconds:g} R={self.shape.replicas} "
+            f"W={self.shape.quorum} {counts} operations={operations(self.history.events)} nemeses={faults}")
+
+
+def operations(events):
+    """Messages sent, maildrops opened, messages read, and messages deleted while the faults went on."""
+    count = 0
+    for event in events:
+        if event["kind"] == "send":
+            count += 1
+        elif event["kind"] == "session" and not event["final"]:
+            count += 1 + len(event["read"]) + len(event["deleted"])
+    return count
+
+
+def tell(findings):
+    for problem in findings.problems[:LINES_MAX]:
+        say(f"problem: {problem}")
+    for word, lines in findings.lines.items():
+        if word != "resent":
+            for line in list(lines.values())[:LINES_MAX]:
+                say(f"{word}: {line}")
+            if len(lines) > LINES_MAX:
+                say(f"{word}: and {len(lines) - LINES_MAX} more")
+
+
+def check_file(options):
+    """Judges a history that an earlier run has kept."""
+    findings = checker.judge(load(options.check), options.quorum)
+    tell(findings)
+    print(" ".join(f"{word}={findings.count(word)}" for word in ("acknowledged", *checker.FAILING, *checker.STRICT)))
+    return 1 if findings.failed(options.strict, options.strict_resend) else 0
+
+
+def interrupted(_number, _frame):
+    raise KeyboardInterrupt
+
+
+def make_run(options):
+    home = tempfile.mkdtemp(prefix="hauberk-chaos-")
+    say(f"seed {options.seed}, in {home}")
+    run, status = None, 2
+    try:
+        run = Run(options, home)
+        try:
+            run.run()
+        except (ClusterError, OSError) as error:
+            run.history.problem(str(error))
+        finally:
+            run.close()
+        findings = checker.judge(run.history.events, options.quorum)
+        tell(findings)
+        status = 1 if findings.failed(options.strict, options.strict_resend) else 0
+        print(run.summary(findings), flush=True)
+    except CannotRun as error:
+        say(str(error))
+    except KeyboardInterrupt:
+        say("interrupted")
+        status = 130
+    finally:
+        clean(home, run, keep=options.keep, failed=status == 1)
+    return status
+
+
+def clean(home, run, keep, failed):
+    """Leaves nothing after a good run; the history and the logs after one that failed."""
+    if keep or failed:
+        say(f"the history is {os.path.join(home, 'history.jsonl')}, the logs are in {os.path.join(home, 'logs')}")
+    if keep:
+        return
+    if not failed:
+        shutil.rmtree(home, ignore_errors=True)
+        return
+    shutil.rmtree(os.path.join(home, "nodes"), ignore_errors=True)
+    for name in run.shape.node_names:
+        image = os.path.join(home, f"{name}.img")
+        if os.path.exists(image):
+            os.unlink(image)
+
+
+def main():
+    options = arguments()
+    if options.self_test:
+        return selftest.run()
+    if options.check:
+        return check_file(options)
+    signal.signal(signal.SIGTERM, interrupted)
+    return make_run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The cluster under test: mailcheck's, with each process at a place of its own, and with processes that die on purpose."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+
+from mailcheck.cluster import START_SECONDS_MAX, Cluster, ClusterError
+
+from . import configuration
+from .network import wait_until_listening
+
+
+class ChaosCluster(Cluster):
+    def __init__(self, hauberk, shape, home, network, disks):
+        places = configuration.addresses(shape, network.host)
+        source = os.path.join(home, "chaos.yaml")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(configuration.text(shape, places, disks.data))
+        super().__init__(hauberk, source, home)
+        self.shape, self.network, self.disks = shape, network, disks
+        self._places = places
+        # What goes before the program at each start, such as the library that moves its clock.
+        self.prefix = {}
+        self._has_store = set()
+        # Processes that are down on purpose: whoever took them down starts them again.
+        self._down = set()
+        self._lock = threading.Lock()
+
+    def endpoint(self, name, service):
+        """Host and port where a process serves: smtp, pop3, lmtp or store."""
+        host, port = self._places[name][service]
+        return host, self.port(port) if host == "127.0.0.1" else port
+
+    def frontends(self, service):
+        return [name for name, services in self._places.items() if service in services]
+
+    # processes
+
+    def start_node(self, node):
+        """Makes the store at the first start only: later on an empty folder would be a lost store, and must be told."""
+        first = node not in self._has_store
+        self._has_store.add(node)
+        command = [
+            *self.network.command(node), *self.prefix.get(node, []), self.hauberk, "serve", "--config", self.config,
+            "--node", node, *(["--init"] if first else [])]
+        with open(os.path.join(self.logs, f"{node}.log"), "ab") as log:
+            self.processes[node] = subprocess.Popen(
+                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def wait_for(self, node):
+        for service in self._places[node]:
+            host, port = self.endpoint(node, service)
+            process = self.processes[node]
+            if not wait_until_listening(host, port, lambda: process.poll() is None, START_SECONDS_MAX):
+                status = "" if process.poll() is None else f" (ended with status {process.returncode})"
+                raise ClusterError(f"{node} does not listen on {host}:{port}{status}: {self.tail(node)}")
+
+    def will_fall(self, node):
+        """From now on nobody takes it for a crash if the process ends."""
+        with self._lock:
+            self._down.add(node)
+
+    def fell(self, node):
+        """kill -9."""
+        self.will_fall(node)
+        self.processes[node].kill()
+        self.processes[node].wait()
+
+    def rise(self, node):
+        """Starts a process that is down, and waits until it listens."""
+        self.start_node(node)
+        with self._lock:
+            self._down.discard(node)
+        self.wait_for(node)
+
+    def signal(self, node, number):
+        self.processes[node].send_signal(number)
+
+    def crashed(self):
+        """Processes that ended although nobody wanted it: (name, status). They count as down from then on."""
+        with self._lock:
+            ended = [
+                (node, process.returncode) for node, process in self.processes.items()
+                if node not in self._down and process.poll() is not None]
+            self._down.update(node for node, _ in ended)
+        return ended
+
+    def stop(self):
+        """Ends all as an operator would; what is down is left out, what is stopped goes on first."""
+        for node in list(self.processes):
+            if self.processes[node].poll() is not None and node in self._down:
+                del self.processes[node]
+            else:
+                self.signal(node, signal.SIGCONT)
+        return super().stop()
+
+    # what is where
+
+    def owners(self, mailbox):
+        """Folder of the mailbox on each of its owners: {node: folder}."""
+        found = json.loads(self.command("locate", mailbox, "--json"))
+        return {owner["node"]: owner["folder"] for owner in found["mailboxes"][0]["owners"]}
+
+    def waiting(self):
+        """How many messages and tombstones wait in handoff on all nodes."""
+        count = 0
+        for node in self.shape.node_names:
+            for folder, _, files in os.walk(os.path.join(self.disks.data(node), "spool")):
+                if os.path.basename(folder) in ("new", "cur", "gone"):
+                    count += len(files)
+        return count

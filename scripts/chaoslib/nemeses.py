@@ -1,0 +1,247 @@
+"""What befalls the cluster: each kind of fault is a class with `inject` and `heal`, and an entry of KINDS.
+
+A further kind (a node added or drained, a registry that is down) is a class here, an entry in KINDS, and an entry in
+plan.KINDS that says what it befalls and for how long.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+from mailcheck.cluster import ClusterError
+
+
+class Nemesis:
+    """One fault, as the plan's step says. `inject` and `heal` return when it is done."""
+
+    # What it needs beside the program itself: "disks", "network", or a tool's name.
+    needs = ()
+
+    def __init__(self, cluster, tools, step):
+        self.cluster, self.tools, self.step = cluster, tools, step
+        self.target = step.target
+
+    def inject(self):
+        raise NotImplementedError
+
+    def heal(self):
+        raise NotImplementedError
+
+
+class Kill(Nemesis):
+    """kill -9; healed by a new start."""
+
+    def inject(self):
+        self.cluster.fell(self.target)
+
+    def heal(self):
+        self.cluster.rise(self.target)
+
+
+class Stop(Nemesis):
+    """SIGSTOP: connections stay, and nothing answers."""
+
+    def inject(self):
+        self.cluster.signal(self.target, signal.SIGSTOP)
+
+    def heal(self):
+        self.cluster.signal(self.target, signal.SIGCONT)
+
+
+class Partition(Nemesis):
+    """Packets between two sides are dropped, both ways or one."""
+
+    needs = ("network",)
+
+    def inject(self):
+        self.cluster.network.cut(self.step.detail["cuts"])
+
+    def heal(self):
+        self.cluster.network.mend(self.step.detail["cuts"])
+
+
+class FullDisk(Nemesis):
+    """No free block is left."""
+
+    needs = ("disks",)
+
+    def inject(self):
+        self.cluster.disks.fill(self.target)
+
+    def heal(self):
+        self.cluster.disks.empty(self.target)
+
+
+class NoInodes(Nemesis):
+    """No free inode is left."""
+
+    needs = ("disks",)
+
+    def inject(self):
+        self.cluster.disks.fill_inodes(self.target)
+
+    def heal(self):
+        self.cluster.disks.empty_inodes(self.target)
+
+
+class FailingFsync(Nemesis):
+    """Every fsync of the running process gives EIO, and syncs nothing."""
+
+    needs = ("strace",)
+    _tracer = None
+
+    def inject(self):
+        process = str(self.cluster.processes[self.target].pid)
+        self._tracer = subprocess.Popen(
+            [self.tools["strace"], "-f", "-q", "-p", process, "-e", "trace=fsync,fdatasync", "-e",
+             "inject=fsync,fdatasync:error=EIO", "-o", os.devnull],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.2)
+        if self._tracer.poll() is not None:
+            raise ClusterError(f"strace: {self._tracer.stderr.read().strip()}")
+
+    def heal(self):
+        self._tracer.send_signal(signal.SIGINT)
+        self._tracer.communicate(timeout=20)
+
+
+class PowerLoss(Nemesis):
+    """The disk forgets what was not synced and fails from then on; the process dies a moment later."""
+
+    needs = ("disks",)
+
+    def inject(self):
+        self.cluster.will_fall(self.target)
+        self.cluster.disks.cut_power(self.target)
+        self.cluster.fell(self.target)
+
+    def heal(self):
+        self.cluster.disks.unmount(self.target)
+        self.cluster.disks.mount(self.target)
+        self.cluster.rise(self.target)
+
+
+class ReadOnlyDisk(Nemesis):
+    """The file system meets an error and goes read-only; healed as an operator would: stop, check, mount, start."""
+
+    needs = ("disks",)
+
+    def inject(self):
+        self.cluster.disks.fail(self.target)
+
+    def heal(self):
+        self.cluster.fell(self.target)
+        self.cluster.disks.repair(self.target)
+        self.cluster.rise(self.target)
+
+
+class ClockJump(Nemesis):
+    """The process's clock jumps, and jumps back; clocks that measure time spans, and files' times, stay right."""
+
+    needs = ("libfaketime",)
+
+    def inject(self):
+        self._set(self.step.detail["offset"])
+
+    def heal(self):
+        self._set(0)
+
+    def _set(self, seconds):
+        set_clock(self.cluster.home, self.target, seconds)
+
+
+KINDS = {
+    "kill": Kill,
+    "stop": Stop,
+    "partition": Partition,
+    "full": FullDisk,
+    "inodes": NoInodes,
+    "fsync": FailingFsync,
+    "power": PowerLoss,
+    "clock": ClockJump,
+    "readonly": ReadOnlyDisk,
+}
+
+
+def set_clock(home, name, seconds):
+    """Tells a process that runs under libfaketime how far its clock is off; it looks once a second."""
+    path = os.path.join(home, "clocks", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(f"{path}.new", "w", encoding="ascii") as file:
+        file.write(f"{seconds:+d}\n")
+    os.replace(f"{path}.new", path)
+
+
+def clock_prefix(home, name, library):
+    """What is put before a program so that its clock can be moved."""
+    return [
+        "env", f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={os.path.join(home, 'clocks', name)}",
+        "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1", "FAKETIME_DONT_RESET=1"]
+
+
+def find_tools(peers):
+    """Path of strace and of libfaketime: the machine's own, or what scripts/peers fetched."""
+    strace = os.path.join(peers, "bin", "strace")
+    tools = {"strace": strace if os.access(strace, os.X_OK) else shutil.which("strace")}
+    for folder, _, files in os.walk(os.path.join(peers, "root", "usr", "lib")):
+        if "libfaketimeMT.so.1" in files:
+            tools["libfaketime"] = os.path.join(folder, "libfaketimeMT.so.1")
+    return {name: path for name, path in tools.items() if path}
+
+
+def lacking(kind, network, disks, tools):
+    """What this machine lacks for a kind of fault; empty if nothing."""
+    can = {"network": network.can_be_cut, "disks": disks.can_fail}
+    return [need for need in KINDS[kind].needs if not can.get(need, need in tools)]
+
+
+class Nemeses:
+    """Carries out the plan, each step on a thread of its own."""
+
+    def __init__(self, cluster, tools, history, steps, seconds):
+        self.cluster, self.tools, self.history = cluster, tools, history
+        self.steps, self.seconds = steps, seconds
+        self.done = {}
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self):
+        """Returns when the time is over and everything is healed."""
+        threads = [threading.Thread(target=self._carry_out, args=(step,), daemon=True) for step in self.steps]
+        for thread in threads:
+            thread.start()
+        while self.history.now() < self.seconds:
+            for node, status in self.cluster.crashed():
+                self.history.problem(f"{node} ended by itself with status {status}: {self.cluster.tail(node)}")
+                self.cluster.rise(node)
+            time.sleep(0.2)
+        for thread in threads:
+            thread.join()
+
+    def _carry_out(self, step):
+        if self._ended.wait(max(step.at - self.history.now(), 0)):
+            return
+        nemesis = KINDS[step.kind](self.cluster, self.tools, step)
+        try:
+            self._note(step, "inject", nemesis.inject)
+            self._ended.wait(max(step.until - self.history.now(), 0))
+            self._note(step, "heal", nemesis.heal)
+            with self._lock:
+                self.done[step.kind] = self.done.get(step.kind, 0) + 1
+        except Exception as error:  # pylint: disable=broad-except
+            self.history.problem(f"{step}: {error!r}")
+
+    def _note(self, step, phase, action):
+        """Each phase is in the history with its beginning and end: between the two either may be so."""
+        start = self.history.now()
+        action()
+        self.history.add(
+            "nemesis", number=step.number, fault=step.kind, target=step.target, detail=step.detail, what=str(step),
+            phase=phase, start=start, end=self.history.now())
+
+    def end(self):
+        """Nothing more begins."""
+        self._ended.set()

@@ -1,0 +1,107 @@
+"""Which faults a run gets, and when: a pure function of the seed, the time and the names of the processes."""
+
+import random
+from dataclasses import dataclass, field
+
+# Two faults at once at most; the second lane rests for longer, so that one at a time is common too.
+LANES = ({"first": 1.0, "rest": (1.0, 3.0)}, {"first": 4.0, "rest": (3.0, 9.0)})
+NETWORK = "network"
+
+
+@dataclass
+class Step:
+    """One fault: from `at` to `until` (seconds of the run) it holds, then it is healed."""
+
+    number: int
+    kind: str
+    target: str
+    at: float
+    until: float
+    # What the kind needs beside: an offset in seconds, or the packets that are dropped.
+    detail: dict = field(default_factory=dict)
+
+    def __str__(self):
+        words = " ".join(f"{name}={value}" for name, value in self.detail.items() if name != "cuts")
+        return f"{self.kind} {self.target}{' ' + words if words else ''}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the plan has to know of a kind of fault."""
+
+    # What it befalls: "node", "process" (a node or a frontend), or "network".
+    befalls: str
+    # How long it holds, in seconds.
+    holds: tuple
+
+
+KINDS = {
+    "kill": Kind("process", (0.2, 6)),
+    "stop": Kind("process", (1, 8)),
+    "partition": Kind(NETWORK, (2, 10)),
+    "full": Kind("node", (2, 8)),
+    "inodes": Kind("node", (2, 8)),
+    "fsync": Kind("node", (2, 6)),
+    "power": Kind("node", (0.2, 4)),
+    "clock": Kind("process", (3, 10)),
+    "readonly": Kind("node", (1, 6)),
+}
+
+
+def plan(seed, seconds, kinds, nodes, frontends):
+    """The steps, by their beginning. All are healed before `seconds` are over."""
+    noise = random.Random(f"chaos {seed}")
+    deck, steps = [], []
+    nexts = [lane["first"] for lane in LANES]
+    while min(nexts) < seconds - 2:
+        lane = nexts.index(min(nexts))
+        at = nexts[lane]
+        deck = deck or noise.sample(kinds, len(kinds))
+        step = _step(noise, len(steps), deck, at, seconds, steps, nodes, frontends)
+        if step:
+            steps.append(step)
+        nexts[lane] = (step.until if step else at) + noise.uniform(*LANES[lane]["rest"])
+    return steps
+
+
+def _step(noise, number, deck, at, seconds, steps, nodes, frontends):
+    """The next of the deck that may come beside what holds already, or None."""
+    # Healing takes a while too: a target rests before it is taken again.
+    busy = {step.target for step in steps if step.until + 2 > at}
+    for kind in deck:
+        befalls = KINDS[kind].befalls
+        candidates = {"node": nodes, "process": nodes + frontends, NETWORK: [NETWORK]}[befalls]
+        candidates = [name for name in candidates if name not in busy]
+        if not candidates:
+            continue
+        deck.remove(kind)
+        target = noise.choice(candidates)
+        until = min(at + noise.uniform(*KINDS[kind].holds), seconds - 1)
+        return Step(number, kind, target, round(at, 3), round(until, 3), _detail(noise, kind, nodes, frontends))
+    return None
+
+
+def _detail(noise, kind, nodes, frontends):
+    if kind == "clock":
+        seconds = noise.choice((2, 30, 600, 3600)) * noise.choice((-1, 1))
+        return {"offset": seconds}
+    if kind == "partition":
+        return _partition(noise, nodes, frontends)
+    return {}
+
+
+def _partition(noise, nodes, frontends):
+    """`cuts` lists pairs (from, to) whose packets are dropped; clients reach every frontend all the time."""
+    everyone = nodes + frontends
+    form = noise.choice(("one", "halves", "deaf", "mute"))
+    if form == "halves":
+        some = noise.sample(nodes, len(nodes) // 2) + noise.sample(frontends, len(frontends) // 2)
+    else:
+        some = [noise.choice(nodes)]
+    others = [name for name in everyone if name not in some]
+    cuts = []
+    if form != "mute":
+        cuts += [(other, one) for one in some for other in others]
+    if form != "deaf":
+        cuts += [(one, other) for one in some for other in others]
+    return {"form": form, "side": "+".join(sorted(some)), "cuts": cuts}
