@@ -176,9 +176,13 @@ def set_clock(home, name, seconds):
 
 
 def clock_prefix(home, name, library):
-    """What is put before a program so that its clock can be moved."""
+    """What is put before a program so that its clock can be moved.
+
+    libfaketime would share its state with child processes, and to name it change the environment before the program
+    starts, beside which Swift then does not find the arguments. A name that is given leaves the environment as it is.
+    """
     return [
-        "env", f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={os.path.join(home, 'clocks', name)}",
+        "env", f"LD_PRELOAD={library}", "FAKETIME_SHARED=/none /none", f"FAKETIME_TIMESTAMP_FILE={os.path.join(home, 'clocks', name)}",
         "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1", "FAKETIME_DONT_RESET=1"]
 
 

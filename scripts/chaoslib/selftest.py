@@ -1,1 +1,399 @@
-def run(): return 0
+"""What shows that the checker finds what it must, and nothing else; and that plans and messages are what they should be.
+
+Each test writes the history of a few operations by hand, as a run would have, and judges it.
+"""
+
+import io
+import re
+import unittest
+
+from . import checker
+from .content import BODY_OCTETS_MAX, content, recognise
+from .plan import KINDS, LANES, NETWORK, plan
+
+BOX = "reader@example.test"
+OTHER = "other@example.test"
+
+
+class Story:
+    """A history in the making: time goes on by one second with each operation."""
+
+    def __init__(self):
+        self.events, self.time = [], 0
+
+    def _span(self):
+        self.time += 1
+        return float(self.time), self.time + 0.5
+
+    def send(self, attempt, mailboxes=(BOX,), outcome="accepted"):
+        start, end = self._span()
+        self.events.append({
+            "kind": "send", "attempt": attempt, "mailboxes": list(mailboxes), "start": start, "end": end,
+            "outcome": outcome, "reply": ""})
+
+    def login(self, shown, mailbox=BOX, final=False, octets=100, **changes):
+        """A session that shows (UIDL, attempt), reads them all, and deletes those of `delete`."""
+        start, end = self._span()
+        deleted = changes.pop("delete", [])
+        event = {
+            "kind": "session", "frontend": "pop3-a", "mailbox": mailbox, "final": final, "start": start,
+            "opened": start + 0.25, "end": end, "shown": [[uidl, octets] for uidl, _ in shown], "read": dict(shown),
+            "damaged": {}, "unreadable": {}, "deleted": deleted, "quit": "ok", "quit_sent": start + 0.3}
+        self.events.append({**event, **changes})
+
+    def fault(self, phase):
+        start, end = self._span()
+        self.events.append({
+            "kind": "nemesis", "number": 0, "what": "kill store-1", "phase": phase, "start": start, "end": end})
+
+    def disk(self, node, uidls, phase="after", mailbox=BOX, deleted=(), text="same"):
+        self.events.append({
+            "kind": "copies", "phase": phase, "mailbox": mailbox, "node": node, "deleted": list(deleted),
+            "messages": {uidl: [f"{uidl},S=100", text] for uidl in uidls}})
+
+    def judge(self, quorum=2):
+        return checker.judge(self.events, quorum)
+
+
+class CheckerTests(unittest.TestCase):
+    def found(self, story, **expected):
+        """The findings are exactly these."""
+        findings = story.judge()
+        actual = {word: len(lines) for word, lines in findings.lines.items() if lines}
+        self.assertEqual(actual, expected, findings.lines)
+        self.assertEqual(findings.problems, [])
+        self.assertEqual(findings.failed(), any(word in checker.FAILING for word in expected))
+        self.assertEqual(
+            findings.failed(strict=True), any(word in checker.FAILING + checker.STRICT for word in expected))
+
+    def test_all_is_well(self):
+        story = Story()
+        story.send("1.1", [BOX, OTHER])
+        story.send("2.1")
+        story.login([("a", "1.1"), ("b", "2.1")], delete=["a"])
+        story.login([("b", "2.1")])
+        for node in ("store-1", "store-2"):
+            story.disk(node, ["a"], "before", OTHER)
+            story.disk(node, ["b"], "before")
+        story.login([("b", "2.1")], final=True)
+        story.login([("a", "1.1")], OTHER, final=True)
+        for node in ("store-1", "store-2"):
+            story.disk(node, ["a"], mailbox=OTHER)
+            story.disk(node, ["a", "b"], deleted=["a"])
+        self.found(story)
+
+    def test_lost(self):
+        story = Story()
+        story.send("1.1")
+        story.login([], final=True)
+        self.found(story, lost=1)
+
+    def test_lost_for_one_final_reader_only(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], final=True)
+        story.login([], final=True)
+        self.found(story, lost=1, diverged=1, flickered=1)
+
+    def test_lost_after_a_session_without_quit(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], delete=["a"], quit="none", quit_sent=None)
+        story.login([], final=True)
+        self.found(story, lost=1, flickered=1)
+
+    def test_lost_because_it_cannot_be_read(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")])
+        story.login([("a", "1.1")], final=True, unreadable={"a": "-ERR"})
+        self.found(story, lost=1)
+
+    def test_nobody_was_promised_anything(self):
+        story = Story()
+        for number, outcome in enumerate(("unknown", "deferred", "rejected", "refused")):
+            story.send(f"{number}.1", outcome=outcome)
+        story.login([], final=True)
+        self.found(story)
+
+    def test_resurrected(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], delete=["a"])
+        story.login([])
+        story.login([("a", "1.1")], final=True)
+        self.found(story, resurrected=1)
+
+    def test_open_deletion_may_end_either_way(self):
+        for end in ([], [("a", "1.1")]):
+            story = Story()
+            story.send("1.1")
+            story.login([("a", "1.1")], delete=["a"], quit="unknown")
+            story.login(end, final=True)
+            self.found(story)
+
+    def test_open_deletion_but_not_one_way_and_then_the_other(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], delete=["a"], quit="unknown")
+        story.login([])
+        story.login([("a", "1.1")], final=True)
+        self.found(story, flickered=1)
+
+    def test_open_deletion_but_final_readers_disagree(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], delete=["a"], quit="unknown")
+        story.login([("a", "1.1")], final=True)
+        story.login([], final=True)
+        self.found(story, diverged=1)
+
+    def test_duplicated_under_two_names(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1"), ("b", "1.1")], final=True)
+        self.found(story, duplicated=1)
+
+    def test_duplicated_though_never_shown_together(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], delete=["a"])
+        story.login([("b", "1.1")], final=True)
+        self.found(story, duplicated=1)
+
+    def test_duplicated_within_a_listing(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1"), ("a", "1.1")], final=True)
+        self.found(story, duplicated=1)
+
+    def test_duplicated_in_a_mailbox_of_somebody_else(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], final=True)
+        story.login([("a", "1.1")], OTHER, final=True)
+        self.found(story, duplicated=1)
+
+    def test_resent_by_its_sender(self):
+        story = Story()
+        story.send("1.1", outcome="unknown")
+        story.send("1.2")
+        story.login([("a", "1.1"), ("b", "1.2")], final=True)
+        self.found(story, resent=1)
+        self.assertTrue(story.judge().failed(strict_resend=True))
+
+    def test_unexpected_because_nobody_sent_it(self):
+        story = Story()
+        story.login([("a", "1.1")], final=True)
+        self.found(story, unexpected=1)
+
+    def test_unexpected_because_it_bears_no_attempt(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1"), ("b", None)], final=True)
+        self.found(story, unexpected=1)
+
+    def test_unexpected_because_it_was_never_whole(self):
+        story = Story()
+        story.send("1.1", outcome="refused")
+        story.login([("a", "1.1")], final=True)
+        self.found(story, unexpected=1)
+
+    def test_damaged_bytes(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], damaged={"a": "different from octet 7 on"})
+        story.login([("a", "1.1")], final=True)
+        self.found(story, damaged=1)
+
+    def test_damaged_size(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")])
+        story.login([("a", "1.1")], final=True, octets=101)
+        self.found(story, damaged=1)
+
+    def test_damaged_because_one_name_stands_for_two_messages(self):
+        story = Story()
+        story.send("1.1")
+        story.send("2.1", outcome="unknown")
+        story.login([("a", "1.1")])
+        story.login([("a", "2.1")], final=True)
+        self.found(story, damaged=1)
+
+    def test_damaged_copy_on_one_disk(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], final=True)
+        story.disk("store-1", ["a"])
+        story.disk("store-2", ["a"], text="other")
+        self.found(story, damaged=1)
+
+    def test_diverged_disks(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], final=True)
+        story.disk("store-1", ["a"])
+        story.disk("store-2", ["a"], deleted=["a"])
+        self.found(story, diverged=1)
+
+    def test_thin(self):
+        story = Story()
+        story.send("1.1")
+        story.disk("store-1", ["a"], "before")
+        story.disk("store-2", [], "before")
+        story.login([("a", "1.1")], final=True)
+        self.found(story, thin=1)
+
+    def test_late(self):
+        story = Story()
+        story.send("1.1")
+        story.login([])
+        story.login([("a", "1.1")], final=True)
+        self.found(story, late=1)
+
+    def test_not_late_while_it_may_still_come(self):
+        story = Story()
+        story.login([])
+        story.send("1.1")
+        story.login([], start=2.25)
+        story.login([("a", "1.1")], final=True)
+        self.found(story)
+
+    def test_not_late_if_what_was_shown_is_not_known(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], read={})
+        story.login([], final=True)
+        self.found(story, lost=1)
+
+    def test_flickered(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")])
+        story.login([])
+        story.login([("a", "1.1")], final=True)
+        self.found(story, flickered=1)
+
+    def test_flickered_though_never_acknowledged(self):
+        story = Story()
+        story.send("1.1", outcome="unknown")
+        story.login([("a", "1.1")])
+        story.login([], final=True)
+        self.found(story, flickered=1)
+
+    def test_reappeared(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")], delete=["a"])
+        story.login([("a", "1.1")])
+        story.login([], final=True)
+        self.found(story, reappeared=1)
+
+    def test_a_mailbox_that_is_not_read_at_the_end_fails(self):
+        story = Story()
+        story.send("1.1")
+        story.login([("a", "1.1")])
+        self.assertTrue(story.judge().failed())
+
+    def test_a_problem_fails(self):
+        story = Story()
+        story.events.append({"kind": "problem", "time": 0.0, "text": "a process ended by itself"})
+        self.assertTrue(story.judge().failed())
+
+    def test_findings_name_the_faults_that_held(self):
+        story = Story()
+        story.fault("inject")
+        story.send("1.1")
+        story.fault("heal")
+        story.login([], final=True)
+        self.assertIn("kill store-1 (1.0 to 3.5)", story.judge().lines["lost"]["reader@example.test", "1.1"])
+
+
+class ContentTests(unittest.TestCase):
+    def read(self, attempt, octets):
+        """The message as a reader gets it."""
+        trace = b"Return-Path: <m@chaos.test>\r\nDelivered-To: %s\r\nReceived: from a\r\n\tby b\r\n" % BOX.encode()
+        return trace + content(attempt, octets)
+
+    def test_a_message_is_recognised_whatever_its_size(self):
+        for octets in (0, 1, 1024, 300 << 10):
+            self.assertEqual(recognise(self.read("17.2", octets), BOX), ("17.2", None))
+
+    def test_its_size_is_what_was_asked_for(self):
+        for octets in (1024, 70_000, 300 << 10, BODY_OCTETS_MAX):
+            self.assertTrue(octets <= len(content("17.2", octets)) < octets + 400)
+
+    def test_lines_end_with_crlf_and_nothing_else(self):
+        self.assertIsNone(re.search(rb"(?<!\r)\n|\r(?!\n)", content("17.2", 100_000)))
+
+    def test_attempts_differ(self):
+        self.assertNotEqual(content("17.2", 2000)[-1000:], content("17.1", 2000)[-1000:])
+
+    def test_each_change_is_found(self):
+        whole = self.read("17.2", 2000)
+        for changed in (whole[:-1], whole[:1500] + b"x" + whole[1501:], whole + b"\r\n", whole.replace(b"by b", b"\r\nX: y")):
+            self.assertIsNotNone(recognise(changed, BOX)[1])
+        self.assertIsNotNone(recognise(whole, OTHER)[1])
+        self.assertIsNone(recognise(b"Subject: hello\r\n\r\n", BOX)[0])
+
+
+class PlanTests(unittest.TestCase):
+    nodes = ["store-1", "store-2", "store-3", "store-4"]
+    frontends = ["smtp-a", "pop3-a"]
+
+    def plans(self):
+        for seed in range(200):
+            yield plan(seed, 60, list(KINDS), self.nodes, self.frontends)
+
+    def test_a_seed_makes_one_plan(self):
+        first, second = (plan(7, 60, list(KINDS), self.nodes, self.frontends) for _ in range(2))
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, plan(8, 60, list(KINDS), self.nodes, self.frontends))
+
+    def test_two_faults_at_once_at_most_and_never_on_one_target(self):
+        for steps in self.plans():
+            for step in steps:
+                beside = [other for other in steps if other.at <= step.at < other.until]
+                self.assertLessEqual(len(beside), len(LANES))
+                self.assertEqual(len({other.target for other in beside}), len(beside))
+
+    def test_everything_is_healed_in_time(self):
+        for steps in self.plans():
+            self.assertTrue(all(step.at < step.until <= 59 for step in steps))
+
+    def test_every_kind_comes_and_only_what_was_chosen(self):
+        for steps in self.plans():
+            self.assertEqual({step.kind for step in steps}, set(KINDS))
+        self.assertEqual({step.kind for step in plan(1, 60, ["kill", "stop"], self.nodes, [])}, {"kill", "stop"})
+
+    def test_disks_fail_on_nodes_only(self):
+        for steps in self.plans():
+            for step in steps:
+                self.assertIn(step.target, [NETWORK] if step.kind == "partition" else self.nodes + self.frontends)
+                if KINDS[step.kind].befalls == "node":
+                    self.assertIn(step.target, self.nodes)
+
+    def test_partitions_cut_between_two_sides(self):
+        forms = set()
+        for steps in self.plans():
+            for detail in (step.detail for step in steps if step.kind == "partition"):
+                forms.add(detail["form"])
+                side = set(detail["side"].split("+"))
+                for source, target in detail["cuts"]:
+                    self.assertNotEqual(source in side, target in side)
+                if detail["form"] in ("one", "halves"):
+                    self.assertEqual({(b, a) for a, b in detail["cuts"]}, set(detail["cuts"]))
+        self.assertEqual(forms, {"one", "halves", "deaf", "mute"})
+
+
+def run():
+    """Runs them all. Returns the exit status, and prints one line."""
+    suite = unittest.TestSuite(
+        unittest.defaultTestLoader.loadTestsFromTestCase(case) for case in (CheckerTests, ContentTests, PlanTests))
+    text = io.StringIO()
+    result = unittest.TextTestRunner(stream=text).run(suite)
+    if not result.wasSuccessful():
+        print(text.getvalue())
+    print(f"chaos self-test {'passed' if result.wasSuccessful() else 'FAILED'}: {result.testsRun} tests")
+    return 0 if result.wasSuccessful() else 1
