@@ -18,6 +18,7 @@ import tempfile
 from mailcheck.cluster import ClusterError
 
 from . import checker, disks, final, nemeses, network, selftest
+from .clocks import MovableClocks, RightClocks
 from .cluster import ChaosCluster
 from .configuration import Shape
 from .history import History, load
@@ -79,12 +80,15 @@ class Run:
         say(f"network: {self.network.description}{f' ({why_loopback})' if why_loopback else ''}")
         say(f"disks: {self.disks.description}{f' ({why_folders})' if why_folders else ''}")
         self.kinds = self._choose_kinds()
-        self.nemeses = None
-        self.cluster = None
-        self.bad_ends = []
+        self.clocks = MovableClocks(home, self.tools["libfaketime"]) if "clock" in self.kinds else RightClocks()
+        self.cluster = self.workload = self.nemeses = None
+
+    def _abilities(self):
+        able = {"network": self.network.can_be_cut, "disks": self.disks.can_fail, "namespaces": self.options.isolated}
+        return {need for need, can in able.items() if can} | set(self.tools)
 
     def _choose_kinds(self):
-        lacks = {kind: nemeses.lacking(kind, self.network, self.disks, self.tools) for kind in KINDS}
+        lacks = {kind: nemeses.lacking(kind, self._abilities()) for kind in KINDS}
         if self.options.nemeses:
             chosen = self.options.nemeses.split(",")
             for kind in chosen:
@@ -102,11 +106,7 @@ class Run:
         """The whole story, up to the findings."""
         options = self.options
         self.cluster = ChaosCluster(
-            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks)
-        if "clock" in self.kinds:
-            for name in self.shape.processes:
-                nemeses.set_clock(self.home, name, 0)
-                self.cluster.prefix[name] = nemeses.clock_prefix(self.home, name, self.tools["libfaketime"])
+            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks, self.clocks)
         self.cluster.start()
         self.cluster.command("domain", "add", "example.test")
         passwords = {mailbox: self.cluster.add_account(mailbox) for mailbox in MAILBOXES}
@@ -114,11 +114,11 @@ class Run:
             options.seed, options.seconds, self.kinds, self.shape.node_names,
             [name for name in self.shape.processes if name not in self.shape.node_names])
         self.history.restart()
-        workload = Workload(self.cluster, self.history, passwords, options.seed)
+        self.workload = Workload(self.cluster, self.history, passwords, options.seed)
         self.nemeses = nemeses.Nemeses(self.cluster, self.tools, self.history, steps, options.seconds)
-        workload.start()
+        self.workload.start()
         self.nemeses.run()
-        workload.end()
+        self.workload.end()
         say(f"healed after {self.history.now():.0f} s; waiting for what waits in handoff")
         final.wait_until_drained(self.cluster, self.history)
         say(f"reading everything after {self.history.now():.0f} s")
@@ -127,7 +127,9 @@ class Run:
     def close(self):
         """Ends every process, and everything that was made for them."""
         if self.nemeses:
-            self.nemeses.end()
+            self.nemeses.ended.set()
+        if self.workload:
+            self.workload.ended.set()
         if self.cluster:
             for text in self.cluster.stop():
                 self.history.problem(text)

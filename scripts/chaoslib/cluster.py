@@ -13,16 +13,14 @@ from .network import wait_until_listening
 
 
 class ChaosCluster(Cluster):
-    def __init__(self, hauberk, shape, home, network, disks):
+    def __init__(self, hauberk, shape, home, network, disks, clocks):
         places = configuration.addresses(shape, network.host)
         source = os.path.join(home, "chaos.yaml")
         with open(source, "w", encoding="utf-8") as file:
             file.write(configuration.text(shape, places, disks.data))
         super().__init__(hauberk, source, home)
-        self.shape, self.network, self.disks = shape, network, disks
+        self.shape, self.network, self.disks, self.clocks = shape, network, disks, clocks
         self._places = places
-        # What goes before the program at each start, such as the library that moves its clock.
-        self.prefix = {}
         self._has_store = set()
         # Processes that are down on purpose: whoever took them down starts them again.
         self._down = set()
@@ -43,7 +41,7 @@ class ChaosCluster(Cluster):
         first = node not in self._has_store
         self._has_store.add(node)
         command = [
-            *self.network.command(node), *self.prefix.get(node, []), self.hauberk, "serve", "--config", self.config,
+            *self.network.command(node), *self.clocks.prefix(node), self.hauberk, "serve", "--config", self.config,
             "--node", node, *(["--init"] if first else [])]
         with open(os.path.join(self.logs, f"{node}.log"), "ab") as log:
             self.processes[node] = subprocess.Popen(

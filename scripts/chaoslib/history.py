@@ -26,8 +26,10 @@ class History:
         event = {"kind": kind, **values}
         line = json.dumps(event)
         with self._lock:
-            self.events.append(event)
-            self._file.write(line + "\n")
+            # A run that was interrupted does not wait for its clients.
+            if not self._file.closed:
+                self.events.append(event)
+                self._file.write(line + "\n")
 
     def problem(self, text):
         """Something that fails the run whatever the mail looks like."""

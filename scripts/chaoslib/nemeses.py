@@ -17,7 +17,7 @@ from mailcheck.cluster import ClusterError
 class Nemesis:
     """One fault, as the plan's step says. `inject` and `heal` return when it is done."""
 
-    # What it needs beside the program itself: "disks", "network", or a tool's name.
+    # What it needs beside the program itself: "disks", "network", "namespaces", or a tool's name.
     needs = ()
 
     def __init__(self, cluster, tools, step):
@@ -139,18 +139,15 @@ class ReadOnlyDisk(Nemesis):
 
 
 class ClockJump(Nemesis):
-    """The process's clock jumps, and jumps back; clocks that measure time spans, and files' times, stay right."""
+    """The process's time of day jumps, and jumps back."""
 
-    needs = ("libfaketime",)
+    needs = ("libfaketime", "namespaces")
 
     def inject(self):
-        self._set(self.step.detail["offset"])
+        self.cluster.clocks.set(self.target, self.step.detail["offset"])
 
     def heal(self):
-        self._set(0)
-
-    def _set(self, seconds):
-        set_clock(self.cluster.home, self.target, seconds)
+        self.cluster.clocks.set(self.target, 0)
 
 
 KINDS = {
@@ -166,26 +163,6 @@ KINDS = {
 }
 
 
-def set_clock(home, name, seconds):
-    """Tells a process that runs under libfaketime how far its clock is off; it looks once a second."""
-    path = os.path.join(home, "clocks", name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.new", "w", encoding="ascii") as file:
-        file.write(f"{seconds:+d}\n")
-    os.replace(f"{path}.new", path)
-
-
-def clock_prefix(home, name, library):
-    """What is put before a program so that its clock can be moved.
-
-    libfaketime would share its state with child processes, and to name it change the environment before the program
-    starts, beside which Swift then does not find the arguments. A name that is given leaves the environment as it is.
-    """
-    return [
-        "env", f"LD_PRELOAD={library}", "FAKETIME_SHARED=/none /none", f"FAKETIME_TIMESTAMP_FILE={os.path.join(home, 'clocks', name)}",
-        "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1", "FAKETIME_DONT_RESET=1"]
-
-
 def find_tools(peers):
     """Path of strace and of libfaketime: the machine's own, or what scripts/peers fetched."""
     strace = os.path.join(peers, "bin", "strace")
@@ -196,10 +173,9 @@ def find_tools(peers):
     return {name: path for name, path in tools.items() if path}
 
 
-def lacking(kind, network, disks, tools):
+def lacking(kind, abilities):
     """What this machine lacks for a kind of fault; empty if nothing."""
-    can = {"network": network.can_be_cut, "disks": disks.can_fail}
-    return [need for need in KINDS[kind].needs if not can.get(need, need in tools)]
+    return [need for need in KINDS[kind].needs if need not in abilities]
 
 
 class Nemeses:
@@ -209,7 +185,8 @@ class Nemeses:
         self.cluster, self.tools, self.history = cluster, tools, history
         self.steps, self.seconds = steps, seconds
         self.done = {}
-        self._ended = threading.Event()
+        # Once it is set nothing more begins.
+        self.ended = threading.Event()
         self._lock = threading.Lock()
 
     def run(self):
@@ -226,12 +203,12 @@ class Nemeses:
             thread.join()
 
     def _carry_out(self, step):
-        if self._ended.wait(max(step.at - self.history.now(), 0)):
+        if self.ended.wait(max(step.at - self.history.now(), 0)):
             return
         nemesis = KINDS[step.kind](self.cluster, self.tools, step)
         try:
             self._note(step, "inject", nemesis.inject)
-            self._ended.wait(max(step.until - self.history.now(), 0))
+            self.ended.wait(max(step.until - self.history.now(), 0))
             self._note(step, "heal", nemesis.heal)
             with self._lock:
                 self.done[step.kind] = self.done.get(step.kind, 0) + 1
@@ -245,7 +222,3 @@ class Nemeses:
         self.history.add(
             "nemesis", number=step.number, fault=step.kind, target=step.target, detail=step.detail, what=str(step),
             phase=phase, start=start, end=self.history.now())
-
-    def end(self):
-        """Nothing more begins."""
-        self._ended.set()
