@@ -18,7 +18,7 @@ import tempfile
 from mailcheck.cluster import ClusterError
 
 from . import checker, disks, final, nemeses, network, selftest
-from .clocks import MovableClocks, RightClocks
+from .clocks import CERTIFICATES_AGE_SECONDS, MovableClocks, RightClocks
 from .cluster import ChaosCluster
 from .configuration import Shape
 from .history import History, load
@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument(
         "--nemeses", metavar="A,B,…", help=f"of {', '.join(KINDS)} (default: all that this machine allows)")
     parser.add_argument(
-        "--plain", action="store_true", help="no namespaces and no disks of its own: kill and stop are left")
+        "--plain", action="store_true", help="folders and the loopback address: kill, stop and fsync are left")
     parser.add_argument("--strict", action="store_true", help="late, flickered and reappeared messages fail the run too")
     parser.add_argument("--strict-resend", action="store_true", help="so do messages that their senders sent twice")
     parser.add_argument("--keep", action="store_true", help="keep the whole folder, the nodes' disks too")
@@ -54,6 +54,10 @@ def arguments():
     parser.add_argument("--peers", default="", help=argparse.SUPPRESS)
     parser.add_argument("--isolated", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.nemeses = options.nemeses.split(",") if options.nemeses else []
+    for kind in options.nemeses:
+        if kind not in KINDS:
+            parser.error(f"{kind} is none of {', '.join(KINDS)}")
     options.nodes = options.nodes or options.replicas + 2
     if not 1 <= options.quorum <= options.replicas <= options.nodes:
         parser.error(f"R={options.replicas} W={options.quorum} with {options.nodes} nodes: 1 <= W <= R <= nodes")
@@ -79,8 +83,6 @@ class Run:
             home, self.shape.node_names, options.seconds, options.isolated)
         say(f"network: {self.network.description}{f' ({why_loopback})' if why_loopback else ''}")
         say(f"disks: {self.disks.description}{f' ({why_folders})' if why_folders else ''}")
-        self.kinds = self._choose_kinds()
-        self.clocks = MovableClocks(home, self.tools["libfaketime"]) if "clock" in self.kinds else RightClocks()
         self.cluster = self.workload = self.nemeses = None
 
     def _abilities(self):
@@ -90,13 +92,10 @@ class Run:
     def _choose_kinds(self):
         lacks = {kind: nemeses.lacking(kind, self._abilities()) for kind in KINDS}
         if self.options.nemeses:
-            chosen = self.options.nemeses.split(",")
-            for kind in chosen:
-                if kind not in KINDS:
-                    raise CannotRun(f"{kind} is none of {', '.join(KINDS)}")
+            for kind in self.options.nemeses:
                 if lacks[kind]:
                     raise CannotRun(f"{kind} cannot be had here: it needs {', '.join(lacks[kind])}")
-            return chosen
+            return self.options.nemeses
         for kind, needs in lacks.items():
             if needs:
                 say(f"left out: {kind} (it needs {', '.join(needs)})")
@@ -105,13 +104,18 @@ class Run:
     def run(self):
         """The whole story, up to the findings."""
         options = self.options
+        kinds = self._choose_kinds()
+        clocks = MovableClocks(self.home, self.tools["libfaketime"]) if "clock" in kinds else RightClocks()
         self.cluster = ChaosCluster(
-            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks, self.clocks)
+            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks, clocks)
+        if "clock" in kinds:
+            clocks.set("certificates", -CERTIFICATES_AGE_SECONDS)
+            self.cluster.make_certificates(clocks.prefix("certificates"))
         self.cluster.start()
         self.cluster.command("domain", "add", "example.test")
         passwords = {mailbox: self.cluster.add_account(mailbox) for mailbox in MAILBOXES}
         steps = plan(
-            options.seed, options.seconds, self.kinds, self.shape.node_names,
+            options.seed, options.seconds, kinds, self.shape.node_names,
             [name for name in self.shape.processes if name not in self.shape.node_names])
         self.history.restart()
         self.workload = Workload(self.cluster, self.history, passwords, options.seed)

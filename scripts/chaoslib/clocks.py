@@ -7,6 +7,9 @@ import os
 
 from .disks import run
 
+# The cluster's certificates are older than any jump back, or a jump would cut a process off as a partition does.
+CERTIFICATES_AGE_SECONDS = 86_400
+
 
 class RightClocks:
     """Nothing is loaded: every process has the machine's clock."""
