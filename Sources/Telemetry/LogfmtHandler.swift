@@ -40,18 +40,23 @@ package struct LogfmtHandler: LogHandler {
         line.add("logger", label)
         line.add("msg", event.message.description)
         if let error = event.error { line.add("error", "\(error)") }
-        for (key, value) in merged(event.metadata).sorted(by: { $0.key < $1.key }) {
-            let isTaken = LogLine.reserved.contains(key) || (key == "error" && event.error != nil)
+        for (key, value) in fields(event.metadata) {
+            let isTaken = LogLine.isReserved(key) || (key == "error" && event.error != nil)
             line.add(isTaken ? "\(key)_" : key, value.description)
         }
         return line.finished()
     }
 
-    /// What is nearer to the event wins.
-    private func merged(_ own: Logger.Metadata?) -> Logger.Metadata {
-        var all = metadataProvider?.get() ?? [:]
-        all.merge(metadata) { _, later in later }
-        if let own { all.merge(own) { _, later in later } }
-        return all
+    /// All metadata, sorted by key. What is nearer to the event wins.
+    private func fields(_ own: Logger.Metadata?) -> [(key: String, value: Logger.MetadataValue)] {
+        let own = own ?? [:]
+        var fields = Array(own)
+        fields.reserveCapacity(own.count + metadata.count)
+        for field in metadata where own[field.key] == nil { fields.append(field) }
+        if let provided = metadataProvider?.get() {
+            for field in provided where own[field.key] == nil && metadata[field.key] == nil { fields.append(field) }
+        }
+        fields.sort { $0.key < $1.key }
+        return fields
     }
 }

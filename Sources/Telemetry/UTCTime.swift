@@ -8,9 +8,15 @@ struct UTCTime {
         let day = Self.floorDivide(seconds, 86_400)
         let second = Int(seconds - day * 86_400)
         let (year, month, dayOfMonth) = Self.date(day: day)
-        return Self.padded(year, 4) + "-" + Self.padded(month, 2) + "-" + Self.padded(dayOfMonth, 2) + "T"
-            + Self.padded(second / 3600, 2) + ":" + Self.padded(second / 60 % 60, 2) + ":"
-            + Self.padded(second % 60, 2) + "." + Self.padded(micros, 6) + "Z"
+        var bytes = Array("0000-00-00T00:00:00.000000Z".utf8)
+        Self.write(year, endingBefore: 4, in: &bytes)
+        Self.write(month, endingBefore: 7, in: &bytes)
+        Self.write(dayOfMonth, endingBefore: 10, in: &bytes)
+        Self.write(second / 3600, endingBefore: 13, in: &bytes)
+        Self.write(second / 60 % 60, endingBefore: 16, in: &bytes)
+        Self.write(second % 60, endingBefore: 19, in: &bytes)
+        Self.write(micros, endingBefore: 26, in: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The Gregorian date of a day counted from 1970-01-01. Years are reckoned from March, so that the leap day is the
@@ -33,8 +39,14 @@ struct UTCTime {
         return number % divisor < 0 ? quotient - 1 : quotient
     }
 
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    /// Writes a number's digits over the zeros that are there.
+    private static func write(_ number: Int, endingBefore end: Int, in bytes: inout [UInt8]) {
+        var rest = number
+        var at = end
+        while rest > 0, at > 0 {
+            at -= 1
+            bytes[at] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
     }
 }
