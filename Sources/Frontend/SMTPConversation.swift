@@ -323,14 +323,15 @@ final class SMTPConversation: Conversation {
             log.info(
                 "message",
                 metadata: [
-                    "message": "\(message.identity)", "octets": "\(summary.byteCount)",
-                    "from": "\(message.sender)", "to": "\(recipients.summary)", "took": "\(took)",
-                    "verdict": "\(replies.first ?? .deferred(.unexpected))",
+                    "message": .string(message.identity.text), "octets": .string(String(summary.byteCount)),
+                    "from": .string(message.sender.description), "to": .string(recipients.summary),
+                    "took": .string(took.description),
+                    "verdict": .string((replies.first ?? .deferred(.unexpected)).description),
                 ])
             connection.owesAnswer = false
             guard !ended else { return }
             waiting = .no
-            session.messageStored(id, replies, note: "\(message.identity)")
+            session.messageStored(id, replies, note: message.identity.text)
             // Known at once: the loop that brought us here goes on by itself.
             if !isInside { run(connection) }
         }

@@ -70,7 +70,7 @@ package final class NodeTransaction {
 
     /// An alias may lead from an ASCII address to one that is not (RFC 6531 §3.4).
     private var needsUTF8: Bool {
-        isUTF8 || recipients.contains { !$0.address.description.utf8.allSatisfy { $0 < 0x80 } }
+        isUTF8 || !recipients.allSatisfy(\.address.isASCII)
     }
 
     /// As one connection's session sees it.

@@ -23,12 +23,15 @@ package struct EmailAddress: Hashable, Sendable {
         }
         self.init(local: String(local), domain: String(domain))
     }
+
+    /// Whether SMTP can carry it without SMTPUTF8 (RFC 6531).
+    package var isASCII: Bool { local.utf8.allSatisfy { $0 < 0x80 } && domain.utf8.allSatisfy { $0 < 0x80 } }
 }
 
 extension EmailAddress: CustomStringConvertible {
     /// The address as it stands in a path or a header: the local part is quoted where RFC 5321 §4.1.2 asks for it.
     package var description: String {
-        "\(Self.needsQuotes(local) ? Self.quoted(local) : local)@\(domain)"
+        (Self.needsQuotes(local) ? Self.quoted(local) : local) + "@" + domain
     }
 
     private static func needsQuotes(_ local: String) -> Bool {

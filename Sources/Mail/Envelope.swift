@@ -9,7 +9,7 @@ extension ReversePath: CustomStringConvertible {
     package var description: String {
         switch self {
         case .null: "<>"
-        case .address(let address): "<\(address)>"
+        case .address(let address): "<" + address.description + ">"
         }
     }
 }

@@ -14,14 +14,14 @@ package struct MailboxName: Hashable, Sendable, Comparable {
         let domain = domain.lowercased()
         for part in [local, domain] {
             guard !part.isEmpty, !part.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else { return nil }
-            guard Self.escaped(part).utf8.count <= Self.pathComponentBytesMax else { return nil }
+            guard Self.escapedByteCount(part) <= Self.pathComponentBytesMax else { return nil }
         }
         self.local = local
         self.domain = domain
     }
 
     /// Takes `local@domain`, split at the last "@".
-    package init?(_ text: some StringProtocol) {
+    package init?(_ text: String) {
         guard let at = text.lastIndex(of: "@") else { return nil }
         self.init(local: String(text[..<at]), domain: String(text[text.index(after: at)...]))
     }
@@ -47,21 +47,35 @@ package struct MailboxName: Hashable, Sendable, Comparable {
     /// Lower-case letters, digits and `._+~-` stay; everything else, and a leading dot, becomes `=XX`. Upper-case
     /// letters are escaped too, so that a file system that folds case cannot make one mailbox of two.
     private static func escaped(_ part: String) -> String {
-        var text = ""
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(part.utf8.count)
         for (index, byte) in part.utf8.enumerated() {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"),
-                UInt8(ascii: "+"), UInt8(ascii: "~"), UInt8(ascii: "-"):
-                text.unicodeScalars.append(Unicode.Scalar(byte))
-            case UInt8(ascii: ".") where index > 0:
-                text += "."
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                text += digits.utf8.count == 1 ? "=0\(digits)" : "=\(digits)"
+            if stays(byte, at: index) {
+                bytes.append(byte)
+            } else {
+                bytes.append(contentsOf: [UInt8(ascii: "="), hexDigit(byte >> 4), hexDigit(byte & 15)])
             }
         }
-        return text
+        return String(decoding: bytes, as: UTF8.self)
     }
+
+    private static func escapedByteCount(_ part: String) -> Int {
+        var count = 0
+        for (index, byte) in part.utf8.enumerated() { count += stays(byte, at: index) ? 1 : 3 }
+        return count
+    }
+
+    private static func stays(_ byte: UInt8, at index: Int) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"),
+            UInt8(ascii: "+"), UInt8(ascii: "~"), UInt8(ascii: "-"):
+            true
+        default:
+            byte == UInt8(ascii: ".") && index > 0
+        }
+    }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x37 + value }
 
     private static func unescaped(_ component: String) -> String? {
         var bytes: [UInt8] = []
@@ -82,5 +96,5 @@ package struct MailboxName: Hashable, Sendable, Comparable {
 }
 
 extension MailboxName: CustomStringConvertible {
-    package var description: String { "\(local)@\(domain)" }
+    package var description: String { local + "@" + domain }
 }

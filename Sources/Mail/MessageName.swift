@@ -8,13 +8,15 @@ package struct MessageIdentity: Hashable, Sendable, Comparable {
     package static let lengthMax = 70
 
     /// Nil unless `text` is 1 to 70 characters of 0x21 to 0x7E without `,`, `:` and `/`, and does not start with a dot.
-    package init?(_ text: some StringProtocol) {
+    package init?(_ text: String) {
         let bytes = text.utf8
         guard (1...Self.lengthMax).contains(bytes.count), bytes.first != UInt8(ascii: "."),
-            bytes.allSatisfy({ (0x21...0x7E).contains($0) && !Self.separators.contains($0) })
+            bytes.allSatisfy(Self.isAllowed)
         else { return nil }
-        self.text = String(text)
+        self.text = text
     }
+
+    package init?(_ text: Substring) { self.init(String(text)) }
 
     /// Mints a name: `<seconds>.M<micros>P<process>Q<counter>R<random>.<origin>`.
     ///
@@ -27,17 +29,20 @@ package struct MessageIdentity: Hashable, Sendable, Comparable {
     package init(
         seconds: Int64, micros: Int32, process: Int32, counter: UInt64, random: UInt32, origin: String
     ) {
-        var text = "\(seconds).M\(micros)P\(process)Q\(counter)R\(String(random, radix: 16))."
-        for byte in origin.utf8.prefix(max(1, Self.lengthMax - text.utf8.count)) {
-            let fits = (0x21...0x7E).contains(byte) && !Self.separators.contains(byte)
-            text.unicodeScalars.append(Unicode.Scalar(fits ? byte : UInt8(ascii: "_")))
-        }
-        self.text = String(text.prefix(Self.lengthMax))
+        var bytes = Array("\(seconds).M\(micros)P\(process)Q\(counter)R\(String(random, radix: 16)).".utf8)
+        for byte in origin.utf8 { bytes.append(Self.isAllowed(byte) ? byte : UInt8(ascii: "_")) }
+        text = String(decoding: bytes.prefix(Self.lengthMax), as: UTF8.self)
     }
 
     package static func < (left: MessageIdentity, right: MessageIdentity) -> Bool { left.text < right.text }
 
-    private static let separators: [UInt8] = [UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "/")]
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "/"): false
+        case 0x21...0x7E: true
+        default: false
+        }
+    }
 }
 
 extension MessageIdentity: CustomStringConvertible {

@@ -10,6 +10,16 @@ package enum Verdict: Hashable, Sendable {
     package var isAccepted: Bool { self == .accepted }
 }
 
+extension Verdict: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .accepted: "accepted"
+        case .deferred(let reason): "deferred(\(reason))"
+        case .refused(let reason): "refused(\(reason))"
+        }
+    }
+}
+
 /// Why a message was deferred or refused, in the terms of SMTP.
 package struct Reason: Hashable, Sendable {
     /// The reply code (RFC 5321 §4.2.1): 400 to 499 or 500 to 599.

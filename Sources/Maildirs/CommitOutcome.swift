@@ -2,7 +2,7 @@ package import Mail
 import Synchronization
 
 /// What became of one recipient's copy. Both mean: a copy is durable in the mailbox, or its reader has deleted it already.
-package enum CommitOutcome: Hashable, Sendable {
+package enum CommitOutcome: String, Hashable, Sendable {
     /// Written now.
     case stored
     /// The identity was there, or is tombstoned: nothing was written.

@@ -15,14 +15,19 @@ extension SMTPClientSession {
         if let size = transaction.byteCount, let most = capabilities.messageBytesMax, size > most {
             return .refused(Reason(552, "5.3.4", "message is too big for the next server"))
         }
-        let addresses = [transaction.sender.description] + transaction.recipients.map(\.address.description)
-        if addresses.contains(where: { $0.utf8.contains { $0 < 0x20 || $0 == 0x7F } }) {
+        var addresses = transaction.recipients.map(\.address)
+        if case .address(let sender) = transaction.sender { addresses.append(sender) }
+        if addresses.contains(where: Self.holdsControl) {
             return .refused(Reason(553, "5.1.3", "an address cannot be written in SMTP"))
         }
-        if !capabilities.utf8, transaction.utf8 || addresses.contains(where: { $0.utf8.contains { $0 >= 0x80 } }) {
+        if !capabilities.utf8, transaction.utf8 || !addresses.allSatisfy(\.isASCII) {
             return .refused(Reason(553, "5.6.7", "the next server takes no SMTPUTF8"))
         }
         return nil
+    }
+
+    private static func holdsControl(_ address: EmailAddress) -> Bool {
+        [address.local, address.domain].contains { $0.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
     }
 
     mutating func sendMail(_ transaction: SMTPClientTransaction) {

@@ -55,9 +55,11 @@ package struct SMTPReply: Hashable, Sendable {
     private static let textBytesMax = 480
 
     private static func append(_ text: String, to bytes: inout [UInt8]) {
-        for byte in text.unicodeScalars.prefix(textBytesMax) {
-            switch byte.value {
-            case 0x20...0x7E: bytes.append(UInt8(truncatingIfNeeded: byte.value))
+        let end = bytes.count + textBytesMax
+        // A character that is not ASCII is told by its first byte.
+        for byte in text.utf8 where byte & 0xC0 != 0x80 && bytes.count < end {
+            switch byte {
+            case 0x20...0x7E: bytes.append(byte)
             case 0..<0x20, 0x7F: bytes.append(ASCII.space)
             default: bytes.append(0x3F)
             }

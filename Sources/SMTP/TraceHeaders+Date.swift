@@ -12,8 +12,22 @@ extension TraceHeaders {
         let day = seconds / 86_400
         let time = seconds % 86_400
         let (year, month, dayOfMonth) = civil(day)
-        let clock = "\(two(time / 3600)):\(two(time / 60 % 60)):\(two(time % 60))"
-        return "\(days[day % 7]), \(dayOfMonth) \(months[month - 1]) \(year) \(clock) +0000"
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        bytes += days[day % 7].utf8
+        bytes += ", ".utf8
+        bytes += String(dayOfMonth).utf8
+        bytes.append(ASCII.space)
+        bytes += months[month - 1].utf8
+        bytes.append(ASCII.space)
+        bytes += String(year).utf8
+        for (separator, number) in [
+            (ASCII.space, time / 3600), (ASCII.colon, time / 60 % 60), (ASCII.colon, time % 60),
+        ] {
+            bytes += [separator, UInt8(0x30 + number / 10), UInt8(0x30 + number % 10)]
+        }
+        bytes += " +0000".utf8
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Days since 1970 as a date, by counting in eras of 400 years that begin in March, so that a leap day comes last.
@@ -28,6 +42,4 @@ extension TraceHeaders {
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
         return (year, month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
     }
-
-    private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

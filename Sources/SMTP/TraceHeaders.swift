@@ -27,14 +27,26 @@ package enum TraceHeaders {
     package static func received(
         _ trace: SMTPTrace, hostname: String, identity: MessageIdentity, seconds: Int64, recipient: EmailAddress? = nil
     ) -> [UInt8] {
-        var text = "Received: from \(clean(trace.clientName, max: 255, orElse: "unknown"))"
-        if let from = origin(trace.peer) { text += " (\(from))" }
-        if let tls = trace.peer.tls { text += "\r\n\t(using \(comment(tls)))" }
-        text += "\r\n\tby \(clean(hostname, max: 255, orElse: "localhost")) with \(trace.transmission)"
-        text += "\r\n\tid \(clean(identity.text, max: MessageIdentity.lengthMax, orElse: "unknown"))"
-        if let recipient, let path = forPath(recipient) { text += "\r\n\tfor \(path)" }
-        text += ";\r\n\t\(date(seconds))\r\n"
-        return Array(text.utf8)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(512)
+        bytes += "Received: from ".utf8
+        bytes += clean(trace.clientName, max: 255, orElse: "unknown")
+        if let from = origin(trace.peer) { bytes += from }
+        if let tls = trace.peer.tls { bytes += comment(tls) }
+        bytes += "\r\n\tby ".utf8
+        bytes += clean(hostname, max: 255, orElse: "localhost")
+        bytes += " with ".utf8
+        bytes += trace.transmission.utf8
+        bytes += "\r\n\tid ".utf8
+        bytes += clean(identity.text, max: MessageIdentity.lengthMax, orElse: "unknown")
+        if let recipient, let path = forPath(recipient) {
+            bytes += "\r\n\tfor ".utf8
+            bytes += path.utf8
+        }
+        bytes += ";\r\n\t".utf8
+        bytes += date(seconds).utf8
+        bytes += "\r\n".utf8
+        return bytes
     }
 
     /// `Received:` for a transaction: names the recipient if there is just one.
@@ -67,40 +79,60 @@ package enum TraceHeaders {
 
     private static func line(_ name: String, _ value: String) -> [UInt8] {
         var bytes = Array(name.utf8)
-        bytes.append(contentsOf: value.utf8.lazy.filter { $0 >= ASCII.space && $0 != 0x7F }.prefix(900))
+        let end = bytes.count + valueBytesMax
+        for byte in value.utf8 where byte >= ASCII.space && byte != 0x7F && bytes.count < end { bytes.append(byte) }
         bytes.append(ASCII.cr)
         bytes.append(ASCII.lf)
         return bytes
     }
 
-    /// `TCP-info`: the name in DNS, if there is one, and the address; nothing for a Unix socket.
-    private static func origin(_ peer: SMTPPeer) -> String? {
+    /// RFC 5322 §2.1.1: a line has at most 998 octets.
+    private static let valueBytesMax = 900
+
+    /// `TCP-info` in its brackets: the name in DNS, if there is one, and the address; nothing for a Unix socket.
+    private static func origin(_ peer: SMTPPeer) -> [UInt8]? {
         guard !peer.address.isEmpty else { return nil }
         let address = clean(peer.address, max: 64, orElse: "unknown")
-        let literal = address.contains(":") ? "[IPv6:\(address)]" : "[\(address)]"
-        guard let name = peer.hostName else { return literal }
-        return "\(clean(name, max: 255, orElse: "unknown")) \(literal)"
+        var bytes = Array(" (".utf8)
+        if let name = peer.hostName {
+            bytes += clean(name, max: 255, orElse: "unknown")
+            bytes.append(ASCII.space)
+        }
+        bytes += (address.contains(ASCII.colon) ? "[IPv6:" : "[").utf8
+        bytes += address
+        bytes += "])".utf8
+        return bytes
     }
 
-    private static func comment(_ tls: SMTPTLS) -> String {
-        var text = clean(tls.version, max: 32, orElse: "TLS")
-        if !tls.cipher.isEmpty { text += " with cipher \(clean(tls.cipher, max: 64, orElse: "unknown"))" }
-        return text
+    private static func comment(_ tls: SMTPTLS) -> [UInt8] {
+        var bytes = Array("\r\n\t(using ".utf8)
+        bytes += clean(tls.version, max: 32, orElse: "TLS")
+        if !tls.cipher.isEmpty {
+            bytes += " with cipher ".utf8
+            bytes += clean(tls.cipher, max: 64, orElse: "unknown")
+        }
+        bytes += ")".utf8
+        return bytes
     }
 
     /// Without a local part of blanks or brackets, which readers of `Received:` take badly.
     private static func forPath(_ address: EmailAddress) -> String? {
-        let path = "<\(address)>"
+        let path = "<" + address.description + ">"
         return path.utf8.allSatisfy({ $0 > ASCII.space && $0 != 0x7F }) ? path : nil
     }
 
     /// Letters, digits and what host names, addresses and message names need; anything else becomes "?".
-    private static func clean(_ text: String, max: Int, orElse fallback: String) -> String {
+    private static func clean(_ text: String, max: Int, orElse fallback: String) -> [UInt8] {
         let bytes = text.utf8.prefix(max).map { isHarmless($0) ? $0 : 0x3F }
-        return bytes.isEmpty ? fallback : String(decoding: bytes, as: UTF8.self)
+        return bytes.isEmpty ? Array(fallback.utf8) : bytes
     }
 
     private static func isHarmless(_ byte: UInt8) -> Bool {
-        ASCII.isLetterOrDigit(byte) || "-._:[]=+~".utf8.contains(byte)
+        switch byte {
+        case ASCII.hyphen, ASCII.dot, ASCII.colon, ASCII.openBracket, ASCII.closeBracket, ASCII.equals, ASCII.plus,
+            UInt8(ascii: "_"), UInt8(ascii: "~"):
+            true
+        default: ASCII.isLetterOrDigit(byte)
+        }
     }
 }

@@ -230,7 +230,7 @@ final class LMTPNodeConversation: Conversation {
     ) {
         let name = envelope.name?.text ?? ""
         for (recipient, result) in zip(envelope.recipients, results) {
-            let mailbox: Logger.MetadataValue = "\(recipient.mailbox.map(\.description) ?? "")"
+            let mailbox = Logger.MetadataValue.string(recipient.mailbox?.description ?? "")
             switch result {
             case .success(let outcome):
                 node.metrics.messagesStored.increment()
@@ -240,8 +240,9 @@ final class LMTPNodeConversation: Conversation {
                 log.info(
                     "stored",
                     metadata: [
-                        "message": "\(name)", "mailbox": mailbox, "content": "\(envelope.content)",
-                        "for": "\(recipient.heldFor ?? "")", "outcome": "\(outcome)",
+                        "message": .string(name), "mailbox": mailbox,
+                        "content": .string(envelope.content.rawValue), "for": .string(recipient.heldFor ?? ""),
+                        "outcome": .string(outcome.rawValue),
                     ])
             case .failure(let error):
                 node.metrics.storeErrors.increment()
