@@ -10,7 +10,6 @@ final class NodeConnection: Conversation {
     private var connection: Connection?
     private var transactions: [SMTPTransactionID: NodeTransaction] = [:]
     private var lastID: UInt64 = 0
-    private var flushPlanned = false
     private let inFlightMax: Int
     private var wasReady = false
     /// Why the conversation ended, unless we ended it.
@@ -39,17 +38,8 @@ final class NodeConnection: Conversation {
         transaction.expired = { [weak self] in self?.fail("the node does not answer") }
         session.submit(transaction.smtp(id: id, byteCount: transaction.body.readableBytes))
         carryOutEvents()
-        planFlush()
-    }
-
-    /// Messages that arrive in one round of the event loop leave in one system call.
-    private func planFlush() {
-        guard !flushPlanned, let connection else { return }
-        flushPlanned = true
-        connection.eventLoop.assumeIsolated().execute { [self] in
-            flushPlanned = false
-            connection.flush()
-        }
+        // Messages that arrive in one round of the event loop leave in one system call.
+        connection?.flushSoon()
     }
 
     func quit() {

@@ -72,7 +72,9 @@ final class LMTPNodeConversation: Conversation {
         failure = nil
     }
 
-    private func run(_ connection: Connection) {
+    private func run(_ connection: Connection) { run(connection, flush: connection.flush) }
+
+    private func run(_ connection: Connection, flush: () -> Void) {
         var goesOn = true
         storing = false
         while goesOn, !flushing, !ended, connection.isWritable {
@@ -87,7 +89,7 @@ final class LMTPNodeConversation: Conversation {
         }
         guard !ended else { return }
         connection.write(session.takeOutput())
-        connection.flush()
+        flush()
         connection.wantsBytes = !flushing && !storing && connection.isWritable
     }
 
@@ -221,7 +223,8 @@ final class LMTPNodeConversation: Conversation {
             then: connection.completion { [self] results in
                 node.metrics.commitTime.record(duration: began.duration(to: .now))
                 answer(id, results, envelope)
-                run(connection)
+                // More answers may be there already.
+                run(connection, flush: connection.flushSoon)
             })
     }
 

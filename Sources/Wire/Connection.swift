@@ -30,6 +30,9 @@ package final class Connection {
     private var readPending = false
     private var closing = false
     private var outputEnded = false
+    /// Whether something was written since the last flush.
+    private var hasUnflushed = false
+    private var flushPlanned = false
     /// How much has been thrown away since the end of the conversation; nil while nothing is to be.
     private var linger: Int?
 
@@ -53,11 +56,25 @@ package final class Connection {
 
     package func write(_ buffer: ByteBuffer) {
         guard isOpen, !closing else { return }
+        hasUnflushed = true
         channel.write(buffer, promise: nil)
     }
 
+    /// Sends what is written, if there is anything.
     package func flush() {
+        guard hasUnflushed else { return }
+        hasUnflushed = false
         channel.flush()
+    }
+
+    /// Sends what is written by the end of this round of the event loop: in one piece, and in one system call.
+    package func flushSoon() {
+        guard hasUnflushed, !flushPlanned else { return }
+        flushPlanned = true
+        eventLoop.assumeIsolated().execute { [self] in
+            flushPlanned = false
+            flush()
+        }
     }
 
     /// An empty buffer from the channel's allocator.
