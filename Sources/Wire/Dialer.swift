@@ -18,33 +18,48 @@ package struct DialTarget: Sendable {
     }
 }
 
-/// Makes connections. The conversation hears `opened` once the transport is up, or `closed` if it never comes up.
+/// Makes connections. The conversation hears `opened` once the transport is up, or `closed` if it never comes up; neither
+/// before the caller is done.
 package enum Dialer {
     /// Connects on `eventLoop`, which must be the one this is called on.
     package static func connect(_ target: DialTarget, on eventLoop: any EventLoop, conversation: any Conversation) {
         eventLoop.preconditionInEventLoop()
         let bound = NIOLoopBound(conversation, eventLoop: eventLoop)
-        let bootstrap = ClientBootstrap(group: eventLoop)
+        // The system may know at once what comes of it; who asked is not ready for that yet.
+        eventLoop.execute { begin(target, bound) }
+    }
+
+    private static func begin(_ target: DialTarget, _ conversation: NIOLoopBound<any Conversation>) {
+        let bootstrap = ClientBootstrap(group: conversation.eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
             .connectTimeout(TimeAmount(target.timeout))
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try setUp(channel, target: target, conversation: bound.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    try setUp(channel, target: target, conversation: conversation.value)
+                }
             }
-        let connected: EventLoopFuture<any Channel>
-        switch target.endpoint {
-        case .tcp(let host, let port):
-            connected = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: port)
-        case .unix(let path):
-            connected = bootstrap.connect(unixDomainSocketPath: path)
-        }
-        connected.whenComplete { result in
+        connect(bootstrap, to: target.endpoint).whenComplete { result in
             switch result {
-            case .success(let channel): adopt(channel, conversation: bound.value)
+            case .success(let channel): adopt(channel, conversation: conversation.value)
             case .failure(let error):
-                bound.value.closed(.failed("cannot connect to \(target.endpoint): \(error)"))
+                conversation.value.closed(.failed("cannot connect to \(target.endpoint): \(error)"))
             }
+        }
+    }
+
+    private static func connect(_ bootstrap: ClientBootstrap, to endpoint: Endpoint) -> EventLoopFuture<any Channel> {
+        switch endpoint {
+        case .tcp(let host, let port):
+            let bootstrap = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // An address needs no resolver, which has a thread and a timer for each question.
+            guard let address = try? SocketAddress(ipAddress: host, port: port) else {
+                return bootstrap.connect(host: host, port: port)
+            }
+            return bootstrap.connect(to: address)
+        case .unix(let path):
+            return bootstrap.connect(unixDomainSocketPath: path)
         }
     }
 
