@@ -49,7 +49,8 @@ extension MessageIdentity: CustomStringConvertible {
     package var description: String { text }
 }
 
-/// The name of a message's file in a Maildir, taken apart: `<identity>[,S=<n>][,W=<n>][:2,<flags>]`.
+/// The name of a message's file in a Maildir, taken apart:
+/// `<identity>[,S=<n>][,W=<n>][,C=<checksum>][,D=<digest>][:2,<flags>]`.
 ///
 /// Names that other tools made are taken too: `stem` is whatever stands before the first comma or colon.
 package struct MessageFileName: Hashable, Sendable {
@@ -59,13 +60,22 @@ package struct MessageFileName: Hashable, Sendable {
     package let diskOctets: Int?
     /// Octets with CRLF line ends, as POP3 sends them before dot-stuffing, if the name says so.
     package let wireOctets: Int?
+    /// XXH64 of the bytes on disk, if the name says so: 16 hexadecimal digits, as `xxhsum -H64` prints them.
+    package let checksum: UInt64?
+    /// What the message's sender sent, if the name says so: only for messages with a Message-ID.
+    package let digest: ContentDigest?
     /// What stands behind the first colon (`2,S`), without the colon; empty if there is none.
     package let info: String
 
-    package init(identity: MessageIdentity, diskOctets: Int, wireOctets: Int) {
+    package init(
+        identity: MessageIdentity, diskOctets: Int, wireOctets: Int, checksum: UInt64? = nil,
+        digest: ContentDigest? = nil
+    ) {
         stem = identity.text
         self.diskOctets = diskOctets
         self.wireOctets = wireOctets
+        self.checksum = checksum
+        self.digest = digest
         info = ""
     }
 
@@ -78,6 +88,8 @@ package struct MessageFileName: Hashable, Sendable {
         stem = String(first)
         diskOctets = Self.size("S=", in: fields.dropFirst())
         wireOctets = Self.size("W=", in: fields.dropFirst())
+        checksum = Self.field("C=", in: fields.dropFirst()).flatMap(Self.checksum)
+        digest = Self.field("D=", in: fields.dropFirst()).flatMap { ContentDigest($0.utf8) }
         info = halves.count == 2 ? String(halves[1]) : ""
     }
 
@@ -86,16 +98,37 @@ package struct MessageFileName: Hashable, Sendable {
 
     /// The file name in `new/`: without flags.
     package var text: String {
+        stem
+            + Self.fields(diskOctets: diskOctets, wireOctets: wireOctets, checksum: checksum, digest: digest)
+    }
+
+    /// What stands behind the stem.
+    package static func fields(
+        diskOctets: Int?, wireOctets: Int?, checksum: UInt64?, digest: ContentDigest?
+    ) -> String {
         let sizes = [("S", diskOctets), ("W", wireOctets)].compactMap { key, size in size.map { ",\(key)=\($0)" } }
-        return stem + sizes.joined()
+        let sums = [checksum.map { ",C=\(hex($0))" }, digest.map { ",D=\($0)" }].compactMap { $0 }
+        return sizes.joined() + sums.joined()
     }
 
     private static func size(_ key: String, in fields: ArraySlice<Substring>) -> Int? {
-        for field in fields where field.hasPrefix(key) {
-            let digits = field.dropFirst(key.count)
-            guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-            return Int(digits)
+        guard let digits = field(key, in: fields), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
         }
-        return nil
+        return Int(digits)
+    }
+
+    private static func field(_ key: String, in fields: ArraySlice<Substring>) -> Substring? {
+        fields.first { $0.hasPrefix(key) }?.dropFirst(key.count)
+    }
+
+    private static func checksum(_ text: Substring) -> UInt64? {
+        let isHex = text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        return text.utf8.count == 16 && isHex ? UInt64(text, radix: 16) : nil
+    }
+
+    private static func hex(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }

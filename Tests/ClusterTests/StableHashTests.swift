@@ -14,6 +14,22 @@ struct StableHashTests {
         #expect(StableHash.xxh64("xxhash") == 0x32DD_3895_2C4B_C720)
     }
 
+    @Test("Bytes that come in pieces have the same hash as all at once, however they are cut")
+    func pieces() {
+        let bytes = (0..<300).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ $0 >> 3) }
+        for count in [0, 1, 3, 4, 7, 8, 31, 32, 33, 63, 64, 65, 96, 100, 300] {
+            let whole = bytes[..<count].withUnsafeBytes(StableHash.xxh64)
+            for size in [1, 2, 5, 16, 31, 32, 33, 64, 299, 300] {
+                var running = RunningStableHash()
+                for start in stride(from: 0, to: count, by: size) {
+                    bytes[start..<min(count, start + size)].withUnsafeBytes { running.update($0) }
+                    [UInt8]().withUnsafeBytes { running.update($0) }
+                }
+                #expect(running.value == whole, "\(count) bytes in pieces of \(size)")
+            }
+        }
+    }
+
     @Test("A mailbox is hashed as its name in text, whatever the lengths of its parts")
     func mailboxes() throws {
         for name in ["a@b.test", "alice@example.test", String(repeating: "long", count: 40) + "@example.test"] {

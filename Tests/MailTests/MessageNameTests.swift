@@ -39,6 +39,58 @@ struct MessageNameTests {
         #expect(name.text == "1.M2P3.host,S=10,W=12")
     }
 
+    @Test("a file name says the checksum and the content's digest, as they are written and not otherwise")
+    func sums() throws {
+        let digest = ContentDigest(high: 0x0123_4567_89AB_CDEF, low: 0xFEDC_BA98_7654_3210)
+        let text = "1.M2P3Q4R5.host,S=10,W=12,C=00000000deadbeef,D=\(digest)"
+        let name = try #require(MessageFileName(fileName: text + ":2,S"))
+        #expect(name.checksum == 0xDEAD_BEEF)
+        #expect(name.digest == digest)
+        #expect(name.text == text)
+        for bad in ["C=deadbeef", "C=00000000DEADBEEF", "C=g0000000deadbeef", "D=", "D=\(digest)x", "D=+\(digest)"] {
+            let name = try #require(MessageFileName(fileName: "1.x.h,S=1,W=2,\(bad)"))
+            #expect(name.checksum == nil && name.digest == nil, "\(bad)")
+        }
+    }
+
+    @Test("a content's digest is 22 characters of base64url (RFC 4648 §5), and reads back")
+    func digests() {
+        #expect(ContentDigest(high: 0, low: 0).description == "AAAAAAAAAAAAAAAAAAAAAA")
+        #expect(ContentDigest(high: .max, low: .max).description == "_____________________w")
+        // The bytes 00 01 02 ... 0f.
+        let counted = ContentDigest(high: 0x0001_0203_0405_0607, low: 0x0809_0A0B_0C0D_0E0F)
+        #expect(counted.description == "AAECAwQFBgcICQoLDA0ODw")
+        for bit in 0..<128 {
+            let digest = ContentDigest(
+                high: bit >= 64 ? 1 << UInt64(bit - 64) : 0, low: bit < 64 ? 1 << UInt64(bit) : 0)
+            #expect(ContentDigest(digest.description.utf8) == digest, "\(bit)")
+        }
+        for bad in [
+            "", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAB", "AAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAA/A",
+        ] {
+            #expect(ContentDigest(bad.utf8) == nil, "\(bad)")
+        }
+    }
+
+    @Test("a tombstone's line is an identity, perhaps with a digest behind it, and nothing else")
+    func tombstoneLines() {
+        let digest = ContentDigest(high: 1, low: 2)
+        for known in [digest, nil] {
+            var line: [UInt8] = []
+            TombstoneLine.append("1.x.h".utf8, known, to: &line)
+            #expect(line.last == UInt8(ascii: "\n"))
+            let taken = TombstoneLine(line.dropLast())
+            #expect(taken.identity.elementsEqual("1.x.h".utf8))
+            #expect(taken.digest == known)
+            #expect(TombstoneLine.isValid(line.dropLast()))
+        }
+        for bad in [
+            "", ",D=\(digest)", "1.x.h,", "1.x.h,D=", "1.x.h,D=\(digest),", "1.x.h,E=\(digest)", "a b,D=\(digest)",
+        ] {
+            #expect(!TombstoneLine.isValid(Array(bad.utf8)[...]), "\(bad)")
+        }
+    }
+
     @Test("names of other tools are taken as they are")
     func foreign() throws {
         let plain = try #require(MessageFileName(fileName: "1204680122.27c448.mx"))
