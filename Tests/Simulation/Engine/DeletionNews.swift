@@ -46,7 +46,7 @@ final class DeletionNews {
                 answered(copy, isKept ? .accepted : StorageNode.deferred)
             }
         }
-        let cargo = copy.kind == .hold ? Cargo.hold : .tombstone(tombstone.identities)
+        let cargo = copy.kind == .hold ? Cargo.hold : .tombstone(tombstone.lines)
         node.carry(cargo, named: tombstone.name, of: mailbox, to: Int(copy.node), heldFor: owner) { [self] in
             send(plan.lagging(copy, isLive: isLive))
         } then: { [self] in

@@ -74,7 +74,7 @@ struct HandoffDrain {
         carry(listing.tombstones[...], of: spool, mailbox, taker, taken: []) { tombstones in
             carryMessages(listing.messages, of: spool, mailbox, taker) { messages in
                 let both = MaildirListing(
-                    messages: taken.messages.filter(messages.contains),
+                    messages: taken.messages.filter(messages.contains), shown: [],
                     tombstones: taken.tombstones.filter(tombstones.contains))
                 give(listing, of: spool, mailbox, to: takers.dropFirst(), taken: both, then: then)
             }
@@ -86,14 +86,14 @@ struct HandoffDrain {
         then: @escaping ([String]) -> Void
     ) {
         guard let name = names.first else { return then(taken) }
-        guard let identities = spool.gone.entries[name]?.identities else {
+        guard let lines = spool.gone.entries[name]?.lines else {
             return carry(names.dropFirst(), of: spool, mailbox, target, taken: taken, then: then)
         }
         if node.world.bug == .tombstoneDroppedAtHandoff {
             return carry(names.dropFirst(), of: spool, mailbox, target, taken: taken + [name], then: then)
         }
         node.step(.carryHeld, after: 0) {
-            node.carry(.tombstone(identities), named: name, of: mailbox, to: target) { verdict in
+            node.carry(.tombstone(lines), named: name, of: mailbox, to: target) { verdict in
                 guard verdict.isAccepted else { return then(taken) }
                 carry(names.dropFirst(), of: spool, mailbox, target, taken: taken + [name], then: then)
             }

@@ -51,8 +51,8 @@ final class Healing {
         guard let first = openings.first else { return resume() }
         world.nodes[first.owner].open(first.mailbox) { [self] session in
             guard let session else { return world.complain("mailbox \(first.mailbox) cannot be opened after healing") }
-            world.note("reads mailbox \(first.mailbox) at node \(first.owner): \(session.listing.messages)")
-            for complaint in world.ledger.complaints(first.mailbox, shows: session.listing.messages) {
+            world.note("reads mailbox \(first.mailbox) at node \(first.owner): \(session.listing.shown)")
+            for complaint in world.ledger.complaints(first.mailbox, shows: session.listing.shown) {
                 guard isToCome(complaint, at: world.nodes[first.owner]) else {
                     return world.complain("read at node \(first.owner) after healing: \(complaint)")
                 }
@@ -77,7 +77,7 @@ final class Healing {
             return places.contains { place in
                 switch complaint.kind {
                 case .lost: place.new.entries[complaint.message] != nil
-                case .resurrected: place.deleted.contains(complaint.message)
+                case .resurrected: place.deletes(complaint.message, text: world.ledger.text(of: complaint))
                 case .twice, .invented, .damaged: false
                 }
             }
@@ -115,13 +115,14 @@ final class Healing {
         }
         for mailbox in world.partitions.indices {
             let node = world.nodes[world.owners(of: mailbox)[0]]
-            let messages = node.list(mailbox).messages
-            var complaints = world.ledger.complaints(mailbox, shows: messages)
-            for name in messages where !isWhole(name, in: mailbox, at: node) {
+            let listing = node.list(mailbox)
+            var complaints = world.ledger.complaints(mailbox, shows: listing.shown)
+            for name in listing.messages where !isWhole(name, in: mailbox, at: node) {
                 complaints.append(Complaint(.damaged, name, mailbox))
             }
             if let first = complaints.first { return world.complain("in the end: \(first)") }
-            world.tally.doubles += world.ledger.doubles(mailbox, among: messages)
+            world.tally.doubles += world.ledger.doubles(mailbox, among: listing.shown)
+            world.tally.hidden += listing.messages.count - listing.shown.count
         }
         world.isOver = true
     }

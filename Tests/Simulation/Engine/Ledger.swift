@@ -1,3 +1,5 @@
+import Cluster
+
 /// What clients did and were told: what must be there in the end, what may be, and what must not.
 struct Ledger {
     /// What is known of one mailbox.
@@ -37,11 +39,20 @@ struct Ledger {
         if shown.count != messages.count { complaints.append(Complaint(.twice, messages[0], mailbox)) }
         for message in messages {
             if page.minted[message] == nil { complaints.append(Complaint(.invented, message, mailbox)) }
-            if page.deleted.contains(message) { complaints.append(Complaint(.resurrected, message, mailbox)) }
+            let isDeleted = page.deleted.contains { $0 == message || page.isResent($0, message) }
+            if isDeleted { complaints.append(Complaint(.resurrected, message, mailbox)) }
+            if messages.contains(where: { $0 < message && page.isResent($0, message) }) {
+                complaints.append(Complaint(.twice, message, mailbox))
+            }
         }
-        let lost = page.acknowledged.subtracting(page.deleting).subtracting(shown)
+        let lost = page.acknowledged.subtracting(page.deleting).subtracting(shown).filter { message in
+            // It may have come after one that the client heard nothing of, and is hidden behind that or deleted with it.
+            page.run(of: message).isDisjoint(with: shown.union(page.deleting))
+        }
         return complaints + lost.sorted().map { Complaint(.lost, $0, mailbox) }
     }
+
+    func text(of complaint: Complaint) -> Int? { pages[complaint.mailbox].minted[complaint.message] }
 
     /// How many of these are second copies of one text.
     func doubles(_ mailbox: Int, among messages: [String]) -> Int {
@@ -62,4 +73,25 @@ struct Complaint: CustomStringConvertible {
     }
 
     var description: String { "\(kind) in mailbox \(mailbox): \(message)" }
+}
+
+extension Ledger.Page {
+    /// Whether these are two arrivals of one text, near enough to be taken for that.
+    func isResent(_ one: String, _ other: String) -> Bool {
+        guard one != other, let text = minted[one], text == minted[other], let first = MintedName.seconds(of: one),
+            let second = MintedName.seconds(of: other)
+        else { return false }
+        return World.resendWindow.reaches(from: first, to: second)
+    }
+
+    /// All arrivals of a message's text that lead to it, each near the next.
+    func run(of message: String) -> Set<String> {
+        var run: Set<String> = [message]
+        var rest = Set(minted.keys).subtracting(run)
+        while case let near = rest.filter({ next in run.contains { isResent($0, next) } }), !near.isEmpty {
+            run.formUnion(near)
+            rest.subtract(near)
+        }
+        return run
+    }
 }

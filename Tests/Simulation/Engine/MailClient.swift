@@ -72,7 +72,7 @@ final class MailClient: SimulatedProcess {
         world.tally.operations += 1
         let question = Question<MaildropSession?> { [self] answer in
             guard let session = answer ?? nil else { return world.tally.refused += 1 }
-            note("reads \(session.listing.messages.count) messages of \(mailbox) at node \(session.node)")
+            note("reads \(session.listing.shown.count) messages of \(mailbox) at node \(session.node)")
             after(world.random.between(.milliseconds(1), .seconds(5))) { [self] in quit(session, frontend) }
         }
         talk(to: frontend, question, timeout: scenario.timeout * 2) { frontend, reply in
@@ -81,7 +81,7 @@ final class MailClient: SimulatedProcess {
     }
 
     private func quit(_ session: MaildropSession, _ frontend: Frontend) {
-        let names = session.listing.messages.filter { _ in world.random.chance(scenario.deletion) }
+        let names = session.listing.shown.filter { _ in world.random.chance(scenario.deletion) }
         if !names.isEmpty { world.ledger.deleting(names, of: session.mailbox) }
         let question = Question<Bool?> { [self] answer in
             guard let answer, answer == true else { return world.tally.refused += 1 }

@@ -9,7 +9,7 @@ final class MailboxMerging {
     private let scope: Merge.Scope
     private var then: ((Outcome) -> Void)?
     private var merge = Merge(here: ReplicaContents(), there: ReplicaContents())
-    private var listing = MaildirListing(messages: [], tombstones: [])
+    private var listing = MaildirListing(messages: [], shown: [], tombstones: [])
 
     enum Outcome {
         /// What this node held before, and what was carried.
@@ -85,27 +85,27 @@ final class MailboxMerging {
         let name = step.name
         ask { other, reply in
             let file = other.disk.maildir(self.mailbox, heldFor: nil).gone.entries[name]
-            other.diskStep(.answer) { reply(file?.identities ?? []) }
-        } then: { [self] (identities: [String]?) in
-            guard let identities else { return failed(step) }
-            guard !identities.isEmpty else { return carry(merge.tombstoneCarried(step, deletes: [])) }
+            other.diskStep(.answer) { reply(file?.lines ?? []) }
+        } then: { [self] (lines: [DeletedMessage]?) in
+            guard let lines else { return failed(step) }
+            guard !lines.isEmpty else { return carry(merge.tombstoneCarried(step, deletes: [])) }
             node.step(.mergeTombstone, after: 0) { [self] in
-                node.take(tombstone: name, of: identities, to: own) { [self] isKept in
+                node.take(tombstone: name, of: lines, to: own) { [self] isKept in
                     guard isKept else { return failed(step) }
-                    carry(merge.tombstoneCarried(step, deletes: identities))
+                    carry(merge.tombstoneCarried(step, deletes: lines.map(\.identity)))
                 }
             }
         }
     }
 
     private func sendTombstone(_ step: Merge.Step) {
-        guard let identities = own.gone.entries[step.name]?.identities else {
+        guard let lines = own.gone.entries[step.name]?.lines else {
             return carry(merge.tombstoneCarried(step, deletes: []))
         }
         node.step(.mergeTombstone, after: 0) { [self] in
-            node.carry(.tombstone(identities), named: step.name, of: mailbox, to: other.index) { [self] in
+            node.carry(.tombstone(lines), named: step.name, of: mailbox, to: other.index) { [self] in
                 guard $0.isAccepted else { return failed(step) }
-                carry(merge.tombstoneCarried(step, deletes: identities))
+                carry(merge.tombstoneCarried(step, deletes: lines.map(\.identity)))
             }
         }
     }
@@ -150,7 +150,16 @@ extension MaildirListing {
 
 extension SimulatedFile {
     /// What it says if it is a tombstone.
-    var identities: [String]? {
-        if case .tombstone(let identities) = content { identities } else { nil }
+    var lines: [DeletedMessage]? {
+        if case .tombstone(let lines) = content { lines } else { nil }
+    }
+
+    /// The text if it is a message.
+    var text: Int? { content?.text }
+}
+
+extension FileContent {
+    var text: Int? {
+        if case .message(let text) = self { text } else { nil }
     }
 }

@@ -14,4 +14,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case deletionNotTold = "deletion-not-told"
     /// A node gives up what it does not own any more before its owners have it.
     case moverGivesUpEarly = "mover-gives-up-early"
+    /// What was sent again shows beside the first.
+    case resentShown = "resent-shown"
+    /// A deletion names what it deletes, but not its content.
+    case deletionByName = "deletion-by-name"
 }

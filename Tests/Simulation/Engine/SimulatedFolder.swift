@@ -1,7 +1,13 @@
 /// What a file says; it never changes.
 enum FileContent: Equatable {
     case message(text: Int)
-    case tombstone([String])
+    case tombstone([DeletedMessage])
+}
+
+/// A line of a tombstone: an identity, and the text of its message as its content's digest tells it.
+struct DeletedMessage: Hashable {
+    let identity: String
+    let text: Int?
 }
 
 /// A file, which other names may stand for too.

@@ -1,30 +1,63 @@
+import Cluster
+
 /// One mailbox on one disk: its messages, and its tombstones.
 final class SimulatedMaildir {
     let new = SimulatedFolder()
     let gone = SimulatedFolder()
     private var deletedVersion = -1
     private var deletedNames: Set<String> = []
+    /// When the deleted messages of a text came.
+    private var deletedTimes: [Int: [Int64]] = [:]
 
     var isEmpty: Bool { new.entries.isEmpty && gone.entries.isEmpty }
 
     /// What its tombstones name.
-    var deleted: Set<String> {
-        if deletedVersion == gone.version { return deletedNames }
-        deletedNames = []
+    private func readTombstones() {
+        if deletedVersion == gone.version { return }
+        (deletedNames, deletedTimes) = ([], [:])
         for file in gone.entries.values {
-            if case .tombstone(let names) = file.content { deletedNames.formUnion(names) }
+            for line in file.lines ?? [] {
+                deletedNames.insert(line.identity)
+                if let text = line.text, let seconds = MintedName.seconds(of: line.identity) {
+                    deletedTimes[text, default: []].append(seconds)
+                }
+            }
         }
         deletedVersion = gone.version
-        return deletedNames
     }
 
-    func knows(_ name: String) -> Bool { new.entries[name] != nil || deleted.contains(name) }
+    /// Whether its tombstones delete a message, by its name or by its text.
+    func deletes(_ name: String, text: Int?) -> Bool {
+        readTombstones()
+        if deletedNames.contains(name) { return true }
+        guard let text, let times = deletedTimes[text], let seconds = MintedName.seconds(of: name) else { return false }
+        return times.contains { World.resendWindow.reaches(from: $0, to: seconds) }
+    }
+
+    func knows(_ name: String, text: Int?) -> Bool { new.entries[name] != nil || deletes(name, text: text) }
 
     /// Removes what a crash left behind its tombstone, or what came again.
     func removeDeleted() {
-        let deleted = deleted
-        if deleted.isEmpty { return }
-        for name in new.names where deleted.contains(name) { new.unlink(name) }
+        if gone.entries.isEmpty { return }
+        for name in new.names where deletes(name, text: text(of: name)) { new.unlink(name) }
+    }
+
+    var texts: [String: Int] { new.entries.compactMapValues(\.text) }
+
+    func text(of name: String) -> Int? { new.entries[name]?.text }
+
+    /// What was sent again: each such message with the one that shows in its place.
+    var hidden: [String: String] {
+        var arrivals: [Int: [ResendWindow.Arrival]] = [:]
+        for (name, file) in new.entries {
+            guard let text = file.text, let seconds = MintedName.seconds(of: name) else { continue }
+            arrivals[text, default: []].append(ResendWindow.Arrival(seconds: seconds, identity: name))
+        }
+        var hidden: [String: String] = [:]
+        for run in arrivals.values where run.count > 1 {
+            for pair in World.resendWindow.hidden(among: run) { hidden[pair.hidden.identity] = pair.shown.identity }
+        }
+        return hidden
     }
 
     func syncAll() {
@@ -40,8 +73,10 @@ final class SimulatedMaildir {
 
 /// A mailbox as it was listed.
 struct MaildirListing {
-    /// In their order.
+    /// All that the replica holds, in their order.
     let messages: [String]
+    /// What clients see of it.
+    let shown: [String]
     /// Tombstones young enough to be told to others, in their order.
     let tombstones: [String]
 }

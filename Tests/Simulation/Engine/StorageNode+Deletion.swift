@@ -1,29 +1,36 @@
-/// The identities that one session deleted, under a name of its own.
+/// What one session deleted, under a name of its own.
 struct SimulatedTombstone {
     let name: String
-    let identities: [String]
+    let lines: [DeletedMessage]
 }
 
 /// Deletions and tombstones, in the steps of the table of `Maildirs/Tombstones.swift`.
 extension StorageNode {
     /// Takes a tombstone that another replica made, and removes what it names.
     func take(
-        tombstone name: String, of identities: [String], to maildir: SimulatedMaildir, then: @escaping (Bool) -> Void
+        tombstone name: String, of lines: [DeletedMessage], to maildir: SimulatedMaildir,
+        then: @escaping (Bool) -> Void
     ) {
-        write(SimulatedTombstone(name: name, identities: identities), to: maildir) { [self] outcome in
+        write(SimulatedTombstone(name: name, lines: lines), to: maildir) { [self] outcome in
             guard outcome == .done else { return then(false) }
             diskStep(.unlink) { [self] in
-                for _ in identities { disk.giveRoom() }
+                for _ in lines { disk.giveRoom() }
                 maildir.removeDeleted()
                 then(true)
             }
         }
     }
 
-    /// Deletes for a session. Tells nil if not, or not for good.
-    func delete(_ identities: [String], of mailbox: Int, then: @escaping (SimulatedTombstone?) -> Void) {
-        let maildir = disk.maildir(mailbox, heldFor: nil)
-        let tombstone = SimulatedTombstone(name: mint(), identities: identities)
+    /// Deletes for a session, and with each message what is hidden behind it. Tells nil if not, or not for good.
+    func delete(
+        _ names: [String], of session: MaildropSession, then: @escaping (SimulatedTombstone?) -> Void
+    ) {
+        let maildir = disk.maildir(session.mailbox, heldFor: nil)
+        let identities = names + session.hidden.filter { names.contains($0.value) }.keys.sorted()
+        let lines = identities.map { name in
+            DeletedMessage(identity: name, text: world.bug == .deletionByName ? nil : session.texts[name])
+        }
+        let tombstone = SimulatedTombstone(name: mint(), lines: lines)
         note("deletes \(identities.joined(separator: " ")) by \(tombstone.name)")
         write(tombstone, to: maildir) { [self] outcome in
             switch outcome {
@@ -48,7 +55,7 @@ extension StorageNode {
     ) {
         diskStep(.writeTombstone) { [self] in
             guard disk.takeRoom() else { return then(.full) }
-            let file = SimulatedFile(.tombstone(tombstone.identities))
+            let file = SimulatedFile(.tombstone(tombstone.lines))
             diskStep(.syncTombstone) { [self] in
                 guard syncs("a tombstone") else {
                     disk.giveRoom()

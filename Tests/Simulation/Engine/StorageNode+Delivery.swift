@@ -6,7 +6,7 @@ enum Cargo {
     case message(text: Int)
     /// From another node, which may be one of many that bring it.
     case copy(FileContent)
-    case tombstone([String])
+    case tombstone([DeletedMessage])
     /// The node has it, and is to keep it for another one too.
     case hold
 }
@@ -33,7 +33,7 @@ extension StorageNode {
         case .message(let text):
             deliver(.message(text: text), named: name, to: maildir, mayBeThere: isRepeat, then: answer)
         case .copy(let content): deliver(content, named: name, to: maildir, mayBeThere: true, then: answer)
-        case .tombstone(let names): take(tombstone: name, of: names, to: maildir, then: answer)
+        case .tombstone(let lines): take(tombstone: name, of: lines, to: maildir, then: answer)
         case .hold:
             guard let target else { preconditionFailure("a hold for nobody") }
             hold(name, of: mailbox, for: target, then: answer)
@@ -48,7 +48,7 @@ extension StorageNode {
         then: @escaping (Bool) -> Void
     ) {
         diskStep(.writeTemporary) { [self] in
-            if mayBeThere, maildir.knows(name) {
+            if mayBeThere, maildir.knows(name, text: content.text) {
                 // Whoever made it so may not have synced it yet.
                 return diskStep(.syncFolder) { [self] in
                     guard syncs("what is there") else { return then(false) }
@@ -96,7 +96,7 @@ extension StorageNode {
             } else {
                 diskStep(.syncHeld) { [self] in
                     // Deleted meanwhile: the deletion has told everybody itself.
-                    guard own.knows(name), syncs("what is there") else { return then(false) }
+                    guard own.knows(name, text: nil), syncs("what is there") else { return then(false) }
                     own.syncAll()
                     then(true)
                 }

@@ -73,7 +73,9 @@ final class StorageNode: SimulatedProcess {
         maildir.removeDeleted()
         let limit = wallSeconds - World.tombstoneGrace / 1_000_000
         let young = maildir.gone.names.filter { MintedName.seconds(of: $0).map { $0 >= limit } ?? true }
-        return MaildirListing(messages: maildir.new.names, tombstones: young)
+        let messages = maildir.new.names
+        let hidden = world.bug == .resentShown ? [:] : maildir.hidden
+        return MaildirListing(messages: messages, shown: messages.filter { hidden[$0] == nil }, tombstones: young)
     }
 
     func list(_ mailbox: Int) -> MaildirListing { list(disk.maildir(mailbox, heldFor: nil)) }
@@ -98,8 +100,11 @@ final class StorageNode: SimulatedProcess {
         let list = { [self] in
             diskStep(.answer) { [self] in
                 sessionCount += 1
+                let listing = self.list(mailbox)
+                let maildir = disk.maildir(mailbox, heldFor: nil)
                 let session = MaildropSession(
-                    id: sessionCount, node: index, life: life, mailbox: mailbox, listing: self.list(mailbox))
+                    id: sessionCount, node: index, life: life, mailbox: mailbox, listing: listing,
+                    hidden: maildir.hidden, texts: maildir.texts)
                 sessions[sessionCount] = session
                 then(session)
             }
@@ -116,7 +121,7 @@ final class StorageNode: SimulatedProcess {
     func quit(_ session: MaildropSession, deleting names: [String], then: @escaping (Bool) -> Void) {
         guard session.life == life, sessions.removeValue(forKey: session.id) != nil else { return }
         guard !names.isEmpty else { return then(true) }
-        delete(names, of: session.mailbox) { [self] tombstone in
+        delete(names, of: session) { [self] tombstone in
             guard let tombstone else { return then(false) }
             if world.bug == .deletionNotTold { return then(true) }
             step(.tellDeletion, after: 0) { [self] in
@@ -135,4 +140,8 @@ struct MaildropSession {
     let life: Int
     let mailbox: Int
     let listing: MaildirListing
+    /// What each hidden message is hidden behind.
+    let hidden: [String: String]
+    /// The texts of all messages, as their names told them.
+    let texts: [String: Int]
 }

@@ -16,7 +16,9 @@ package struct Tally: Sendable, Equatable {
     package var failures = 0
     /// Other faults: hangs, lost disks, full disks, failing syncs, bursts of loss, clock jumps.
     package var faults = 0
-    /// Second copies that clients made who sent again what they heard nothing of.
+    /// Second copies that clients made who sent again what they heard nothing of, and that are hidden.
+    package var hidden = 0
+    /// Those that show, because the names of clocks that are days apart say that they came long after the first.
     package var doubles = 0
     /// What a login right after healing did not show yet, because a far stand-in had not handed it over.
     package var late = 0
@@ -43,7 +45,7 @@ package struct Tally: Sendable, Equatable {
         [
             \.seeds, \.operations, \.acknowledged, \.refused, \.deleted, \.crashes, \.partitions, \.handoffs, \.merges,
             \.failures,
-            \.faults, \.doubles, \.late, \.forgotten, \.datagrams, \.events,
+            \.faults, \.hidden, \.doubles, \.late, \.forgotten, \.datagrams, \.events,
         ]
     }
 
@@ -51,6 +53,6 @@ package struct Tally: Sendable, Equatable {
     package var summary: String {
         "\(seeds) seeds, \(operations) operations, \(acknowledged) acknowledged, \(deleted) deleted, \(crashes) crashes, "
             + "\(partitions) partitions, \(faults) other faults, \(handoffs) handoffs, \(merges) merges, "
-            + "\(forgotten) owners forgotten, \(late) shown late, \(doubles) doubles by resending, \(failures) failures"
+            + "\(forgotten) owners forgotten, \(late) shown late, \(hidden) resent and hidden, \(doubles) doubles by clocks days apart, \(failures) failures"
     }
 }

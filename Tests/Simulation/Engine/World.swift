@@ -34,6 +34,8 @@ final class World {
     /// 2026-01-01, in microseconds since 1970.
     static let epoch: SimulatedTime = 1_767_225_600_000_000
     static let tombstoneGrace = SimulatedTime.days(30)
+    /// A message that comes again within this time, as its names tell it, is the same one.
+    static let resendWindow = ResendWindow(.seconds(86_400))
 
     init(scenario: Scenario, random: Randomness, bug: PlantedBug? = nil, traces: Bool = false, partitions: Int = 16) {
         self.scenario = scenario
