@@ -16,7 +16,7 @@ struct ClusterCommandTests {
         #expect(text.contains("\(home.folder.path)/nodes/store-3\n"))
         #expect(try home.folder.read("ring.svg").hasPrefix("<svg"))
         let ring = try await home.json("ring", "show")
-        #expect(ring["nodes"].list.reduce(0) { $0 + ($1["copies"].int ?? 0) } == 4096)
+        #expect(ring["nodes"].list.reduce(0) { $0 + ($1["copies"].int ?? 0) } == 2 * 4096)
         #expect(try #require(ring["loadRatio"].double) <= 1.05)
         try await home.run("ring", "show", "--svg", home.folder.path + "/no/ring.svg").expectFailure("cannot write")
     }
@@ -34,8 +34,7 @@ struct ClusterCommandTests {
         let text = try await home.text("ring", "plan", "--set-weight", "store-2=3")
         #expect(text.contains("copies move"))
         #expect(text.contains("    - store-2=3\n"))
-        #expect(text.contains("Nothing moves this mail yet"))
-        #expect(try await home.text("ring", "plan", "--help").contains("Mail that is there does"))
+        #expect(text.contains("of the fair share before"))
     }
 
     @Test("A plan that changes nothing says so, and makes no epoch")
@@ -52,7 +51,7 @@ struct ClusterCommandTests {
     func impossiblePlans() async throws {
         defer { home.folder.remove() }
         try await home.run("ring", "plan").expectFailure(status: 64, "--add, --remove or --set-weight")
-        try await home.run("ring", "plan", "--add", "store-4:0").expectFailure(status: 64, "'0' is no weight")
+        try await home.run("ring", "plan", "--add", "store-4:-1").expectFailure(status: 64, "'-1' is no weight")
         try await home.run("ring", "plan", "--add", "store-1").expectFailure("is a member already")
         try await home.run("ring", "plan", "--remove", "store-9")
             .expectFailure("no node store-9", "store-1, store-2, store-3")

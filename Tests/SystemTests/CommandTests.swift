@@ -105,7 +105,7 @@ struct DirectoryCommandTests {
         #expect(shown["account"]["password"].string == "yescrypt")
         #expect(shown["account"]["scram"].bool == true)
         #expect(shown["account"]["apop"].bool == false)
-        #expect(shown["place"]["owners"].list.count == 1)
+        #expect(shown["place"]["owners"].list.count == 2)
         let text = try await home.text("account", "show", "alice@example.test")
         #expect(text.contains("\nmailbox    alice@example.test\n"))
 
