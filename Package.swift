@@ -100,7 +100,7 @@ let package = Package(
         tests("ClusterTests", ["Cluster", "Mail"]),
         tests("CertificatesTests", ["Certificates", nioSSL]),
         tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),
-        tests("MaildirsTests", ["Maildirs", "Mail"]),
+        tests("MaildirsTests", ["Maildirs", "Cluster", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
         tests("LoadTests", ["Load", "POP3", nioCore]),

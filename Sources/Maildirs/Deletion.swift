@@ -16,10 +16,12 @@ struct Deletion {
         _ indices: [Int], of snapshot: MaildropSnapshot, core: StoreCore
     ) throws(MaildirError) -> DeletionOutcome {
         if indices.isEmpty { return DeletionOutcome(failures: 0, tombstones: []) }
-        let tombstones = stride(from: 0, to: indices.count, by: Tombstones.identitiesMax).map { start in
+        // Nothing that was hidden behind a message begins to show because that is deleted.
+        let indices = snapshot.withHidden(indices)
+        let tombstones = stride(from: 0, to: indices.count, by: Tombstones.linesMax).map { start in
             Tombstone(
                 name: core.names.tombstone(),
-                lines: lines(of: indices[start..<min(start + Tombstones.identitiesMax, indices.count)], snapshot))
+                lines: lines(of: indices[start..<min(start + Tombstones.linesMax, indices.count)], snapshot))
         }
         return try core.root.withDirectory { root throws(MaildirError) in
             let deletion = Deletion(
@@ -32,8 +34,8 @@ struct Deletion {
     private static func lines(of indices: ArraySlice<Int>, _ snapshot: MaildropSnapshot) -> [UInt8] {
         var lines: [UInt8] = []
         for index in indices {
-            snapshot.appendUIDL(at: index, to: &lines)
-            lines.append(UInt8(ascii: "\n"))
+            let digest = snapshot.name(at: index).withUnsafeBytes { MessageNameBytes.content(of: $0)?.digest }
+            TombstoneLine.append(snapshot.identity(at: index), digest, to: &lines)
         }
         return lines
     }
@@ -70,19 +72,25 @@ struct Deletion {
             }
         }
         if missing.isEmpty { return failures }
-        return failures + (try MailboxScan(mailbox: mailbox, core: core).remove(missing))
+        let deleted = DeletedMessages(identities: missing, window: core.options.resendWindow)
+        return failures + (try MailboxScan(mailbox: mailbox, core: core).remove(deleted))
     }
 }
 
 /// A list of deleted messages under a name of its own, as it lies in `gone/` of every replica.
 package struct Tombstone: Hashable, Sendable {
     package let name: MessageIdentity
-    /// Identities, each ended by LF.
+    /// What it deletes, one message a line (see `TombstoneLine`), each ended by LF.
     package let lines: [UInt8]
 
     package init(name: MessageIdentity, lines: [UInt8]) {
         self.name = name
         self.lines = lines
+    }
+
+    /// The identities that it names.
+    package var identities: [String] {
+        lines.split(separator: UInt8(ascii: "\n")).map { String(decoding: TombstoneLine($0).identity, as: UTF8.self) }
     }
 }
 

@@ -151,15 +151,7 @@ struct Delivery {
         if case .fail(let number) = core.options.faults?.decide(.write, name) {
             throw .failed(operation: "write", path: name, errno: number)
         }
-        switch job.body {
-        case .memory(let buffer):
-            try file.write(job.header, buffer.bytes, name: name)
-        case .copied(let spill, let length):
-            try file.write(job.header, name: name)
-            try spill.copyBody(length: length, to: file, name: name)
-        case .spilled, .written:
-            preconditionFailure("\(name): nothing to write")
-        }
+        try job.fill(file, name)
     }
 
     private func sync(_ file: OpenFile, _ name: String) throws(MaildirError) {
@@ -171,7 +163,8 @@ struct Delivery {
 
     /// The file is written already. Other recipients copy from it, so it is synced even if this one needs it no more.
     private func finishSpilled(_ job: DeliveryJob) throws(MaildirError) -> Written? {
-        guard case .spilled(let spill) = job.body else { preconditionFailure("\(job.fileName): not spilled") }
+        guard case .spilled(let spill) = job.body else { preconditionFailure("\(job.identity): not spilled") }
+        job.finish(spill)
         try sync(spill.file, spill.name)
         job.synced(.success(()))
         if try answerRepeat(job) { return nil }
@@ -184,7 +177,10 @@ struct Delivery {
 
     /// Once for all of them.
     private mutating func findRepeats(among jobs: [DeliveryJob]) {
-        let wanted = Set(jobs.filter(\.mayBeRepeat).map { Array($0.identity.text.utf8) })
+        let wanted = jobs.filter(\.mayBeRepeat).map { job in
+            if case .spilled(let spill) = job.body { job.finish(spill) }
+            return job.named
+        }
         if wanted.isEmpty { return }
         repeats = Result { () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in

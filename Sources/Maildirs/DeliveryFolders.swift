@@ -47,6 +47,11 @@ final class DeliveryFolders: Sendable {
         try maker.open(folder, in: root)
     }
 
+    /// A folder of the same layout that has no parts, durable.
+    func makePlain(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
+        try maker.way(to: folder, in: root)
+    }
+
     /// Forgets a folder whose handle failed.
     func close(_ folder: MailboxFolder) {
         opened.withLock { $0.remove(folder) }

@@ -17,21 +17,23 @@ final class DeliveryJob: @unchecked Sendable {
 
     let identity: MessageIdentity
     let folder: MailboxFolder
-    let fileName: String
+    let size: DeliverySize
     let mayBeRepeat: Bool
     var header: [UInt8]
     var body: Body
     /// The message's other recipients, who wait until this one's file is synced; told whether it was.
     var afterSync: ((Result<Void, MaildirError>) -> Void)?
+    /// Of its file, when they are known.
+    private var sums: FileSums?
     private var answer: ((Result<CommitOutcome, MaildirError>) -> Void)?
 
     init(
-        identity: MessageIdentity, folder: MailboxFolder, fileName: String, mayBeRepeat: Bool, header: [UInt8],
+        identity: MessageIdentity, folder: MailboxFolder, size: DeliverySize, mayBeRepeat: Bool, header: [UInt8],
         body: Body, answer: @escaping (Result<CommitOutcome, MaildirError>) -> Void
     ) {
         self.identity = identity
         self.folder = folder
-        self.fileName = fileName
+        self.size = size
         self.mayBeRepeat = mayBeRepeat
         self.header = header
         self.body = body
@@ -44,6 +46,53 @@ final class DeliveryJob: @unchecked Sendable {
         case .memory, .copied: true
         case .spilled, .written: false
         }
+    }
+
+    /// The name of its file in `new/`, once that has been written.
+    var fileName: String {
+        guard let sums else { preconditionFailure("\(identity): named before it was written") }
+        return MessageFileName(
+            identity: identity, diskOctets: size.disk, wireOctets: size.wire, checksum: sums.checksum,
+            digest: sums.digest
+        ).text
+    }
+
+    /// The message as tombstones may name it. A copy of another recipient's file has the same content as that.
+    var named: NamedMessage {
+        if case .memory(let buffer) = body, sums == nil { sums = Self.sums(of: header, buffer) }
+        let digest = if case .copied(let spill, _) = body { spill.finishSums().digest } else { sums?.digest }
+        let text = Array(identity.text.utf8)
+        guard let digest, let seconds = text.withUnsafeBytes(MessageNameBytes.mintedSeconds) else {
+            return NamedMessage(identity: text, content: nil)
+        }
+        return NamedMessage(identity: text, content: MessageContent(digest: digest, seconds: seconds))
+    }
+
+    /// Its bytes go to `file` now.
+    func fill(_ file: OpenFile, _ name: String) throws(MaildirError) {
+        switch body {
+        case .memory(let buffer):
+            try file.write(header, buffer.bytes, name: name)
+            sums = sums ?? Self.sums(of: header, buffer)
+        case .copied(let spill, let length):
+            var running = RunningFileSums()
+            try file.write(header, name: name)
+            running.add(header)
+            try spill.copyBody(length: length, to: file, name: name, &running)
+            sums = running.finish()
+        case .spilled, .written:
+            preconditionFailure("\(name): nothing to write")
+        }
+    }
+
+    /// The whole of it is in its file.
+    func finish(_ spill: Spill) { sums = spill.finishSums() }
+
+    private static func sums(of header: [UInt8], _ buffer: BodyBuffer) -> FileSums {
+        var running = RunningFileSums()
+        running.add(header)
+        running.add(buffer.bytes)
+        return running.finish()
     }
 
     /// Tells the outcome, once; what is told later is not heard.
@@ -60,4 +109,10 @@ final class DeliveryJob: @unchecked Sendable {
         self.afterSync = nil
         afterSync(result)
     }
+}
+
+/// The octets of a delivered file, on disk and as POP3 sends them.
+struct DeliverySize: Sendable {
+    let disk: Int
+    let wire: Int
 }

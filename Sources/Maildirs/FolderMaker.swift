@@ -13,12 +13,18 @@ final class FolderMaker: Sendable {
     /// Opens the mailbox's folder, and makes what is missing.
     func open(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
         if let known = try folder.openIfThere(in: root), isProven(try Self.key(of: folder, known)) { return known }
+        let directory = try way(to: folder, in: root)
+        for part in MailboxFolder.parts { _ = try Self.made(part, in: directory) }
+        try prove(directory, try Self.key(of: folder, directory), folder.path)
+        return directory
+    }
+
+    /// The folder itself, without its parts. Each directory on the way to it is synced.
+    func way(to folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
         var directory = root
         for component in folder.path.split(separator: "/") {
             directory = try child(String(component), of: directory)
         }
-        for part in MailboxFolder.parts { _ = try Self.made(part, in: directory) }
-        try prove(directory, try Self.key(of: folder, directory), folder.path)
         return directory
     }
 

@@ -29,7 +29,9 @@ struct Handoff {
                 if try hold(name, from: mailbox, root) { return }
                 // Deleted meanwhile: the deletion has told everybody itself.
                 let search = RepeatSearch(mailbox: mailbox, core: core)
-                if try !search.findDurable([Array(name.text.utf8)]).isEmpty { return }
+                if try !search.findDurable([NamedMessage(identity: Array(name.text.utf8), content: nil)]).isEmpty {
+                    return
+                }
             }
             throw .failed(operation: "hold", path: "\(own.path)/\(name.text)", errno: ENOENT)
         }

@@ -1,8 +1,10 @@
+import Cluster
 import Glibc
 import Mail
 import Synchronization
 
-/// Lists a mailbox: `new/` and `cur/`, each message once, without those that are tombstoned.
+/// Lists a mailbox: `new/` and `cur/`, each message once, without those that are tombstoned; those that are hidden are told
+/// apart.
 ///
 /// A file that is renamed while a directory is read may show in both, or in neither. So the mailbox is read again while
 /// it changes, a bounded number of times; if it never rests, all that was seen is listed, and reading tells what is gone.
@@ -57,26 +59,40 @@ struct Listing {
 
     /// What the snapshot keeps: each message's name once, and no room to grow. A directory that was read several times
     /// has left every pass's names behind.
-    private func compacted() -> ([MaildropSnapshot.Record], [UInt8], [MeasuredFile]) {
+    private func compacted() -> Compacted {
         var records: [MaildropSnapshot.Record] = []
         var kept: [UInt8] = []
         var files: [MeasuredFile] = []
+        var repeats = Repeats(window: core.options.resendWindow)
         records.reserveCapacity(found.count)
-        kept.reserveCapacity(found.reduce(0) { $0 + Int($1.nameLength) })
         files.reserveCapacity(measured.count)
         for (index, message) in found.enumerated() {
             guard let octets = message.octets else { continue }
             if let (stamp, isYoung) = measured[index] {
                 files.append(MeasuredFile(index: records.count, stamp: stamp, isYoung: isYoung))
             }
+            let start = kept.count
+            let name = names[Int(message.offset)...].prefix(Int(message.nameLength))
+            let form = name.withUnsafeBytes { name in
+                repeats.add(name, at: UInt32(records.count))
+                return PackedName.append(name, stemLength: Int(message.stemLength), to: &kept)
+            }
             records.append(
                 MaildropSnapshot.Record(
-                    offset: UInt32(kept.count), nameLength: message.nameLength, stemLength: message.stemLength,
-                    isInCur: message.isInCur, octets: UInt64(octets)))
-            let start = Int(message.offset)
-            kept.append(contentsOf: names[start..<start + Int(message.nameLength)])
+                    offset: UInt32(start), nameLength: UInt8(kept.count - start), stemLength: message.stemLength,
+                    isInCur: message.isInCur, form: form, octets: UInt64(octets)))
         }
-        return (records, kept, files)
+        // Without room to grow.
+        kept = kept.withUnsafeBufferPointer { Array($0) }
+        let hidden = repeats.hidden { MaildropSnapshot.name(of: records[Int($0)], in: kept) }
+        return Compacted(records: records, names: kept, files: files, hidden: hidden)
+    }
+
+    private struct Compacted {
+        let records: [MaildropSnapshot.Record]
+        let names: [UInt8]
+        let files: [MeasuredFile]
+        let hidden: [MaildropSnapshot.Hidden]
     }
 
     private init(core: StoreCore, mailbox: OpenFile) {
@@ -93,13 +109,13 @@ struct Listing {
         try removeTombstoned(tombstones)
         try measureForeign(KnownSizes(kept))
         core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
-        let (records, names, files) = compacted()
+        let compacted = compacted()
         let snapshot = MaildropSnapshot(
-            key: key, folder: folder, records: records, names: names,
-            tombstones: tombstones.names(since: FileTime.now().minus(core.options.tombstoneGrace)))
+            key: key, folder: folder, records: compacted.records, names: compacted.names, hidden: compacted.hidden,
+            tombstones: tombstones.names(since: FileTime.now().minus(core.options.tombstoneAge)))
         return ListingCache.Kept(
             snapshot: snapshot, seen: reading.seen, isProvable: reading.isSettled && isComplete, tombstones: tombstones,
-            measured: files)
+            measured: compacted.files)
     }
 
     // MARK: - reading the directories
@@ -234,10 +250,15 @@ struct Listing {
 
     private mutating func removeTombstoned(_ tombstones: TombstoneIndex) throws(MaildirError) {
         if tombstones.isEmpty { return }
-        var hinted: Set<[UInt8]> = []
-        for one in found where tombstones.mayContain(identity(one)) { hinted.insert(Array(identity(one))) }
+        var hinted: Set<NamedMessage> = []
+        for one in found {
+            let content = core.options.resendWindow.isOff ? nil : content(one)
+            let isHinted = content.map { tombstones.mayContain($0.digest) } ?? false
+            guard isHinted || tombstones.mayContain(identity(one)) else { continue }
+            hinted.insert(NamedMessage(identity: Array(identity(one)), content: content))
+        }
         if hinted.isEmpty { return }
-        let exact = try Tombstones.find(hinted, in: mailbox)
+        let exact = try Tombstones.find(Array(hinted), in: mailbox, core.options.resendWindow)
         if exact.isEmpty { return }
         found = found.filter { one in
             guard exact.contains(Array(identity(one))) else { return true }
@@ -249,6 +270,10 @@ struct Listing {
 
     private func identity(_ one: Found) -> ArraySlice<UInt8> {
         names[Int(one.identityOffset)...].prefix(Int(one.identityLength))
+    }
+
+    private func content(_ one: Found) -> MessageContent? {
+        names[Int(one.offset)...].prefix(Int(one.nameLength)).withUnsafeBytes(MessageNameBytes.content)
     }
 
     private func path(_ one: Found) -> [UInt8] {

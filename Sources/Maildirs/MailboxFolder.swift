@@ -15,8 +15,13 @@ struct MailboxFolder: Hashable, Sendable {
     static let parts = ["tmp", "new", "cur", "gone"]
 
     init(_ mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil) {
+        self.init(mailbox, partition: partition, below: Self.top(target))
+    }
+
+    /// In the same layout below another folder of the root.
+    init(_ mailbox: MailboxName, partition: Int, below top: String) {
         let components = mailbox.pathComponents
-        path = "\(Self.top(target))/\(partition)/\(components.domain)/\(components.mailbox)"
+        path = "\(top)/\(partition)/\(components.domain)/\(components.mailbox)"
     }
 
     /// A folder found by walking the store.

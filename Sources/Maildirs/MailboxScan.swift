@@ -43,17 +43,16 @@ struct MailboxScan {
         return found
     }
 
-    /// Removes all files of the messages, wherever they are now. How many messages still have one that cannot be removed.
-    func remove(_ identities: Set<[UInt8]>) throws(MaildirError) -> Int {
+    /// Removes all files of what is deleted, wherever they are now. How many messages still have one that cannot be removed.
+    func remove(_ deleted: DeletedMessages) throws(MaildirError) -> Int {
         var failed: Set<[UInt8]> = []
         for _ in 0..<Self.passesMax {
             let before = try core.stamps(of: mailbox)
             failed = []
             try forEachFile { identity, part, name in
-                let identity = Array(identity)
-                guard identities.contains(identity) else { return }
+                guard deleted.contains(identity, name: name) else { return }
                 let number = core.unlink(Array("\(part)/".utf8) + name, in: mailbox)
-                if number != 0, number != ENOENT { failed.insert(identity) }
+                if number != 0, number != ENOENT { failed.insert(Array(identity)) }
             }
             if try core.stamps(of: mailbox) == before { break }
         }

@@ -14,6 +14,8 @@ package enum MaildirError: Error, Hashable, Sendable {
     case badName(String)
     /// The clock was set since the store was opened, so ages mean nothing: what goes by age waits.
     case clockChanged(root: String)
+    /// A message's bytes are not what its name promises.
+    case damaged(CopyDamage, path: String)
     /// The store was shut down before the operation began.
     case shutDown
 
@@ -49,6 +51,8 @@ extension MaildirError: CustomStringConvertible {
         case .clockChanged(let root):
             "the clock of \(root) was set by more than a minute: nothing there is removed for its age until it is back, "
                 + "until that age has gone by, or until the program is started again"
+        case .damaged(let damage, let path):
+            "\(path) is not what its name promises: \(damage)"
         case .shutDown:
             "the store is shut down"
         }

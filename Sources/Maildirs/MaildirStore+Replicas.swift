@@ -4,7 +4,7 @@ package import Mail
 /// What replicas of a mailbox give each other: tombstones, and copies that wait for another node.
 extension MaildirStore {
     /// Takes a tombstone that another replica made, and removes what it names. It is kept under its name, so a repeat does
-    /// nothing. One that is older than the grace time is taken and forgotten: every replica has forgotten it.
+    /// nothing. One whose time is over is taken and forgotten: every replica has forgotten it.
     package func deliver(
         _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
         then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
@@ -18,14 +18,15 @@ extension MaildirStore {
                 try Tombstones.write(
                     tombstone.lines, named: tombstone.name.text, in: opened, folder: folder, core: core)
                 // What cannot be removed is hidden, and goes with a later listing.
-                _ = try MailboxScan(mailbox: opened, core: core).remove(Tombstones.identities(in: tombstone.lines))
+                let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
+                _ = try MailboxScan(mailbox: opened, core: core).remove(deleted)
             }
         }
     }
 
-    /// Whether the grace time of a tombstone is over, as its name tells. While a clock is in doubt, none is.
+    /// Whether the time of a tombstone is over, as its name tells. While a clock is in doubt, none is.
     private static func isForgotten(_ name: MessageIdentity, _ core: StoreCore) -> Bool {
-        guard let limit = try? core.ages.localLimit(core, age: core.options.tombstoneGrace),
+        guard let limit = try? core.ages.localLimit(core, age: core.options.tombstoneAge),
             let seconds = Array(name.text.utf8).withUnsafeBytes({ MessageNameBytes($0)?.seconds })
         else { return false }
         return seconds < limit.seconds

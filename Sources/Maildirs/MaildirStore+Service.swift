@@ -18,13 +18,16 @@ extension MaildirStore {
     /// The next mailboxes of this node, in the order of their folders.
     ///
     /// - Parameters:
+    ///   - partition: where to begin; nil for the first.
     ///   - last: the last one of the answer before; nil to begin.
     ///   - count: the most to tell.
     package func mailboxes(
-        after last: MailboxKey?, count: Int,
+        from partition: Int? = nil, after last: MailboxKey?, count: Int,
         then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
     ) {
-        let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
+        let start =
+            last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
+            ?? partition.map { "\(MailboxFolder.mail)/\($0)" }
         core.read(then: then) { [core] () throws(MaildirError) in
             try StoreWalk(core: core, start: start).keys(count: count)
         }

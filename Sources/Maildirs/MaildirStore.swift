@@ -105,8 +105,11 @@ package final class MaildirStore: Sendable {
     }
 
     /// Opens one message of a snapshot, wherever another tool has moved it. Nil: it is gone.
+    ///
+    /// - Parameter isCompared: the bytes are compared with what the name promises, and the last piece of a damaged file is an
+    ///   error: for those who make other copies of it.
     package func read(
-        _ index: Int, of snapshot: MaildropSnapshot,
+        _ index: Int, of snapshot: MaildropSnapshot, isCompared: Bool = false,
         then: @escaping @Sendable (Result<MessageReader?, MaildirError>) -> Void
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in
@@ -116,7 +119,8 @@ package final class MaildirStore: Sendable {
                         snapshot.path(at: index), identity: snapshot.identity(at: index), in: mailbox, core)
                 else { return nil }
                 let name = String(decoding: snapshot.path(at: index), as: UTF8.self)
-                return try MessageReader(file: file, name: name, core: core)
+                return try MessageReader(
+                    file: file, name: name, promise: isCompared ? snapshot.promise(at: index) : nil, core: core)
             }
         }
     }
@@ -141,7 +145,7 @@ package final class MaildirStore: Sendable {
         core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core, age: age).clean() }
     }
 
-    /// Removes tombstones older than the grace time, in all mailboxes, without haste. A mailbox whose deleted messages cannot
+    /// Removes tombstones older than the grace time and the resend window together, in all mailboxes, without haste. A mailbox whose deleted messages cannot
     /// all be removed keeps its tombstones, and is told in the report; `.clockChanged` as with `cleanTmp`.
     package func expireTombstones(
         olderThan grace: Duration, then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void

@@ -4,36 +4,48 @@ import Synchronization
 
 /// The messages of a mailbox at one moment, in the order that every replica shows them in; it does not change any more.
 ///
-/// Compact, for mailboxes with a hundred thousand messages: 16 bytes a message besides its file name.
+/// Compact, for mailboxes with a hundred thousand messages: 16 bytes a message besides its file name, which is packed.
 package final class MaildropSnapshot: Sendable {
     struct Record: Sendable {
         let offset: UInt32
         let nameLength: UInt8
         let stemLength: UInt8
         let isInCur: Bool
+        let form: PackedName.Form
         let octets: UInt64
+    }
+
+    /// A message that is another one's repeat (see `ResendWindow`): part of the replica, but no client sees it.
+    struct Hidden: Sendable {
+        let index: UInt32
+        /// The message that shows in its place.
+        let shown: UInt32
     }
 
     package let mailbox: MailboxName
     package let partition: Int
-    /// The sum of the messages' octets, as STAT tells it.
+    /// The sum of all messages' octets, hidden ones too.
     package let octets: Int
     /// Names of the mailbox's tombstones that are still of any use, as bytes.
     let tombstones: [[UInt8]]
     let folder: MailboxFolder
     private let records: [Record]
     private let names: [UInt8]
+    /// In the order of their places.
+    let hidden: [Hidden]
     private let knownDigest = Mutex<MailboxDigest?>(nil)
     let moved = MovedMessages()
 
     init(
-        key: MailboxKey, folder: MailboxFolder, records: [Record] = [], names: [UInt8] = [], tombstones: [[UInt8]] = []
+        key: MailboxKey, folder: MailboxFolder, records: [Record] = [], names: [UInt8] = [],
+        hidden: [Hidden] = [], tombstones: [[UInt8]] = []
     ) {
         mailbox = key.mailbox
         partition = key.partition
         self.folder = folder
         self.records = records
         self.names = names
+        self.hidden = hidden
         self.tombstones = tombstones
         octets = records.reduce(0) { $0 &+ Int(truncatingIfNeeded: $1.octets) }
     }
@@ -61,13 +73,22 @@ package final class MaildropSnapshot: Sendable {
         )
     }
 
-    func name(at index: Int) -> [UInt8] {
-        let record = records[index]
+    func name(at index: Int) -> [UInt8] { Self.name(of: records[index], in: names) }
+
+    static func name(of record: Record, in names: [UInt8]) -> [UInt8] {
         let start = Int(record.offset)
-        return Array(names[start..<start + Int(record.nameLength)])
+        return PackedName.unpacked(
+            names[start..<start + Int(record.nameLength)], stemLength: Int(record.stemLength), record.form,
+            wireOctets: Int(truncatingIfNeeded: record.octets))
     }
 
-    func stem(at index: Int) -> [UInt8] { Array(name(at: index).prefix(Int(records[index].stemLength))) }
+    /// These messages, and those that are hidden behind them.
+    func withHidden(_ indices: [Int]) -> [Int] {
+        if hidden.isEmpty { return indices }
+        let all = Set(indices)
+        return indices
+            + hidden.filter { all.contains(Int($0.shown)) }.map { Int($0.index) }.filter { !all.contains($0) }
+    }
 
     func identity(at index: Int) -> [UInt8] {
         var bytes: [UInt8] = []
@@ -80,9 +101,18 @@ package final class MaildropSnapshot: Sendable {
         Array((records[index].isInCur ? "cur/" : "new/").utf8) + name(at: index)
     }
 
+    /// What the message's file name promises of its bytes; nil for a foreign name.
+    package func promise(at index: Int) -> CopyPromise? { name(at: index).withUnsafeBytes { CopyPromise($0) } }
+
+    /// Where the message's file was, below the root.
+    package func file(at index: Int) -> String {
+        "\(folder.path)/\(String(decoding: path(at: index), as: UTF8.self))"
+    }
+
     /// What it costs to keep.
     var bytes: Int {
-        names.capacity + records.capacity * MemoryLayout<Record>.stride + tombstones.count * 128 + 256
+        names.capacity + records.capacity * MemoryLayout<Record>.stride
+            + hidden.capacity * MemoryLayout<Hidden>.stride + tombstones.count * 128 + 256
     }
 
     /// What other replicas compare with theirs.

@@ -1,4 +1,5 @@
 import Glibc
+import Mail
 
 /// A message's file name taken apart as bytes, as `MessageFileName` does with text: foreign names may be no UTF-8, and a
 /// mailbox may hold a hundred thousand.
@@ -26,7 +27,7 @@ struct MessageNameBytes {
             seconds != nil && end + 2 < stem.count && stem[end] == UInt8(ascii: ".")
             && stem[end + 1] == UInt8(ascii: "M")
         micros = hasMicros ? Int32(clamping: Self.number(in: stem, at: &microsAt) ?? 0) : 0
-        wireOctets = Self.isMinted(stem) ? Self.wireOctets(in: name, from: stemLength) : nil
+        wireOctets = Self.isMinted(stem) ? Self.fields(in: name, from: stemLength)?.wireOctets : nil
     }
 
     static func stemLength(of name: UnsafeRawBufferPointer) -> Int {
@@ -36,6 +37,22 @@ struct MessageNameBytes {
     /// Whether the name can stand in a line of text.
     static func isPlain(_ name: UnsafeRawBufferPointer) -> Bool {
         name.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    }
+
+    /// When a message arrived whose stem a frontend made; nil for any other stem.
+    static func mintedSeconds(_ stem: UnsafeRawBufferPointer) -> Int64? {
+        var end = 0
+        return isMinted(stem) ? number(in: stem, at: &end) : nil
+    }
+
+    /// The content that a name of our own form tells; nil for a message without a Message-ID, or a foreign one.
+    static func content(of name: UnsafeRawBufferPointer) -> MessageContent? {
+        let length = stemLength(of: name)
+        guard length + ContentDigest.textLength < name.count,
+            let seconds = mintedSeconds(UnsafeRawBufferPointer(rebasing: name[..<length])),
+            let digest = fields(in: name, from: length)?.digest(in: name)
+        else { return nil }
+        return MessageContent(digest: digest, seconds: seconds)
     }
 
     private static func number(in bytes: UnsafeRawBufferPointer, at index: inout Int) -> Int64? {
@@ -72,13 +89,67 @@ struct MessageNameBytes {
         return true
     }
 
-    /// Of `,S=<disk>,W=<wire>`, as deliveries write it: each LF became CRLF, so that no file is twice as large.
-    private static func wireOctets(in name: UnsafeRawBufferPointer, from start: Int) -> Int? {
+    /// `,S=<disk>,W=<wire>[,C=<checksum>[,D=<digest>]]`, as deliveries write it, perhaps with fields of other tools behind.
+    struct Fields {
+        let diskOctets: Int
+        let wireOctets: Int
+        let checksum: UInt64?
+        /// Where the digest's text begins.
+        fileprivate let digestStart: Int?
+        /// Where they end.
+        let end: Int
+
+        func digest(in name: UnsafeRawBufferPointer) -> ContentDigest? {
+            digestStart.flatMap {
+                ContentDigest(UnsafeRawBufferPointer(rebasing: name[$0..<$0 + ContentDigest.textLength]))
+            }
+        }
+    }
+
+    private static let checksumDigits = 16
+
+    /// Nil unless they are of this form: each LF became CRLF, so that no file is twice as large.
+    static func fields(in name: UnsafeRawBufferPointer, from start: Int) -> Fields? {
         var index = start
         guard skip(",S=", in: name, &index), let disk = number(in: name, at: &index), skip(",W=", in: name, &index),
-            let wire = number(in: name, at: &index), index == name.count || name[index] == UInt8(ascii: ":"),
+            let wire = number(in: name, at: &index), isFieldEnd(name, index),
             disk <= wire, wire < octetsMax, wire <= 2 * disk + 2
         else { return nil }
-        return Int(wire)
+        var end = index
+        let checksum = checksum(in: name, at: &end)
+        var digestStart: Int?
+        var next = end
+        if checksum != nil, skip(",D=", in: name, &next), isFieldEnd(name, next + ContentDigest.textLength) {
+            digestStart = next
+            end = next + ContentDigest.textLength
+        }
+        return Fields(
+            diskOctets: Int(disk), wireOctets: Int(wire), checksum: checksum, digestStart: digestStart, end: end)
+    }
+
+    /// Whether a field ends there: at the name's end, or before what is behind it.
+    private static func isFieldEnd(_ name: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        index == name.count
+            || index < name.count && (name[index] == UInt8(ascii: ":") || name[index] == UInt8(ascii: ","))
+    }
+
+    private static func checksum(in name: UnsafeRawBufferPointer, at index: inout Int) -> UInt64? {
+        var next = index
+        guard skip(",C=", in: name, &next), isFieldEnd(name, next + checksumDigits) else { return nil }
+        var value: UInt64 = 0
+        for byte in name[next..<next + checksumDigits] {
+            guard let digit = hexDigit(byte) else { return nil }
+            value = value << 4 | digit
+        }
+        index = next + checksumDigits
+        return value
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt64? {
+        switch byte {
+        case 0x30...0x39: UInt64(byte - 0x30)
+        case 0x61...0x66: UInt64(byte - 0x61) + 10
+        default: nil
+        }
     }
 }

@@ -18,6 +18,10 @@ package final class MessageReader: Sendable {
         var offset = 0
         /// Read when the message was opened, so that a small one costs one trip to a worker.
         var ahead: [UInt8]
+        /// What came so far, compared with the name; nil if that promises nothing, or nobody asked.
+        var check: CopyCheck?
+        /// What was found at the end.
+        var damage: CopyDamage?
     }
 
     private let core: StoreCore
@@ -25,7 +29,9 @@ package final class MessageReader: Sendable {
     private let state: Mutex<State>
 
     /// Nil if it is not a file.
-    init?(file: OpenFile, name: String, core: StoreCore) throws(MaildirError) {
+    ///
+    /// - Parameter promise: what the bytes are compared with, if they are to be.
+    init?(file: OpenFile, name: String, promise: CopyPromise? = nil, core: StoreCore) throws(MaildirError) {
         let status = try file.status()
         guard status.st_mode & S_IFMT == S_IFREG else { return nil }
         size = Int(status.st_size)
@@ -33,30 +39,49 @@ package final class MessageReader: Sendable {
         self.name = name
         try core.options.faults?.check(.read, name)
         let ahead = try Self.piece(of: file, name, at: 0, size: size)
-        state = Mutex(State(file: file, ahead: ahead))
+        var check = promise.map { CopyCheck($0) }
+        check?.add(ahead)
+        state = Mutex(State(file: file, ahead: ahead, check: check))
     }
+
+    /// What is wrong with the file, once it was read to its end by a reader that was asked to compare it.
+    package var damage: CopyDamage? { state.withLock { $0.damage } }
 
     /// Tells `then` the next piece, empty at the end. One read at a time. `then` is called on a worker thread, or before
     /// this returns if nothing has to be read.
     ///
     /// - Parameter bytesMax: less than a whole piece for a reader who is slow: what waits for him is memory.
     package func read(bytesMax: Int = pieceBytesMax, then: @escaping @Sendable (Piece) -> Void) {
-        let (piece, file, offset) = state.withLock { state -> ([UInt8]?, OpenFile?, Int) in
+        let (piece, file, offset, damage) = state.withLock { state -> ([UInt8]?, OpenFile?, Int, CopyDamage?) in
             let offset = state.offset
-            if !state.ahead.isEmpty {
-                defer { state.ahead = [] }
-                state.offset += state.ahead.count
-                return (state.ahead, nil, offset)
-            }
-            return (nil, state.file, offset)
+            let ahead = state.ahead
+            state.ahead = []
+            state.offset += ahead.count
+            noteEnd(&state)
+            return (ahead.isEmpty ? nil : ahead, state.file, offset, state.damage)
         }
+        if let damage { return then(.failure(.damaged(damage, path: name))) }
         if let piece { return then(.success(piece)) }
         guard let file, offset < size else { return then(.success([])) }
         core.read(then: then) { [self] () throws(MaildirError) in
             let piece = try Self.piece(of: file, name, at: offset, size: min(size, offset + max(1, bytesMax)))
-            state.withLock { $0.offset += piece.count }
+            let damage = state.withLock { state in
+                state.offset += piece.count
+                state.check?.add(piece)
+                noteEnd(&state)
+                return state.damage
+            }
+            if let damage { throw .damaged(damage, path: name) }
             return piece
         }
+    }
+
+    /// At the end it shows whether the file is damaged: then the last piece is kept back, so that nobody takes what came for
+    /// a whole message.
+    private func noteEnd(_ state: inout State) {
+        guard state.offset >= size, let check = state.check else { return }
+        state.check = nil
+        state.damage = check.damage
     }
 
     /// Lets go of the file now rather than with the last reference. What is read after it is empty.

@@ -98,6 +98,26 @@ package final class MessageWriter: @unchecked Sendable {
         }
     }
 
+    /// Puts the message in the place of a damaged copy, and tells `then` on a worker what became of that. The message must be
+    /// what the copy's name promises, and go to its mailbox.
+    package func commit(
+        replacing index: Int, of snapshot: MaildropSnapshot,
+        then: @escaping @Sendable (Result<ReplacementOutcome, MaildirError>) -> Void
+    ) {
+        precondition(!isOver, "\(identity): commit after the message's end")
+        precondition(recipients.map(\.folder) == [snapshot.folder], "\(identity): a copy of another mailbox's")
+        isOver = true
+        decoder.finish(buffer)
+        let rest = buffer
+        buffer = BodyBuffer(capacity: 0)
+        let (core, spooled, recipients, identity) = (core, spooled, recipients, identity)
+        core.remove(then: then) { () throws(MaildirError) in
+            try Self.spool(rest, to: spooled, recipients, identity, core)
+            guard let spill = spooled.state.withLock({ $0.spill.take() }) else { throw .shutDown }
+            return try Replacement(core: core, snapshot: snapshot, index: index, spill: spill).run()
+        }
+    }
+
     /// Forgets the message; nothing stays on disk.
     package func discard() {
         isOver = true
@@ -143,12 +163,11 @@ package final class MessageWriter: @unchecked Sendable {
         let recipient = recipients[index]
         var header = WireSize()
         header.add(recipient.header)
-        let name = MessageFileName(
-            identity: identity, diskOctets: header.diskOctets + size.diskOctets,
-            wireOctets: header.wireOctets + size.wireOctets)
+        let whole = DeliverySize(
+            disk: header.diskOctets + size.diskOctets, wire: header.wireOctets + size.wireOctets)
         return DeliveryJob(
-            identity: identity, folder: recipient.folder,
-            fileName: name.text, mayBeRepeat: mayBeRepeat, header: recipient.header, body: body,
+            identity: identity, folder: recipient.folder, size: whole, mayBeRepeat: mayBeRepeat,
+            header: recipient.header, body: body,
             answer: { outcomes.set($0, at: index) })
     }
 
@@ -188,7 +207,7 @@ package final class MessageWriter: @unchecked Sendable {
         let name = core.names.temporary(for: identity)
         let file = try Delivery.create(name, in: home, faults: core.options.faults)
         let spill = Spill(core: core, home: home, name: name, file: file, bodyOffset: recipient.header.count)
-        try file.write(recipient.header, name: name)
+        try spill.begin(recipient.header)
         return spill
     }
 }

@@ -7,9 +7,9 @@ struct RepeatSearch {
 
     /// Those that are there or tombstoned. Whatever made them so is durable then: another process may have made it a moment
     /// ago, and not have synced it yet.
-    func findDurable(_ identities: Set<[UInt8]>) throws(MaildirError) -> Set<[UInt8]> {
-        var found = try Tombstones.find(identities, in: mailbox)
-        let left = identities.subtracting(found)
+    func findDurable(_ messages: [NamedMessage]) throws(MaildirError) -> Set<[UInt8]> {
+        var found = try Tombstones.find(messages, in: mailbox, core.options.resendWindow)
+        let left = Set(messages.map(\.identity)).subtracting(found)
         if !left.isEmpty { found.formUnion(try MailboxScan(mailbox: mailbox, core: core).paths(of: left).keys) }
         if found.isEmpty { return found }
         for part in ["new", "cur", "gone"] {

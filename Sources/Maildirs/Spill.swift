@@ -12,6 +12,9 @@ final class Spill: Sendable {
     let bodyOffset: Int
     private let core: StoreCore
     private let isNamed = Mutex(true)
+    /// Of what was written so far.
+    private let running = Mutex(RunningFileSums())
+    private let finished = Mutex<FileSums?>(nil)
 
     init(core: StoreCore, home: DeliveryFolder, name: String, file: OpenFile, bodyOffset: Int) {
         self.core = core
@@ -30,18 +33,41 @@ final class Spill: Sendable {
         }
     }
 
+    /// Writes what stands before the message.
+    func begin(_ header: [UInt8]) throws(MaildirError) {
+        try file.write(header, name: name)
+        running.withLock { $0.add(header) }
+    }
+
     func append(_ buffer: BodyBuffer) throws(MaildirError) {
         if case .fail(let number) = core.options.faults?.decide(.write, name) {
             throw .failed(operation: "write", path: name, errno: number)
         }
         try file.write(buffer.bytes, name: name)
+        running.withLock { $0.add(buffer.bytes) }
+    }
+
+    /// Of the whole file: nothing is appended any more.
+    func finishSums() -> FileSums {
+        finished.withLock { finished in
+            if let finished { return finished }
+            let sums = running.withLock { running in
+                var whole = RunningFileSums()
+                swap(&running, &whole)
+                return whole.finish()
+            }
+            finished = sums
+            return sums
+        }
     }
 
     /// The delivery removes the name itself from now on.
     func giveUpName() { isNamed.withLock { $0 = false } }
 
-    /// Copies the message to the end of `copy`, in pieces.
-    func copyBody(length: Int, to copy: OpenFile, name: String) throws(MaildirError) {
+    /// Copies the message to the end of `copy`, in pieces, and adds them to the copy's sums.
+    func copyBody(
+        length: Int, to copy: OpenFile, name: String, _ sums: inout RunningFileSums
+    ) throws(MaildirError) {
         let piece = UnsafeMutableRawBufferPointer.allocate(
             byteCount: min(max(length, 1), Self.pieceBytes), alignment: 16)
         defer { piece.deallocate() }
@@ -50,7 +76,9 @@ final class Spill: Sendable {
             let wanted = UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, length - done)])
             let count = try file.read(into: wanted, at: bodyOffset + done, name: self.name)
             guard count > 0 else { throw .failed(operation: "read", path: self.name, errno: EIO) }
-            try copy.write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(piece)[..<count]), name: name)
+            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(piece)[..<count])
+            try copy.write(bytes, name: name)
+            sums.add(bytes)
             done += count
         }
     }

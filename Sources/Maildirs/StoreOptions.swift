@@ -1,3 +1,5 @@
+package import Cluster
+
 /// What an operator may tune of a store, and its bounds.
 package struct StoreOptions: Sendable {
     /// Threads for deliveries: as many durable cycles are in flight at once.
@@ -16,6 +18,11 @@ package struct StoreOptions: Sendable {
     package var clockMargin: Duration = .milliseconds(20)
     /// How long a deletion is remembered; older tombstones are no part of the mailbox any more.
     package var tombstoneGrace: Duration = .seconds(7 * 86_400)
+    /// Within what time a message with the same content is the same one, sent again.
+    package var resendWindow = ResendWindow(.seconds(86_400))
+    /// How long tombstones are kept and told to other replicas. A message with a deleted one's content may be younger than
+    /// that by the window, and must find the tombstone for the whole grace time too.
+    var tombstoneAge: Duration { tombstoneGrace + resendWindow.duration }
 
     /// How long a remote file system must have shown the same before a listing is kept.
     var remoteMargin: Duration = .seconds(2)

@@ -1,3 +1,4 @@
+import Cluster
 import Glibc
 import Mail
 
@@ -5,22 +6,25 @@ import Mail
 //
 // | done                                        | on disk after a crash     | why that is safe                            |
 // |---------------------------------------------|---------------------------|---------------------------------------------|
-// | files of its messages removed               | the tombstone             | it hides what is left                       |
+// | files of its messages removed, and of what  | the tombstone             | it hides what is left                       |
+// | has the content of one of them              |                           |                                             |
 // | new/ and cur/ seen at rest, without them    | the same                  | the same                                    |
 // | new/ and cur/ synced                        | the same, no files        | nothing needs it any more                   |
 // | tombstone removed                           | a tombstone, or none      | the same                                    |
 
-/// Removes tombstone files after the grace time, when nothing can bring the messages back any more.
+/// Removes tombstone files after their time, when nothing can bring the messages back any more. What has a deleted
+/// message's content may have come as much later as the resend window lasts, so that is added to the grace time (see
+/// `StoreOptions.tombstoneAge`).
 struct TombstoneExpiry {
     let core: StoreCore
     let grace: Duration
 
-    /// How many identities are looked for at once.
-    private static let identitiesMax = 50_000
+    /// How many lines' messages are looked for at once.
+    private static let linesMax = 50_000
     private static let passesMax = 4
 
     func expire() throws(MaildirError) -> MaintenanceReport {
-        let limit = try core.ages.limit(core, age: grace)
+        let limit = try core.ages.limit(core, age: grace + core.options.resendWindow.duration)
         var report = MaintenanceReport()
         for top in try core.tops() {
             try StoreWalk(core: core, top: top).forEachMailbox(
@@ -41,13 +45,14 @@ struct TombstoneExpiry {
         var removed = 0
         var next = 0
         while next < old.count {
-            var (names, identities): ([[UInt8]], Set<[UInt8]>) = ([], [])
-            while next < old.count, identities.count < Self.identitiesMax {
-                try Tombstones.forEachIdentity(of: old[next], in: mailbox) { identities.insert(Array($0)) }
+            var names: [[UInt8]] = []
+            var deleted = DeletedMessages(window: core.options.resendWindow)
+            while next < old.count, deleted.count < Self.linesMax {
+                try Tombstones.forEachLine(of: old[next], in: mailbox) { deleted.add($0) }
                 names.append(old[next])
                 next += 1
             }
-            try removeForGood(identities, from: mailbox, folder)
+            try removeForGood(deleted, from: mailbox, folder)
             for name in names {
                 let number = core.unlink(Array("gone/".utf8) + name, in: mailbox)
                 if number == 0 { removed += 1 }
@@ -72,13 +77,13 @@ struct TombstoneExpiry {
 
     /// Durably. Throws unless the mailbox was seen at rest without them.
     private func removeForGood(
-        _ identities: Set<[UInt8]>, from mailbox: OpenFile, _ folder: MailboxFolder
+        _ deleted: DeletedMessages, from mailbox: OpenFile, _ folder: MailboxFolder
     ) throws(MaildirError) {
         var last: DirectoryStamps?
         for _ in 0..<Self.passesMax {
             let start = FileTime.coarse()
             let before = try core.stamps(of: mailbox)
-            if try removeAll(identities, from: mailbox, folder), try core.stamps(of: mailbox) == before {
+            if try removeAll(deleted, from: mailbox, folder), try core.stamps(of: mailbox) == before {
                 let isSettled = !before.isRemote && before.areSettled(at: start, margin: core.options.clockMargin)
                 if isSettled || (before.isRemote && last == before) { return try sync(mailbox) }
                 last = before
@@ -92,12 +97,12 @@ struct TombstoneExpiry {
 
     /// Whether none of them was there.
     private func removeAll(
-        _ identities: Set<[UInt8]>, from mailbox: OpenFile, _ folder: MailboxFolder
+        _ deleted: DeletedMessages, from mailbox: OpenFile, _ folder: MailboxFolder
     ) throws(MaildirError) -> Bool {
         var isEmpty = true
         var failure: Int32 = 0
         try MailboxScan(mailbox: mailbox, core: core).forEachFile { identity, part, name in
-            guard identities.contains(Array(identity)) else { return }
+            guard deleted.contains(identity, name: name) else { return }
             isEmpty = false
             let number = core.unlink(Array("\(part)/".utf8) + name, in: mailbox)
             if number != 0, number != ENOENT { failure = number }

@@ -1,8 +1,9 @@
+import Cluster
 import Glibc
 import Mail
 
-// gone/ is a set that only grows: files that never change, each with the identities that one session deleted, one a
-// line. A file's name is unique in the world, like a message's, and the same on every replica of the mailbox.
+// gone/ is a set that only grows: files that never change, each with what one session deleted, one a line: the identity
+// and, where the message's name told it, its content's digest (see TombstoneLine). A file's name is unique in the world, like a message's, and the same on every replica of the mailbox.
 //
 // | done                     | on disk after a crash        | why that is safe                                      |
 // |--------------------------|------------------------------|-------------------------------------------------------|
@@ -18,20 +19,32 @@ import Mail
 
 /// The identities that were deleted from a mailbox.
 enum Tombstones {
-    /// The most identities in one file: a session that deletes more leaves several.
-    static let identitiesMax = 10_000
+    /// The most lines in one file: a session that deletes more leaves several.
+    static let linesMax = 10_000
     private static let pieceBytes = 64 << 10
     /// What is longer than any identity and its neighbours is no list of identities.
     private static let lineMax = 4096
 
-    /// Those of the identities that are deleted, as it is on disk now.
-    static func find(_ identities: Set<[UInt8]>, in mailbox: OpenFile) throws(MaildirError) -> Set<[UInt8]> {
+    /// The identities of those that are deleted, as it is on disk now.
+    static func find(
+        _ messages: [NamedMessage], in mailbox: OpenFile, _ window: ResendWindow
+    ) throws(MaildirError) -> Set<[UInt8]> {
         var found: Set<[UInt8]> = []
-        if identities.isEmpty { return found }
+        if messages.isEmpty { return found }
+        let identities = Set(messages.map(\.identity))
+        var contents: [ContentDigest: [NamedMessage]] = [:]
+        for message in messages {
+            if let content = message.content, !window.isOff { contents[content.digest, default: []].append(message) }
+        }
         try forEachFile(in: mailbox) { name throws(MaildirError) in
-            try forEachIdentity(of: name, in: mailbox) { line in
-                let identity = Array(line)
+            try forEachLine(of: name, in: mailbox) { line in
+                let identity = Array(line.identity)
                 if identities.contains(identity) { found.insert(identity) }
+                guard !contents.isEmpty, let deleted = line.content else { return }
+                for message in contents[deleted.digest] ?? [] {
+                    guard let seconds = message.content?.seconds else { continue }
+                    if window.reaches(from: deleted.seconds, to: seconds) { found.insert(message.identity) }
+                }
             }
         }
         return found
@@ -47,8 +60,8 @@ enum Tombstones {
     }
 
     /// A file that was expired meanwhile names nothing. One that cannot be read is an error: what it deleted must not show.
-    static func forEachIdentity(
-        of name: [UInt8], in mailbox: OpenFile, _ body: (ArraySlice<UInt8>) -> Void
+    static func forEachLine(
+        of name: [UInt8], in mailbox: OpenFile, _ body: (TombstoneLine) -> Void
     ) throws(MaildirError) {
         guard let file = try open(name, in: mailbox) else { return }
         let text = String(decoding: name, as: UTF8.self)
@@ -61,14 +74,14 @@ enum Tombstones {
             takeLines(from: &rest, body)
             if rest.count > lineMax { rest.removeAll() }
         }
-        if !rest.isEmpty { body(rest[...]) }
+        if !rest.isEmpty { body(TombstoneLine(rest[...])) }
     }
 
     /// Gives `body` each line that is whole, and leaves what is not.
-    private static func takeLines(from bytes: inout [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
+    private static func takeLines(from bytes: inout [UInt8], _ body: (TombstoneLine) -> Void) {
         var start = 0
         while let end = lineEnd(in: bytes, from: start) {
-            if end > start { body(bytes[start..<end]) }
+            if end > start { body(TombstoneLine(bytes[start..<end])) }
             start = end + 1
         }
         bytes.removeFirst(start)
@@ -81,11 +94,6 @@ enum Tombstones {
             }
             return UnsafeRawPointer(end) - base
         }
-    }
-
-    /// The identities of a tombstone that is in memory.
-    static func identities(in lines: [UInt8]) -> Set<[UInt8]> {
-        Set(lines.split(separator: UInt8(ascii: "\n")).map(Array.init))
     }
 
     /// The whole file; nil if it is not there.
@@ -132,8 +140,9 @@ struct TombstoneIndex: Sendable {
         try Tombstones.forEachFile(in: mailbox) { name throws(MaildirError) in
             present.insert(name)
             if files.contains(name) { return }
-            try Tombstones.forEachIdentity(of: name, in: mailbox) { identity in
-                identity.withUnsafeBytes { bytes in _ = hashes.insert(Self.hash(bytes)) }
+            try Tombstones.forEachLine(of: name, in: mailbox) { line in
+                line.identity.withUnsafeBytes { bytes in _ = hashes.insert(Self.hash(bytes)) }
+                if let digest = line.digest { hashes.insert(Self.hash(digest)) }
             }
         }
         files = present
@@ -149,6 +158,15 @@ struct TombstoneIndex: Sendable {
     /// True for every identity that is tombstoned, and by chance for another.
     func mayContain(_ identity: ArraySlice<UInt8>) -> Bool {
         identity.withUnsafeBytes { hashes.contains(Self.hash($0)) }
+    }
+
+    /// The same of what has this content as a deleted message.
+    func mayContain(_ digest: ContentDigest) -> Bool { hashes.contains(Self.hash(digest)) }
+
+    private static func hash(_ digest: ContentDigest) -> UInt64 {
+        var hasher = Hasher()
+        hasher.combine(digest)
+        return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
     private static func hash(_ identity: UnsafeRawBufferPointer) -> UInt64 {

@@ -156,6 +156,12 @@ extension ClusterConfiguration {
                 "a deletion must be remembered longer than storage.tmpAge (\(DurationText.text(storage.tmpAge)))",
                 path: "storage.tombstoneGrace")
         }
+        if storage.tombstoneGrace <= delivery.resendWindow {
+            reader.problem(
+                "a deletion must be remembered longer than delivery.resendWindow "
+                    + "(\(DurationText.text(delivery.resendWindow))), or a message that is sent again comes back",
+                path: "storage.tombstoneGrace")
+        }
         if delivery.reconnectDelayMax < delivery.reconnectDelay {
             reader.problem("less than delivery.reconnectDelay", path: "delivery.reconnectDelayMax")
         }

@@ -204,6 +204,10 @@ extension DeliverySettings: ConfigurationSection {
                 "After a failed connection; doubled each time"),
             .value(
                 "reconnectDelayMax", \.reconnectDelayMax, .duration(moment...day), "The longest such delay"),
+            .value(
+                "resendWindow", \.resendWindow, .duration(.zero...day * 30),
+                "A message that a client sends again within this time, because it lost our 250, is shown once; 0s shows "
+                    + "both"),
         ]
     }
 }
@@ -230,6 +234,12 @@ extension StorageSettings: ConfigurationSection {
             .value(
                 "drainTimeout", \.drainTimeout, .duration(.zero...day),
                 "What SIGTERM leaves to sessions under way, frontends too"),
+            .value(
+                "scrubRate", \.scrubRate, .size(0...64 * gibibyte),
+                "Bytes a second that a node reads of its own messages to find damaged ones; 0 for none"),
+            .value(
+                "scrubInterval", \.scrubInterval, .duration(.seconds(1)...day * 365),
+                "How often it begins to read through them all"),
         ]
     }
 }

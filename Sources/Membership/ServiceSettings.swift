@@ -78,6 +78,8 @@ package struct DeliverySettings: Sendable, Equatable {
     package var idleTimeout = Duration.seconds(60)
     package var reconnectDelay = Duration.milliseconds(100)
     package var reconnectDelayMax = Duration.seconds(10)
+    /// Within this time a message with the same sender and bytes is the same one, sent again; zero: never.
+    package var resendWindow = Duration.seconds(86_400)
 }
 
 /// How a storage node works.
@@ -90,4 +92,8 @@ package struct StorageSettings: Sendable, Equatable {
     package var moveRate = 32 << 20
     package var connectionsMax = 20_000
     package var drainTimeout = Duration.seconds(20)
+    /// Bytes per second that the scrub reads; 0: it does not run.
+    package var scrubRate = 8 << 20
+    /// From the beginning of one pass of the scrub to the next.
+    package var scrubInterval = Duration.seconds(30 * 86_400)
 }

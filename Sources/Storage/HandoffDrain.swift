@@ -191,6 +191,8 @@ struct HandoffDrain {
             return .deferred(Reason(451, "4.3.0", "\(error)"))
         }
         defer { reader.close() }
-        return await taker.carry(.message(name, reader), of: key.mailbox)
+        let verdict = await taker.carry(.message(name, reader), of: key.mailbox)
+        if let damage = reader.damage { return .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)")) }
+        return verdict
     }
 }

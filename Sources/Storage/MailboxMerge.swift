@@ -155,10 +155,3 @@ struct MailboxMerge {
         }
     }
 }
-
-extension Tombstone {
-    /// The identities that it names.
-    var identities: [String] {
-        lines.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
-    }
-}

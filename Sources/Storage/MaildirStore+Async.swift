@@ -9,9 +9,9 @@ extension MaildirStore {
         try await result { open(key.mailbox, partition: key.partition, heldFor: target, then: $0) }
     }
 
-    /// Nil if the message is gone.
+    /// A message to be copied: a damaged one cannot be read to its end. Nil if it is gone.
     func reader(of index: Int, in snapshot: MaildropSnapshot) async throws(MaildirError) -> MessageReader? {
-        try await result { read(index, of: snapshot, then: $0) }
+        try await result { read(index, of: snapshot, isCompared: true, then: $0) }
     }
 
     /// Nil if there is no such tombstone any more.
@@ -43,8 +43,10 @@ extension MaildirStore {
         try await result { heldMailboxes(for: target, after: last, count: count, then: $0) }
     }
 
-    func mailboxes(after last: MailboxKey?, count: Int) async throws(MaildirError) -> [MailboxKey] {
-        try await result { mailboxes(after: last, count: count, then: $0) }
+    func mailboxes(
+        from partition: Int? = nil, after last: MailboxKey?, count: Int
+    ) async throws(MaildirError) -> [MailboxKey] {
+        try await result { mailboxes(from: partition, after: last, count: count, then: $0) }
     }
 
     func partitionsOnDisk() async throws(MaildirError) -> [Int] {
@@ -73,7 +75,25 @@ extension MaildirStore {
     }
 }
 
+extension MessageReader {
+    /// The next piece; empty at the end.
+    func next() async throws(MaildirError) -> [UInt8] {
+        let piece: Piece = await withCheckedContinuation { done in read { done.resume(returning: $0) } }
+        return try piece.get()
+    }
+}
+
 extension MessageWriter {
+    /// What became of the damaged copy in whose place the message was to be put.
+    func commit(
+        replacing index: Int, of snapshot: MaildropSnapshot
+    ) async throws(MaildirError) -> ReplacementOutcome {
+        let result: Result<ReplacementOutcome, MaildirError> = await withCheckedContinuation { done in
+            commit(replacing: index, of: snapshot) { done.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
     /// What became of the message for its only recipient.
     func commitOne() async -> Result<CommitOutcome, MaildirError> {
         await withCheckedContinuation { done in

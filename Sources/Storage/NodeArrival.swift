@@ -63,12 +63,10 @@ struct TombstoneText {
         lines.append(contentsOf: bytes.lazy.filter { $0 != UInt8(ascii: "\r") })
     }
 
-    /// Whether it is nothing but identities.
+    /// Whether it is nothing but what tombstones have in their lines.
     var isValid: Bool {
         !isTooLong && !lines.isEmpty
-            && lines.split(separator: UInt8(ascii: "\n")).allSatisfy { line in
-                MessageIdentity(String(decoding: line, as: UTF8.self)) != nil
-            }
+            && lines.split(separator: UInt8(ascii: "\n")).allSatisfy(TombstoneLine.isValid)
     }
 }
 

@@ -18,7 +18,8 @@ final class POP3NodeConversation: Conversation {
     private var mailbox: MailboxName?
     /// Whether the mailbox counts as open.
     private var isCounted = false
-    private var snapshot: MaildropSnapshot?
+    private var maildrop: ShownMessages?
+    private var snapshot: MaildropSnapshot? { maildrop?.snapshot }
     private var sending: MessageSending?
 
     init(node: StorageContext, connection: Connection) {
@@ -124,21 +125,22 @@ final class POP3NodeConversation: Conversation {
         waiting = true
         mailbox = request.mailbox
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
-        guard !request.isLocal else { return list(request.mailbox, connection) }
+        guard !request.isLocal else { return list(request.mailbox, isWhole: true, connection) }
         node.openMailboxes.opened(request.mailbox)
         isCounted = true
         connection.perform { [replicator = node.replicator] in
             await replicator.prepareOpening(request.mailbox)
         } then: { [self] isWhole in
             guard connection.isOpen else { return }
-            if isWhole { return list(request.mailbox, connection) }
+            if isWhole { return list(request.mailbox, isWhole: false, connection) }
             waiting = false
             session.maildropFailed(temporary: true, "this copy of the mailbox is not complete")
             run(connection)
         }
     }
 
-    private func list(_ mailbox: MailboxName, _ connection: Connection) {
+    /// - Parameter isWhole: for another node, with what clients do not see.
+    private func list(_ mailbox: MailboxName, isWhole: Bool, _ connection: Connection) {
         let partition = node.partition(of: mailbox)
         node.store.open(
             mailbox, partition: partition,
@@ -146,9 +148,10 @@ final class POP3NodeConversation: Conversation {
                 waiting = false
                 switch result {
                 case .success(let snapshot):
-                    self.snapshot = snapshot
-                    log.debug("maildrop opened", metadata: ["messages": "\(snapshot.count)"])
-                    session.maildropOpened(snapshot)
+                    let maildrop = ShownMessages(snapshot, isWhole: isWhole)
+                    self.maildrop = maildrop
+                    log.debug("maildrop opened", metadata: ["messages": "\(maildrop.count)"])
+                    session.maildropOpened(maildrop)
                 case .failure(let error):
                     log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
@@ -253,11 +256,12 @@ final class POP3NodeConversation: Conversation {
             })
     }
 
-    private func send(_ index: Int, topLines: Int?, _ connection: Connection) {
-        guard let snapshot else { preconditionFailure("RETR without a maildrop") }
+    private func send(_ position: Int, topLines: Int?, _ connection: Connection) {
+        guard let maildrop, let snapshot else { preconditionFailure("RETR without a maildrop") }
+        let index = maildrop.index(at: position)
         waiting = true
         node.store.read(
-            index, of: snapshot,
+            index, of: snapshot, isCompared: maildrop.isWhole,
             then: connection.completion { [self] result in
                 switch result {
                 case .success(let reader?):
@@ -298,10 +302,10 @@ final class POP3NodeConversation: Conversation {
     }
 
     private func delete(_ positions: [Int], _ connection: Connection) {
-        guard let snapshot else { preconditionFailure("QUIT deletes without a maildrop") }
+        guard let maildrop, let snapshot else { preconditionFailure("QUIT deletes without a maildrop") }
         waiting = true
         node.store.delete(
-            positions, of: snapshot,
+            positions.map(maildrop.index), of: snapshot,
             then: connection.completion { [self] result in
                 switch result {
                 case .success(let outcome):
@@ -333,4 +337,4 @@ final class POP3NodeConversation: Conversation {
 }
 
 /// A session lists the store's own snapshot: a large mailbox is not copied for it.
-extension MaildropSnapshot: MaildropEntries {}
+extension ShownMessages: MaildropEntries {}

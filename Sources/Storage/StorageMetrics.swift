@@ -10,6 +10,10 @@ struct StorageMetrics: Sendable {
     let merges = Counter(label: "merges")
     let messagesMerged = Counter(label: "messages_merged")
     let storeErrors = Counter(label: "store_errors")
+    let messagesScrubbed = Counter(label: "messages_scrubbed")
+    let damagedCopies = Counter(label: "damaged_copies")
+    let damagedCopiesReplaced = Counter(label: "damaged_copies_replaced")
+    let damagedCopiesLeft = Counter(label: "damaged_copies_left")
     /// From the end of a message's text to its durable copies.
     let commitTime = Timer(label: "commit_seconds")
 

@@ -1,3 +1,4 @@
+import Cluster
 import Hops
 package import Logging
 import Mail
@@ -35,6 +36,7 @@ package final class StorageService: Service {
         options.deliveryThreads = storage.threads
         options.listingCacheBytes = storage.listingCacheBytesMax
         options.tombstoneGrace = storage.tombstoneGrace
+        options.resendWindow = ResendWindow(configuration.delivery.resendWindow)
         let store = try MaildirStore(
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)
@@ -76,16 +78,24 @@ package final class StorageService: Service {
         let repair = Task { [context] in await context.repair.run() }
         let mover = Task { [context] in await context.mover.run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
+        let scrub = Task { [context] in
+            let settings = context.housekeeping
+            await Scrub(
+                replicator: context.replicator, rate: settings.scrubRate, interval: settings.scrubInterval
+            ).run()
+        }
         try? await gracefulShutdown()
         housekeeping.cancel()
         heartbeat.cancel()
         repair.cancel()
         mover.cancel()
+        scrub.cancel()
         handoff.cancel()
         context.log.notice("draining")
         await Listener.drain([lmtp, pop3], timeout: drainTimeout)
         await repair.value
         await mover.value
+        await scrub.value
         await handoff.value
         await context.replicator.quit()
         context.store.shutdown()

@@ -18,6 +18,10 @@ enum MetricHelp {
         "messages_retrieved": "Messages that were read by POP3",
         "merges": "Mailboxes whose replicas differed and were merged",
         "messages_merged": "Messages that merges carried",
+        "messages_scrubbed": "Messages that were read and compared with what their names promise",
+        "damaged_copies": "Messages that were found damaged on this node's disk",
+        "damaged_copies_replaced": "Damaged messages that another owner's copy replaced",
+        "damaged_copies_left": "Damaged messages that no owner had a good copy of",
         "store_errors": "Operations on the store that failed",
         "commit_seconds": "Time from a message's end to its durable copies on a node",
     ]

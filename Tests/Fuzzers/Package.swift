@@ -28,7 +28,7 @@ let package = Package(
         module("Cluster", ["Mail"]),
         module("Membership"),
         // What is fuzzed there is nobody else's.
-        module("Maildirs", ["Mail"], more: [.unsafeFlags(["-enable-testing"])]),
+        module("Maildirs", ["Mail", "Digests", "Cluster"], more: [.unsafeFlags(["-enable-testing"])]),
         module("Wire"),
         .executableTarget(
             name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Cluster", "Membership", "Maildirs", "Wire"],

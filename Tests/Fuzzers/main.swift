@@ -28,6 +28,7 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("message-name", fuzzMessageName),
     ("endpoint", fuzzEndpoint),
     ("line-ends", fuzzLineEnds),
+    ("content-digest", fuzzContentDigest),
     ("address-range", fuzzAddressRange),
     ("quantities", fuzzQuantities),
     ("ring-history", fuzzRingHistory),

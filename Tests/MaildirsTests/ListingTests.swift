@@ -183,14 +183,37 @@ import Testing
         await renaming
     }
 
-    @Test("A hundred thousand messages cost at most 100 bytes each")
+    @Test(
+        "Names are listed as they are, whatever fields stand in them",
+        arguments: [
+            ",S=1,W=2", ",S=1,W=2:2,S", ",S=1,W=2,C=0123456789abcdef", ",S=1,W=2,C=0123456789abcdef:2,FS",
+            ",S=1,W=2,C=0123456789abcdef,D=AAECAwQFBgcICQoLDA0ODw",
+            ",S=1,W=2,C=0123456789abcdef,D=AAECAwQFBgcICQoLDA0ODw:2,S",
+            ",S=1,W=2,C=0123456789abcdef,D=AAECAwQFBgcICQoLDA0ODw,X=1:2,S", ",S=01,W=02,C=0123456789abcdef",
+            ",S=1,W=2,C=0123456789abcdex", ",S=1,W=2,C=,D=AAECAwQFBgcICQoLDA0ODw",
+            ",S=1,W=2,C=0123456789abcdef,D=AAECAwQFBgcICQoLDA0OD",
+            ",S=1099511627000,W=1099511627000,C=0123456789abcdef",
+        ])
+    func verbatim(tail: String) async throws {
+        let folder = try TestFolder()
+        let name = MessageIdentity.numbered(1).text + tail
+        try folder.put("x", in: .alice, "cur", named: name)
+        let snapshot = try await folder.store().list()
+        #expect(snapshot.uidls == [MessageIdentity.numbered(1).text])
+        #expect(snapshot[0].fileName == Array(name.utf8))
+        #expect(snapshot.octets == (tail.contains("1099511627000") ? 1_099_511_627_000 : 2))
+    }
+
+    @Test("A hundred thousand messages cost at most 100 bytes each, with or without sums in their names")
     func memory() async throws {
         let folder = try TestFolder()
         for number in 0..<2000 {
             let identity = MessageIdentity(
                 seconds: 1_700_000_000, micros: Int32(number), process: 12345, counter: UInt64(number), random: .max,
                 origin: "frontend1")
-            try folder.put("", in: .alice, "new", named: "\(identity.text),S=12345,W=12399")
+            let digest = ContentDigest(high: UInt64(number), low: .max)
+            let sums = number % 8 == 0 ? "" : ",C=0123456789abcdef,D=\(digest)"
+            try folder.put("", in: .alice, "new", named: "\(identity.text),S=12345,W=12399\(sums)")
         }
         let snapshot = try await folder.store().list()
         #expect(snapshot.count == 2000)

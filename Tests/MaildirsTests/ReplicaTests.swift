@@ -272,7 +272,7 @@ import Testing
 }
 
 extension MaildirStore {
-    fileprivate func take(_ tombstone: Tombstone) async throws {
+    func take(_ tombstone: Tombstone) async throws {
         try await withCheckedContinuation { waiting in
             deliver(tombstone, to: .alice, partition: 3) { waiting.resume(returning: $0) }
         }.get()

@@ -82,6 +82,7 @@ struct ConfigurationTests {
             ("cluster: {epochs: [a b c]}", "cluster.epochs"),
             ("cluster: {epochs: [a, c, +b]}", "cluster.epochs[1]"),
             ("storage: {tombstoneGrace: 36h, tmpAge: 36h}", "storage.tombstoneGrace"),
+            ("storage: {tombstoneGrace: 48h}\ndelivery: {resendWindow: 48h}", "storage.tombstoneGrace"),
             ("delivery: {reconnectDelay: 1m}", "delivery.reconnectDelayMax"),
             ("authentication: {throttle: {delay: 1m}}", "authentication.throttle.delayMax"),
             ("delivery: {connectTimeout: 1m}", "delivery.connectTimeout"),

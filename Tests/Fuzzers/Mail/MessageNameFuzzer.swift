@@ -21,15 +21,28 @@ func fuzzMessageName(_ input: UnsafeRawBufferPointer) {
     precondition(!name.stem.isEmpty && !name.text.hasPrefix("."), "\(name)")
     let again = MessageFileName(fileName: name.text)
     precondition(
-        again?.stem == name.stem && again?.diskOctets == name.diskOctets && again?.wireOctets == name.wireOctets,
+        again?.stem == name.stem && again?.diskOctets == name.diskOctets && again?.wireOctets == name.wireOctets
+            && again?.checksum == name.checksum && again?.digest == name.digest,
         "\(name) came back as \(String(describing: again))")
     guard isASCII(input) else { return }
     precondition(inBytes?.stemLength == name.stem.utf8.count, "the stem of \(text)")
     // Bytes are believed up to a bound, and then they are what the text says.
     if let octets = inBytes?.wireOctets { precondition(octets == name.wireOctets, "the octets of \(text)") }
+    if let content = MessageNameBytes.content(of: input) {
+        precondition(content.digest == name.digest, "the digest of \(text)")
+    }
+    pack(input, stemLength: name.stem.utf8.count)
 }
 
 private func isASCII(_ input: UnsafeRawBufferPointer) -> Bool { input.allSatisfy { $0 < 0x80 && $0 != 10 && $0 != 13 } }
+
+private func pack(_ input: UnsafeRawBufferPointer, stemLength: Int) {
+    var packed: [UInt8] = []
+    let form = PackedName.append(input, stemLength: stemLength, to: &packed)
+    let octets = MessageNameBytes.fields(in: input, from: stemLength)?.wireOctets ?? 0
+    let name = PackedName.unpacked(packed[...], stemLength: stemLength, form, wireOctets: octets)
+    precondition(name.elementsEqual(input), "\(form) came back as \(name)")
+}
 
 private func mint(_ input: UnsafeRawBufferPointer, origin: String) {
     guard input.count >= 32 else { return }

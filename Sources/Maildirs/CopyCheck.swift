@@ -1,0 +1,75 @@
+import Cluster
+import Glibc
+import Mail
+
+/// What is wrong with a message's file.
+package enum CopyDamage: Hashable, Sendable, CustomStringConvertible {
+    /// Octets that are there, and those that the name tells, on disk.
+    case size(Int, Int)
+    /// What POP3 would send is not as long as the name tells.
+    case wireSize(Int, Int)
+    case checksum
+    /// The disk does not give it.
+    case unreadable(String)
+
+    package var description: String {
+        switch self {
+        case .size(let found, let named): "\(found) octets instead of \(named)"
+        case .wireSize(let found, let named): "\(found) octets as sent instead of \(named)"
+        case .checksum: "another checksum"
+        case .unreadable(let why): "unreadable: \(why)"
+        }
+    }
+}
+
+/// What a file's name promises of its bytes.
+package struct CopyPromise: Hashable, Sendable {
+    let diskOctets: Int
+    let wireOctets: Int
+    /// Nil for a name from before names told it: then only the sizes tell damage.
+    let checksum: UInt64?
+
+    /// Nil for a name that is not ours: what other tools write in names promises nothing.
+    init?(_ name: UnsafeRawBufferPointer) {
+        let length = MessageNameBytes.stemLength(of: name)
+        guard let fields = MessageNameBytes.fields(in: name, from: length),
+            fields.checksum != nil
+                || MessageNameBytes.mintedSeconds(UnsafeRawBufferPointer(rebasing: name[..<length])) != nil
+        else { return nil }
+        (diskOctets, wireOctets, checksum) = (fields.diskOctets, fields.wireOctets, fields.checksum)
+    }
+}
+
+/// Compares a file that passes by in pieces with what its name promises.
+struct CopyCheck: Sendable {
+    let promise: CopyPromise
+    private var size = WireSize()
+    private var hash = RunningStableHash()
+
+    init(_ promise: CopyPromise) { self.promise = promise }
+
+    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        size.add(bytes)
+        if promise.checksum != nil { hash.update(bytes) }
+    }
+
+    mutating func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes { add($0) } }
+
+    /// What is wrong with all that came; nil if it is what the name promises.
+    var damage: CopyDamage? {
+        if size.diskOctets != promise.diskOctets { return .size(size.diskOctets, promise.diskOctets) }
+        if size.wireOctets != promise.wireOctets { return .wireSize(size.wireOctets, promise.wireOctets) }
+        if let checksum = promise.checksum, hash.value != checksum { return .checksum }
+        return nil
+    }
+}
+
+extension MaildirError {
+    /// Whether the disk said that what was written there cannot be had any more, rather than that it cannot be read now.
+    package var isDamage: Bool {
+        switch errorNumber {
+        case EIO, EBADMSG, EUCLEAN: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import Foundation
+import Testing
+
+extension SystemTests {
+    /// Two copies of each mailbox, and a scrub that begins again all the time.
+    @Suite(
+        "What is sent again, and what a disk damages",
+        .cluster { text in
+            text.replacing(#/replicas: \d+/#, with: "replicas: 2")
+                .replacing(#/durableCopies: \d+/#, with: "durableCopies: 2")
+                + "\ndelivery:\n  connectTimeout: 1s\n  reconnectDelayMax: 500ms\n"
+                + "storage:\n  scrubInterval: 1s\n"
+        })
+    struct CopyCareTests {
+        let cluster: TestCluster
+
+        init() throws { cluster = try SystemTests.cluster() }
+
+        private static let ports = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
+
+        private func message(_ id: String?, _ text: String) -> String {
+            (id.map { "Message-ID: <\($0)@client.test>\r\n" } ?? "") + "Subject: \(text)\r\n\r\n\(text)\r\n"
+        }
+
+        private func send(_ message: String, to account: TestCluster.Account, port: Int) async throws {
+            let reply = try await cluster.deliver(message, to: account, port: port)
+            try #require(reply.hasPrefix("250"), "\(reply)")
+        }
+
+        private func subjects(_ account: TestCluster.Account, port: Int = 1110) async throws -> [String] {
+            try await cluster.messages(account, port: port).compactMap { message in
+                message.split(separator: "\r\n").first { $0.hasPrefix("Subject: ") }.map { String($0.dropFirst(9)) }
+            }
+        }
+
+        /// Asks until it is so: what nodes do behind a client's back has no moment of its own.
+        private func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
+            for _ in 0..<600 {
+                if try await isSo() { return }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            Issue.record("it never came that \(what)")
+        }
+
+        /// Deletes the first message.
+        private func deleteFirst(_ account: TestCluster.Account) async throws {
+            let session = try await cluster.login(account)
+            #expect(try await session.ask("DELE 1").hasPrefix("+OK"))
+            #expect(try await session.ask("QUIT").hasPrefix("+OK"))
+        }
+
+        // MARK: what is sent again
+
+        @Test("RFC 5321 §6.1: a message that a client sends again, over any frontend, is shown once by every frontend")
+        func resent() async throws {
+            let reader = try await cluster.makeAccount()
+            for port in [2525, 2526, 2525] { try await send(message("1", "one"), to: reader, port: port) }
+            for port in [1110, 1111] {
+                #expect(try await subjects(reader, port: port) == ["one"])
+                let session = try await cluster.login(reader, port: port)
+                #expect(try await session.listing("UIDL").count == 1)
+                let size = try await session.retrieve(1).count
+                #expect(try await session.ask("STAT") == "+OK 1 \(size)")
+            }
+            let owners = try await cluster.places(of: reader.address)
+            #expect(owners.map { $0.names("new").count } == [3, 3])
+        }
+
+        @Test("Deleted and sent again, it stays deleted, and nothing of it is left on any owner")
+        func deletedAndResent() async throws {
+            let reader = try await cluster.makeAccount()
+            for port in [2525, 2526] { try await send(message("1", "one"), to: reader, port: port) }
+            try await deleteFirst(reader)
+            #expect(try await subjects(reader) == [])
+            for port in [2526, 2525] { try await send(message("1", "one"), to: reader, port: port) }
+            for port in [1110, 1111] { #expect(try await subjects(reader, port: port) == []) }
+            try await send(message("2", "two"), to: reader, port: 2526)
+            #expect(try await subjects(reader) == ["two"])
+            let owners = try await cluster.places(of: reader.address)
+            try await eventually("only the other one is left") { owners.allSatisfy { $0.names("new").count == 1 } }
+        }
+
+        @Test("What was sent again while an owner was away is shown once when it is back, and deleted with its twin")
+        func ownerAway() async throws {
+            let reader = try await cluster.makeAccount()
+            let owners = try await cluster.places(of: reader.address)
+            try await send(message("1", "one"), to: reader, port: 2525)
+            try await cluster.crash(owners[0].node)
+            try await send(message("1", "one"), to: reader, port: 2526)
+            #expect(try await subjects(reader) == ["one"])
+            try await cluster.restart(owners[0].node, try #require(Self.ports[owners[0].node]))
+            #expect(try await subjects(reader) == ["one"])
+            try await cluster.crash(owners[1].node)
+            try await deleteFirst(reader)
+            try await cluster.restart(owners[1].node, try #require(Self.ports[owners[1].node]))
+            for port in [1110, 1111] { #expect(try await subjects(reader, port: port) == []) }
+            try await eventually("no owner has any of it") { owners.allSatisfy { $0.names("new").isEmpty } }
+        }
+
+        @Test("Another text with the same Message-ID is another message; without a Message-ID each is one")
+        func others() async throws {
+            let reader = try await cluster.makeAccount()
+            try await send(message("1", "one"), to: reader, port: 2525)
+            try await send(message("1", "other"), to: reader, port: 2526)
+            for port in [2525, 2526] { try await send(message(nil, "same"), to: reader, port: port) }
+            #expect(try await subjects(reader) == ["one", "other", "same", "same"])
+        }
+
+        // MARK: scrubbing
+
+        private func flip(_ path: String, at offset: Int = 40) throws {
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            bytes[offset] ^= 0x01
+            // In the file's own place, as a disk does it.
+            let file = try #require(FileHandle(forWritingAtPath: path))
+            try file.write(contentsOf: bytes)
+            try file.close()
+        }
+
+        private func quarantine(_ owner: MailboxPlace) -> String {
+            owner.folder.replacing("/mail/", with: "/quarantine/")
+        }
+
+        @Test(
+            "A byte that flips on one owner's disk is found, and the other owner's copy takes its place",
+            arguments: [0, 300_000])
+        func damage(octets: Int) async throws {
+            let reader = try await cluster.makeAccount()
+            let line = String(repeating: "x", count: 98) + "\r\n"
+            let text = message("1", "one") + String(repeating: line, count: octets / 100)
+            try await send(text, to: reader, port: 2525)
+            let owners = try await cluster.places(of: reader.address)
+            try await eventually("both have it") { owners.allSatisfy { $0.names("new").count == 1 } }
+            let name = try #require(owners[0].names("new").first)
+            let good = try owners[1].file("new/\(name)")
+            for owner in owners {
+                try flip(owner.path("new/\(name)"))
+                try await eventually("it is good again") { (try? owner.file("new/\(name)")) == good }
+                let aside = try Data(contentsOf: URL(fileURLWithPath: "\(quarantine(owner))/\(name)"))
+                #expect(aside.count == good.count && aside != good)
+                try await cluster.waitForLog(owner.node, "the damaged copy is replaced")
+            }
+            for port in [1110, 1111] {
+                let shown = try await cluster.messages(reader, port: port)
+                #expect(shown.map { $0.hasSuffix(text) } == [true])
+            }
+        }
+
+        @Test(
+            "Without a good copy anywhere the damaged file stays where it is, is named in the log, and is no copy for others"
+        )
+        func onlyCopy() async throws {
+            let reader = try await cluster.makeAccount()
+            try await send(message("1", "one"), to: reader, port: 2525)
+            let owners = try await cluster.places(of: reader.address)
+            try await eventually("both have it") { owners.allSatisfy { $0.names("new").count == 1 } }
+            let name = try #require(owners[0].names("new").first)
+            try await cluster.crash(owners[1].node)
+            try flip(owners[0].path("new/\(name)"))
+            let bad = try owners[0].file("new/\(name)")
+            let line = try await cluster.waitForLog(owners[0].node, "the damaged copy stays")
+            #expect(line.contains(name))
+            #expect(try owners[0].file("new/\(name)") == bad)
+            #expect(!FileManager.default.fileExists(atPath: quarantine(owners[0])))
+            // The other owner comes back without its file: what is damaged must not become its copy.
+            try FileManager.default.removeItem(atPath: owners[1].path("new/\(name)"))
+            try await cluster.restart(owners[1].node, try #require(Self.ports[owners[1].node]))
+            _ = try? await subjects(reader)
+            #expect(owners[1].names("new") == [])
+        }
+    }
+}
