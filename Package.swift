@@ -24,6 +24,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
@@ -44,6 +45,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
@@ -53,17 +55,19 @@ let package = Package(
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         module("Mail"),
         module("Digests", ["CCrypto"]),
+        module("DurableFiles"),
         // decisions
         module("SASL", ["Mail", "Digests"]),
         module("SMTP", ["Mail", "SASL"]),
         module("POP3", ["Mail", "SASL"]),
         module("Cluster", ["Mail"]),
         // resources
-        module("Certificates", ["CCrypto"]),
+        module("Certificates", ["CCrypto", "DurableFiles"]),
         module("Telemetry", [coreMetrics, logging]),
         module("Maildirs", ["Mail", "Digests", "Cluster"]),
         module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
+        module("Etcd", ["Cluster", "DurableFiles", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging]),
         module("Wire", ["Mail", nioCore, nioPosix, nioSSL, nioTLS, nioHTTP1]),
         // hops
         module("Hops", ["Mail", "SMTP", "POP3", "Cluster", "Wire", collections, logging, nioCore]),
@@ -86,9 +90,8 @@ let package = Package(
             name: "hauberk",
             dependencies: [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
-                "Membership", "Wire", "Hops", "Frontend", "Storage", "Load", nioCore, nioPosix, unixSignals, argumentParser, logging,
-                metrics,
-                coreMetrics, lifecycle,
+                "Membership", "Etcd", "DurableFiles", "Wire", "Hops", "Frontend", "Storage", "Load", nioCore, nioPosix,
+                unixSignals, argumentParser, logging, metrics, coreMetrics, lifecycle,
             ],
             swiftSettings: settings),
         // tests
@@ -98,11 +101,12 @@ let package = Package(
         tests("SMTPTests", ["SMTP", "SASL", "Mail"]),
         tests("POP3Tests", ["POP3", "SASL", "Mail"]),
         tests("ClusterTests", ["Cluster", "Mail"]),
-        tests("CertificatesTests", ["Certificates", nioSSL]),
+        tests("CertificatesTests", ["Certificates", "DurableFiles", nioSSL]),
         tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),
         tests("MaildirsTests", ["Maildirs", "Cluster", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
+        tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),
         tests("LoadTests", ["Load", "POP3", nioCore]),
         tests("WireTests", ["Wire", nioCore]),
         tests(

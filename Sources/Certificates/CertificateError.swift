@@ -1,4 +1,5 @@
 import CCrypto
+package import DurableFiles
 
 /// Why a certificate was not made, read or written.
 package enum CertificateError: Error, Hashable, Sendable {
@@ -12,7 +13,7 @@ package enum CertificateError: Error, Hashable, Sendable {
     case notAnAuthority(String)
     /// The private key is another certificate's.
     case keyDoesNotFit
-    case file(path: String, doing: String, code: Int32)
+    case file(DurableFileError)
 
     /// Takes libcrypto's errors from its queue.
     static func fromQueue(doing: String) -> CertificateError {
@@ -39,7 +40,7 @@ extension CertificateError: CustomStringConvertible {
         case .notAName(let text): "'\(text)' cannot be the name in a certificate: 1 to 64 printable characters can"
         case .notAnAuthority(let name): "the certificate of '\(name)' may not sign others"
         case .keyDoesNotFit: "the private key does not belong to the certificate"
-        case .file(let path, let doing, let code): "\(path): \(doing): \(errorText(code))"
+        case .file(let error): "\(error)"
         }
     }
 }

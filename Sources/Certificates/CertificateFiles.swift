@@ -1,3 +1,5 @@
+import DurableFiles
+
 /// A certificate and its private key, as PEM text.
 package struct CertificateFiles: Hashable, Sendable {
     package let certificatePEM: String
@@ -14,13 +16,17 @@ package struct CertificateFiles: Hashable, Sendable {
     package func write(
         certificate certificatePath: String, key keyPath: String, replacing: Bool = false
     ) throws(CertificateError) {
-        try DurableFile.write(keyPEM, to: keyPath, mode: 0o600, replacing: replacing)
-        do throws(CertificateError) {
+        do throws(DurableFileError) {
+            try DurableFile.write(keyPEM, to: keyPath, mode: 0o600, replacing: replacing)
+        } catch {
+            throw .file(error)
+        }
+        do throws(DurableFileError) {
             try DurableFile.write(certificatePEM, to: certificatePath, mode: 0o644, replacing: replacing)
         } catch {
             // A key without its certificate would only be in the way of the next attempt.
             if !replacing { DurableFile.remove(keyPath) }
-            throw error
+            throw .file(error)
         }
     }
 }

@@ -8,6 +8,7 @@ extension ClusterConfiguration {
         if nodes.isEmpty { reader.problem("a cluster needs at least one storage node", path: "nodes") }
         checkNames(&reader)
         checkRing(&reader)
+        checkMembership(&reader)
         checkAddresses(&reader)
         checkTrust(&reader)
         checkListeners(&reader)

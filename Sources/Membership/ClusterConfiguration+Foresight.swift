@@ -9,9 +9,11 @@ extension ClusterConfiguration {
         [missingHistory(reader), fewPartitions(reader)].compactMap { $0 }
     }
 
-    /// Nodes of one machine only are a trial or a site that has no other node to move to.
+    /// Nodes of one machine only are a trial or a site that has no other node to move to. With etcd an edit of the file's
+    /// nodes changes nothing.
     private func missingHistory(_ reader: ConfigurationReader) -> ConfigurationProblem? {
-        guard cluster.epochs.isEmpty, nodes.count > 1, nodes.contains(where: { !$0.lmtp.isLocal }),
+        guard membership.kind == .static, cluster.epochs.isEmpty, nodes.count > 1,
+            nodes.contains(where: { !$0.lmtp.isLocal }),
             let founders = RingHistory(founders: ringMembers).lines.first
         else { return nil }
         return reader.located(

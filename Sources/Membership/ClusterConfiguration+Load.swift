@@ -38,7 +38,7 @@ extension ClusterConfiguration {
         return configuration
     }
 
-    private static func compose(_ text: String, _ file: String) throws(ConfigurationError) -> Node? {
+    static func compose(_ text: String, _ file: String) throws(ConfigurationError) -> Node? {
         do {
             return try Yams.compose(yaml: text)
         } catch let error as YamlError {
@@ -76,7 +76,7 @@ extension ClusterConfiguration {
         return folder == "/" ? "/\(rest)" : "\(folder)/\(rest)"
     }
 
-    private static func readFile(_ path: String) -> String? {
+    static func readFile(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

@@ -7,6 +7,10 @@ extension ClusterConfiguration {
         if hostname.isEmpty { hostname = Self.machineName() }
         trust.ca = resolved(trust.ca)
         directory.path = resolved(directory.path)
+        membership.etcd.ca = membership.etcd.ca.map { resolved($0) }
+        membership.etcd.certificate = membership.etcd.certificate.map { resolved($0) }
+        membership.etcd.key = membership.etcd.key.map { resolved($0) }
+        membership.etcd.passwordFile = membership.etcd.passwordFile.map { resolved($0) }
         for index in nodes.indices {
             nodes[index].data = resolved(nodes[index].data, name: nodes[index].name)
         }
@@ -40,7 +44,7 @@ extension ClusterConfiguration {
 
     package func hostname(of frontend: FrontendSettings) -> String { frontend.hostname ?? hostname }
 
-    private func resolved(_ path: String, name: String = "") -> String {
+    func resolved(_ path: String, name: String = "") -> String {
         let path = path.replacing("${NAME}", with: name)
         return path.hasPrefix("/") ? path : "\(home)/\(path)"
     }

@@ -51,8 +51,8 @@ struct ConfigurationReader {
         let text = variables.reduce(scalar.string) { $0.replacing("${\($1.key)}", with: $1.value) }
         if let variable = Self.unknownVariable(text, keepsName: kind.keepsName) {
             problem(
-                "there is no \(variable) here: known are ${HAUBERK_HOME} and, in frontends, nodes, trust.certificate "
-                    + "and trust.key, ${NAME}", node)
+                "there is no \(variable) here: known are ${HAUBERK_HOME} and, in frontends, nodes, trust.certificate, "
+                    + "trust.key and membership.cache, ${NAME}", node)
             return nil
         }
         if let value = kind.parse(text) { return value }

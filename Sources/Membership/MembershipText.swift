@@ -1,172 +1,137 @@
 import Cluster
-import Mail
 import Yams
 
-/// Why a file cannot be changed by a command.
-package struct MembershipTextError: Error, Sendable, CustomStringConvertible {
-    package let description: String
+/// The part of the configuration that etcd keeps, as a text of its own: YAML with the keys `cluster.epochs` and `nodes`
+/// as the file has them, and no others.
+struct MembershipText: ConfigurationSection {
+    var cluster = MembershipEpochs()
+    var nodes: [NodeSettings] = []
+
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        [.section("cluster", \.cluster), .sections("nodes", \.nodes)]
+    }
 }
 
-/// A configuration's text, and changes of its storage nodes in it. What does not change stays as it was written, comments
-/// too.
-package struct MembershipText: Sendable {
-    package private(set) var text: String
+/// Those of the cluster's keys that a membership has.
+struct MembershipEpochs: ConfigurationSection {
+    static let names = ["epochs", "settled"]
 
-    package init(_ text: String) { self.text = text }
+    var settings = ClusterSettings()
 
-    /// Writes another membership of the ring: nodes that come and go, weights, and the line for `cluster.epochs`.
+    static var defaults: Self { Self() }
+    static var keys: [SectionKey<Self>] {
+        ClusterSettings.keys.filter { names.contains($0.name) }.map { $0.inside(\.settings) }
+    }
+}
+
+extension ClusterSettings {
+    /// What no membership changes; the rest is as if nothing had been said.
+    fileprivate var fixed: ClusterSettings {
+        var settings = ClusterSettings()
+        settings.name = name
+        settings.partitions = partitions
+        settings.replicas = replicas
+        settings.durableCopies = durableCopies
+        return settings
+    }
+}
+
+extension SectionKey {
+    /// The same key, of something that has the section in it.
+    func inside<Outer>(_ place: WritableKeyPath<Outer, Section>) -> SectionKey<Outer> {
+        SectionKey<Outer>(
+            name: name, isRequired: isRequired,
+            read: { outer, node, reader in read(&outer[keyPath: place], node, &reader) },
+            describe: { outer, path in describe(outer[keyPath: place], path) },
+            write: { outer, path in write(outer[keyPath: place], path) },
+            takeLive: { new, old in takeLive(new[keyPath: place], &old[keyPath: place]) })
+    }
+}
+
+extension ClusterConfiguration {
+    /// This configuration with another membership, checked as a file with it would be. Its history must begin with the
+    /// one that is known: a ring never goes back.
     ///
-    /// - Parameter epochs: the whole history, the new line too.
-    package mutating func change(
-        from old: [NodeSettings], to new: [NodeSettings], epochs: [String]
-    ) throws(MembershipTextError) {
-        for node in old where !new.contains(where: { $0.name == node.name }) { try remove(node.name) }
-        for node in new {
-            guard let before = old.first(where: { $0.name == node.name }) else {
-                try add(node)
-                continue
-            }
-            if before.weight != node.weight { try setWeight(of: node.name, to: node.weight) }
+    /// - Parameter origin: what stands for a file's name in problems.
+    package func adopting(membership text: String, origin: String) throws(ConfigurationError) -> ClusterConfiguration {
+        // A few references to each other stand for any number of nodes, and a membership needs none.
+        guard !text.utf8.contains(where: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "*") }) else {
+            throw ConfigurationError([
+                ConfigurationProblem(
+                    file: origin, message: "a membership has no references: & and * are not allowed in it")
+            ])
         }
-        try setEpochs(epochs)
+        var reader = ConfigurationReader(file: origin, variables: ["HAUBERK_HOME": home])
+        var membership = MembershipText()
+        membership.cluster.settings = cluster.fixed
+        if let root = try Self.compose(text, origin) {
+            reader.at("", root) { $0.section(root, into: &membership) }
+        }
+        var configuration = self
+        configuration.cluster = membership.cluster.settings
+        configuration.nodes = membership.nodes
+        configuration.resolve()
+        configuration.check(&reader)
+        configuration.checkSuccession(of: cluster.epochs, &reader)
+        guard reader.problems.isEmpty else { throw ConfigurationError(reader.problems) }
+        configuration.warnings = configuration.foresight(reader)
+        return configuration
     }
 
-    /// Writes `cluster.settled`.
-    package mutating func setSettled(_ epoch: UInt64) throws(MembershipTextError) {
-        if let value = try root()["cluster"]?["settled"] { return try replace(value, with: "\(epoch)") }
-        try insertInCluster(["settled: \(epoch)"])
+    /// Lines that cannot be read are told of by other checks.
+    private func checkSuccession(of known: [String], _ reader: inout ConfigurationReader) {
+        guard !cluster.epochs.isEmpty else {
+            return reader.problem("a membership needs the ring's history", path: "cluster.epochs")
+        }
+        guard !known.isEmpty, let before = try? RingHistory(lines: known),
+            let after = try? RingHistory(lines: cluster.epochs)
+        else { return }
+        if after.memberships.count < before.memberships.count {
+            reader.problem(
+                "\(after.memberships.count) epochs, and \(before.memberships.count) are known: a ring does not go back",
+                path: "cluster.epochs")
+        } else if let other = zip(before.memberships, after.memberships).enumerated().first(where: { $1.0 != $1.1 }) {
+            reader.problem(
+                "this is not what epoch \(other.offset + 1) is known to be: another ring's history, or one that was rewritten",
+                path: "cluster.epochs[\(other.offset)]")
+        }
     }
 
-    // MARK: the ring
-
-    private mutating func setEpochs(_ epochs: [String]) throws(MembershipTextError) {
-        guard let list = try root()["cluster"]?["epochs"]?.sequence, let last = list.last else {
-            return try insertInCluster(["epochs:"] + epochs.map { "  - \($0)" })
+    /// The membership that the file itself has, as the text that etcd gets: variables stay as they are, and the founding
+    /// members get a line where the file has none.
+    package func foundingMembership() throws(ConfigurationError) -> String {
+        guard let text = Self.readFile(file) else {
+            throw ConfigurationError([ConfigurationProblem(file: file, message: "cannot be read again")])
         }
-        guard list.style != .flow, epochs.count >= list.count, let place = position(of: last) else {
-            throw MembershipTextError(description: "cluster.epochs is not a list with a line for each epoch")
-        }
-        let indent = lines[place.line].prefix { $0 == " " }
-        insert(epochs.dropFirst(list.count).map { "\(indent)- \($0)" }, before: place.line + 1)
+        return try foundingMembership(in: text)
     }
 
-    private mutating func insertInCluster(_ added: [String]) throws(MembershipTextError) {
-        guard let cluster = try root().mapping?.first(where: { $0.key.string == "cluster" }) else {
-            return insert(["cluster:"] + added.map { "  \($0)" }, before: 0)
+    /// - Parameter text: what this configuration was read from.
+    package func foundingMembership(in text: String) throws(ConfigurationError) -> String {
+        let root = try Self.compose(text, file)
+        let epochs = cluster.epochs.isEmpty ? RingHistory(founders: ringMembers).lines : cluster.epochs
+        var clusterKeys: [(Node, Node)] = [(Node("epochs"), Node(epochs.map { Node($0, .implicit, .doubleQuoted) }))]
+        for name in MembershipEpochs.names where name != "epochs" {
+            if let value = root?["cluster"]?[name] { clusterKeys.append((Node(name), Self.withoutAnchors(value))) }
         }
-        guard let mapping = cluster.value.mapping, mapping.style != .flow, let first = mapping.first?.key,
-            let place = position(of: first)
-        else {
-            throw MembershipTextError(description: "cluster is not a mapping with a line for each key")
-        }
-        let indent = String(repeating: " ", count: place.column)
-        insert(added.map { indent + $0 }, before: place.line)
-    }
-
-    // MARK: nodes
-
-    private mutating func add(_ node: NodeSettings) throws(MembershipTextError) {
-        guard let list = try root()["nodes"]?.sequence, list.style != .flow, let last = list.last,
-            let place = position(of: last)
-        else {
-            throw MembershipTextError(description: "nodes is not a list with lines of its own for each node")
-        }
-        let indent = lines[place.line].prefix { $0 == " " }
-        var added = ["- name: \(node.name)"]
-        if let zone = node.zone { added.append("  zone: \(zone)") }
-        if node.weight != 1 { added.append("  weight: \(node.weight)") }
-        added += ["  lmtp: \"\(node.lmtp)\"", "  pop3: \"\(node.pop3)\""]
-        if node.data != NodeSettings().data { added.append("  data: \"\(node.data)\"") }
-        if node.trusted { added.append("  trusted: true") }
-        if let address = node.telemetry.address { added.append("  telemetry: {address: \"\(address)\"}") }
-        insert([""] + added.map { indent + $0 }, before: endOfList(from: place.line))
-    }
-
-    private mutating func remove(_ name: String) throws(MembershipTextError) {
-        let list = try nodes()
-        guard let index = list.firstIndex(where: { $0["name"]?.string == name }), let place = position(of: list[index])
-        else {
-            throw MembershipTextError(description: "no node \(name) is in the text")
-        }
-        let next = index + 1 < list.count ? position(of: list[index + 1])?.line : nil
-        replaceLines(place.line..<(next ?? endOfList(from: place.line)), with: [])
-    }
-
-    private mutating func setWeight(of name: String, to weight: Int) throws(MembershipTextError) {
-        guard let node = try nodes().first(where: { $0["name"]?.string == name }),
-            let key = node.mapping?.first(where: { $0.key.string == "name" })?.key, let place = position(of: key)
-        else {
-            throw MembershipTextError(description: "no node \(name) is in the text")
-        }
-        if let value = node["weight"] { return try replace(value, with: "\(weight)") }
-        guard node.mapping?.style != .flow else {
-            throw MembershipTextError(description: "\(name) is written on one line and has no weight there")
-        }
-        insert([String(repeating: " ", count: place.column) + "weight: \(weight)"], before: place.line + 1)
-    }
-
-    private func nodes() throws(MembershipTextError) -> [Node] {
-        guard let list = try root()["nodes"]?.sequence else {
-            throw MembershipTextError(description: "nodes is no list")
-        }
-        return Array(list)
-    }
-
-    // MARK: lines
-
-    private var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
-
-    private func root() throws(MembershipTextError) -> Node {
+        let nodes = Self.withoutAnchors(root?["nodes"] ?? Node([Node]()))
+        let document = Node([(Node("cluster"), Node(clusterKeys)), (Node("nodes"), nodes)])
         do {
-            guard let root = try Yams.compose(yaml: text) else {
-                throw MembershipTextError(description: "the text is empty")
-            }
-            return root
+            return try Yams.serialize(node: document, width: -1, allowUnicode: true)
         } catch {
-            throw MembershipTextError(description: "\(error)")
+            throw ConfigurationError([ConfigurationProblem(file: file, message: "cannot be written as YAML: \(error)")])
         }
     }
 
-    /// Counted from 0.
-    private func position(of node: Node) -> (line: Int, column: Int)? {
-        node.mark.map { ($0.line - 1, $0.column - 1) }
-    }
-
-    private mutating func replace(_ value: Node, with new: String) throws(MembershipTextError) {
-        guard let old = value.scalar?.string, let place = position(of: value) else {
-            throw MembershipTextError(description: "a value is not where it was looked for")
+    /// References were replaced by what they stand for, and so nothing needs a name.
+    private static func withoutAnchors(_ node: Node) -> Node {
+        switch node {
+        case .scalar(let scalar): Node(scalar.string, .implicit, scalar.style)
+        case .mapping(let mapping):
+            Node(mapping.map { (withoutAnchors($0.key), withoutAnchors($0.value)) }, .implicit, mapping.style)
+        case .sequence(let sequence): Node(sequence.map(withoutAnchors), .implicit, sequence.style)
+        case .alias: node
         }
-        var line = String(lines[place.line])
-        let start = line.index(line.startIndex, offsetBy: place.column)
-        guard line[start...].hasPrefix(old) else {
-            throw MembershipTextError(description: "a value is quoted: \(line)")
-        }
-        line.replaceSubrange(start..<line.index(start, offsetBy: old.count), with: new)
-        replaceLines(place.line..<place.line + 1, with: [line])
-    }
-
-    /// Behind the last line of the list that the line belongs to: before the next key of the top level, and before what
-    /// comments on it.
-    private func endOfList(from line: Int) -> Int {
-        let lines = lines
-        var end = line + 1
-        while end < lines.count,
-            lines[end].isEmpty || lines[end].first == " " || lines[end].first == "#"
-                || lines[end].first == "-"
-        {
-            end += 1
-        }
-        while end > line + 1, lines[end - 1].allSatisfy({ $0 == " " }) || lines[end - 1].first == "#" { end -= 1 }
-        return end
-    }
-
-    private mutating func insert(_ added: [String], before line: Int) {
-        replaceLines(line..<line, with: added)
-    }
-
-    private mutating func replaceLines(_ range: Range<Int>, with new: [String]) {
-        var all = lines.map(String.init)
-        all.replaceSubrange(range, with: new)
-        text = all.joined(separator: "\n")
     }
 }

@@ -13,8 +13,8 @@ struct Hauberk: AsyncParsableCommand {
             CommandGroup(
                 name: "Cluster",
                 subcommands: [
-                    StatusCommand.self, RepairCommand.self, RingCommand.self, NodeCommand.self, Locate.self,
-                    CertificateCommand.self,
+                    StatusCommand.self, RepairCommand.self, RingCommand.self, NodeCommand.self, MembershipCommand.self,
+                    Locate.self, CertificateCommand.self,
                 ]),
             CommandGroup(name: "Configuration", subcommands: [CheckConfig.self, ConfigCommand.self]),
         ])

@@ -1,4 +1,5 @@
 import Certificates
+import DurableFiles
 import Foundation
 import NIOSSL
 import Testing
@@ -179,7 +180,8 @@ func openssl(_ arguments: String...) throws -> (isYes: Bool, output: String) {
         let old = CertificateFiles(certificatePEM: "old", keyPEM: "old")
         let new = CertificateFiles(certificatePEM: "new", keyPEM: "new")
         try old.write(certificate: folder.file("c"), key: folder.file("k"))
-        #expect(throws: CertificateError.file(path: folder.file("k"), doing: "create", code: EEXIST)) {
+        #expect(throws: CertificateError.file(DurableFileError(path: folder.file("k"), doing: "create", code: EEXIST)))
+        {
             try new.write(certificate: folder.file("c"), key: folder.file("k"))
         }
         #expect(try String(contentsOfFile: folder.file("k"), encoding: .utf8) == "old")
@@ -193,7 +195,8 @@ func openssl(_ arguments: String...) throws -> (isYes: Bool, output: String) {
         let folder = try Folder()
         try "old".write(toFile: folder.file("c"), atomically: true, encoding: .utf8)
         let new = CertificateFiles(certificatePEM: "new", keyPEM: "new")
-        #expect(throws: CertificateError.file(path: folder.file("c"), doing: "create", code: EEXIST)) {
+        #expect(throws: CertificateError.file(DurableFileError(path: folder.file("c"), doing: "create", code: EEXIST)))
+        {
             try new.write(certificate: folder.file("c"), key: folder.file("k"))
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["c"])

@@ -29,12 +29,15 @@ let package = Package(
         module("Membership"),
         // What is fuzzed there is nobody else's.
         module("Maildirs", ["Mail", "Digests", "Cluster"], more: [.unsafeFlags(["-enable-testing"])]),
+        module("Etcd", more: [.unsafeFlags(["-enable-testing"])]),
         module("Wire"),
         .executableTarget(
-            name: "fuzz", dependencies: ["Mail", "SASL", "SMTP", "POP3", "Cluster", "Membership", "Maildirs", "Wire"],
+            name: "fuzz",
+            dependencies: ["Mail", "SASL", "SMTP", "POP3", "Cluster", "Membership", "Maildirs", "Etcd", "Wire"],
             path: ".", exclude: ["Modules", "Dictionaries"],
             sources: [
-                "main.swift", "Mail", "SMTP", "POP3", "SASL", "Cluster", "Membership", "Maildirs", "ProxyProtocol",
+                "main.swift", "Mail", "SMTP", "POP3", "SASL", "Cluster", "Membership", "Maildirs", "Etcd",
+                "ProxyProtocol",
             ], swiftSettings: settings,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),
     ],

@@ -32,6 +32,7 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("address-range", fuzzAddressRange),
     ("quantities", fuzzQuantities),
     ("ring-history", fuzzRingHistory),
+    ("etcd-answers", fuzzEtcdAnswers),
 ]
 
 let wanted = getenv("HAUBERK_FUZZER").map { String(cString: $0) } ?? ""

@@ -20,6 +20,8 @@ struct ForesightTests {
         #expect(found[0].message.contains("\"n1 n2\""))
         #expect(try warnings("epochs: [n1 n2]", host: "10.0.0.1").isEmpty)
         #expect(try warnings("name: near").isEmpty)
+        let etcd = "\nmembership: {kind: etcd, etcd: {endpoints: [\"https://10.0.0.9:2379\"]}}"
+        #expect(try warnings("name: far\(etcd)", host: "10.0.0.1").isEmpty)
         #expect(try warnings("name: single", host: "10.0.0.1", nodes: 1).isEmpty)
     }
 

@@ -1,0 +1,68 @@
+import DurableFiles
+import Etcd
+import Logging
+import Membership
+import NIOPosix
+
+extension EtcdSettings {
+    private static let passwordBytesMax = 4_096
+
+    /// How the configuration reaches etcd; reads the password's file.
+    init(_ configuration: ClusterConfiguration) throws {
+        let etcd = configuration.membership.etcd
+        self.init(endpoints: etcd.endpoints.map(\.description))
+        timeout = etcd.timeout
+        authority = etcd.ca
+        certificate = etcd.certificate
+        key = etcd.key
+        user = etcd.user
+        password = try etcd.passwordFile.map(Self.firstLine)
+    }
+
+    private static func firstLine(of path: String) throws -> String {
+        let bytes: [UInt8]?
+        do throws(DurableFileError) {
+            bytes = try DurableFile.read(path, bytesMax: passwordBytesMax)
+        } catch {
+            throw CommandFailure("\(error) (membership.etcd.passwordFile)")
+        }
+        guard let bytes else { throw CommandFailure("\(path): there is no such file (membership.etcd.passwordFile)") }
+        return String(decoding: bytes.prefix { $0 != 0x0A && $0 != 0x0D }, as: UTF8.self)
+    }
+}
+
+extension EtcdMembership {
+    /// Gives `body` the membership in etcd that the configuration names, and ends the connections behind it.
+    static func with<Result>(
+        _ configuration: ClusterConfiguration, _ body: (EtcdMembership) async throws -> Result
+    ) async throws -> Result {
+        let log = Logger(label: "etcd")
+        let client = try EtcdClient(
+            EtcdSettings(configuration), group: MultiThreadedEventLoopGroup.singleton, log: log)
+        let membership = EtcdMembership(client: client, prefix: configuration.membershipPrefix, log: log)
+        let result: Result
+        do {
+            result = try await body(membership)
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+        await client.shutdown()
+        return result
+    }
+}
+
+extension MembershipSource where Membership == ClusterConfiguration {
+    /// The memberships of one process, each as a whole configuration.
+    ///
+    /// - Parameters:
+    ///   - configuration: the file's; its own history is where that of every membership begins.
+    ///   - name: the process's, for its cache.
+    init(_ configuration: ClusterConfiguration, etcd: EtcdMembership, name: String, log: Logger) {
+        self.init(
+            etcd: etcd, cache: MembershipCache(path: configuration.membershipCache(of: name)), log: log
+        ) { [origin = etcd.key] text, known in
+            try (known ?? configuration).adopting(membership: text, origin: origin)
+        }
+    }
+}

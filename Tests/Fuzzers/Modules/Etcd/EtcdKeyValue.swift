@@ -1,0 +1,1 @@
+../../../../Sources/Etcd/EtcdKeyValue.swift
