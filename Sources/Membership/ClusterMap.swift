@@ -48,4 +48,13 @@ extension ClusterConfiguration {
         return history.rings(
             partitions: cluster.partitions, replicas: cluster.replicas, from: max(1, cluster.settled))
     }
+
+    /// This configuration with the nodes and the ring's history of another one.
+    package func withMembership(of other: ClusterConfiguration) -> ClusterConfiguration {
+        var configuration = self
+        configuration.cluster.epochs = other.cluster.epochs
+        configuration.cluster.settled = other.cluster.settled
+        configuration.nodes = other.nodes
+        return configuration
+    }
 }

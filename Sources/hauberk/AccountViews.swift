@@ -85,7 +85,7 @@ struct AccountShow: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let configuration = try file.load()
+        let configuration = try await file.loadWithMembers()
         let account = AccountView(try await DirectoryOption.forReading(configuration).showAccount(address))
         guard let mailbox = MailboxName(account.mailbox) else {
             throw CommandFailure("the directory has a mailbox name that is none: \(account.mailbox)")

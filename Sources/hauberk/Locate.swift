@@ -43,7 +43,7 @@ struct Locate: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let configuration = try file.load()
+        let configuration = try await file.loadWithMembers()
         let map = ClusterMap(configuration)
         let places = try await names(configuration).map { MailboxPlace($0, map) }
         try output.show(

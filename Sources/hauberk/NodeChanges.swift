@@ -11,7 +11,7 @@ extension NodeCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a new storage node a member of the ring.",
             discussion: """
-                Writes the node and a new epoch into the configuration file. 'hauberk ring plan --add' says before what \
+                Writes the node and a new epoch into the configuration file, or into etcd. 'hauberk ring plan --add' says before what \
                 that moves. Then give every machine the file, start the node, and send SIGHUP to all storage nodes, then \
                 to all frontends: the node takes its share of deliveries at once, and what was there is brought to it. \
                 'hauberk status' shows how far that is.
@@ -47,7 +47,7 @@ extension NodeCommand {
         @OptionGroup var file: ConfigurationOption
 
         func run() async throws {
-            let file = try ClusterFile(file)
+            let file = try await ClusterFile(file)
             guard file.configuration.node(named: node) == nil else {
                 throw CommandFailure("\(node) is a member already: 'hauberk node set-weight' changes its share")
             }
@@ -60,7 +60,7 @@ extension NodeCommand {
             if let data { settings.data = data }
             settings.trusted = trusted
             settings.telemetry.address = telemetry
-            try NodeChange(file, nodes: file.configuration.nodes + [settings])
+            try await NodeChange(file, nodes: file.configuration.nodes + [settings])
                 .carryOut(output, "\(node) is a member. Start it: hauberk serve --node \(node)\n")
         }
     }
@@ -83,7 +83,7 @@ extension NodeCommand {
         @OptionGroup var file: ConfigurationOption
 
         func run() async throws {
-            try NodeChange(ClusterFile(file), node, weight: weight).carryOut(output, "\(node) has weight \(weight).\n")
+            try await NodeChange(ClusterFile(file), node, weight: weight).carryOut(output, "\(node) has weight \(weight).\n")
         }
     }
 
@@ -105,7 +105,7 @@ extension NodeCommand {
         @OptionGroup var file: ConfigurationOption
 
         func run() async throws {
-            try NodeChange(ClusterFile(file), node, weight: 0).carryOut(output, "\(node) is to be emptied.\n")
+            try await NodeChange(ClusterFile(file), node, weight: 0).carryOut(output, "\(node) is to be emptied.\n")
         }
     }
 
@@ -131,13 +131,13 @@ extension NodeCommand {
         @OptionGroup var file: ConfigurationOption
 
         func run() async throws {
-            let file = try ClusterFile(file)
+            let file = try await ClusterFile(file)
             if !lost { try await checkEmpty(file.configuration) }
             let rest = file.configuration.nodes.filter { $0.name != node }
             guard rest.count < file.configuration.nodes.count else {
                 throw CommandFailure("\(file.configuration.file) has no storage node \(node)")
             }
-            try NodeChange(file, nodes: rest).carryOut(output, "\(node) is no member any more. Stop it.\n")
+            try await NodeChange(file, nodes: rest).carryOut(output, "\(node) is no member any more. Stop it.\n")
         }
 
         private func checkEmpty(_ configuration: ClusterConfiguration) async throws {
@@ -199,7 +199,7 @@ private struct NodeChange {
         let unavoidable: Int
     }
 
-    func carryOut(_ output: OutputOption, _ done: String) throws {
+    func carryOut(_ output: OutputOption, _ done: String) async throws {
         let old = file.configuration
         let members = nodes.map { RingMember(name: $0.name, weight: $0.weight, zone: $0.zone) }
         guard Ring.isPossible(members, replicas: old.cluster.replicas) else {
@@ -210,7 +210,7 @@ private struct NodeChange {
         new.nodes = nodes
         new.cluster.epochs = old.cluster.epochsAfter(old.ringMembers, becomes: members)
         let line = new.cluster.epochs.last ?? ""
-        try file.change(to: new, byHand: "Change nodes by hand, and add to cluster.epochs: \(line)") {
+        try await file.change(to: new, byHand: "Change nodes by hand, and add to cluster.epochs: \(line)") {
             try $0.change(from: old.nodes, to: nodes, epochs: new.cluster.epochs)
         }
         let plan = RingPlan(from: old.ring(), to: new.ring())
@@ -219,9 +219,8 @@ private struct NodeChange {
                 epoch: plan.epochAfter, line: line, moved: plan.moves.count, unavoidable: plan.unavoidable),
             done + """
                 Epoch \(plan.epochAfter): \(plan.moves.count) of \(plan.copies) copies of partitions move.
-                Give every machine the file, and send SIGHUP to all storage nodes, then to all frontends.
 
-                """)
+                """ + file.afterwards)
     }
 }
 

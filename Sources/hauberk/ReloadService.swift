@@ -5,7 +5,7 @@ import Synchronization
 import Telemetry
 import UnixSignals
 
-/// Takes a changed configuration into a running process whenever SIGHUP comes.
+/// Takes a changed configuration into a running process: the file's when SIGHUP comes, a membership's when etcd tells it.
 final class ReloadService: Service {
     private let services: ProcessServices
     private let file: ConfigurationOption
@@ -26,19 +26,32 @@ final class ReloadService: Service {
     }
 
     private func reload() {
-        do {
-            let old = plan.withLock { $0 }
+        take { old in
             let new = try file.load()
-            let difference = ReloadDifference(from: old.configuration, to: new)
-            let next = try old.reloaded(new)
-            try services.reload(next)
-            plan.withLock { $0 = next }
-            // A stricter level begins behind these lines, a more talkative one before them.
-            sink.level = min(sink.level, next.logLevel)
-            tell(difference, next)
-            sink.level = next.logLevel
-        } catch {
-            log.error("not reloaded, everything stays as it was", metadata: ["error": "\(error)"])
+            // Where etcd has the membership, the file's does not count.
+            return new.membership.kind == .etcd ? new.withMembership(of: old) : new
+        }
+    }
+
+    /// Takes another membership from etcd: the nodes and the ring's history of `new`, and nothing else of it.
+    func take(_ new: ClusterConfiguration) { take { $0.withMembership(of: new) } }
+
+    private func take(_ make: (ClusterConfiguration) throws -> ClusterConfiguration) {
+        // One after the other: SIGHUP and etcd may come together.
+        plan.withLock { plan in
+            do {
+                let new = try make(plan.configuration)
+                let difference = ReloadDifference(from: plan.configuration, to: new)
+                let next = try plan.reloaded(new)
+                try services.reload(next)
+                plan = next
+                // A stricter level begins behind these lines, a more talkative one before them.
+                sink.level = min(sink.level, next.logLevel)
+                tell(difference, next)
+                sink.level = next.logLevel
+            } catch {
+                log.error("not reloaded, everything stays as it was", metadata: ["error": "\(error)"])
+            }
         }
     }
 

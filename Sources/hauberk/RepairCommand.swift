@@ -62,7 +62,7 @@ struct RepairCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let configuration = try file.load()
+        let configuration = try await file.loadWithMembers()
         let map = ClusterMap(configuration)
         let scopes = try scopes(map.ring)
         let questions = try NodeQuestions(configuration, timeout: Self.timeout)

@@ -25,7 +25,7 @@ struct RingPlanCommand: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
-        let configuration = try file.load()
+        let configuration = try await file.loadWithMembers()
         let old = configuration.ring()
         let members = try change.applied(to: old.members, replicas: old.replicas)
         let new = old.changed(to: members)

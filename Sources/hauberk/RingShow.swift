@@ -26,7 +26,7 @@ struct RingShow: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
-        let configuration = try file.load()
+        let configuration = try await file.loadWithMembers()
         let map = ClusterMap(configuration)
         if let svg {
             let picture = RingPicture.svg(map.ring, title: configuration.cluster.name)

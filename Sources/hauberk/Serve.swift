@@ -32,19 +32,25 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         ProcessLimits.prepare()
-        let configuration = try file.load()
-        let plan = try ProcessPlan(configuration, names: names)
-        if `init` { try await Initialisation(plan: plan).run() }
-        let sink = LogSink(level: plan.logLevel, format: plan.logFormat)
+        let written = try file.load()
+        let first = try? ProcessPlan(written, names: names)
+        let sink = LogSink(level: first?.logLevel ?? .info, format: first?.logFormat ?? .logfmt)
         LoggingSystem.bootstrap { label in sink.handler(label: label) }
+        let follower = written.membership.kind == .etcd ? try await MembershipFollower(written, names: names) : nil
+        let configuration = follower?.configuration ?? written
+        let plan = try ProcessPlan(configuration, names: names)
+        sink.level = plan.logLevel
+        if `init` { try await Initialisation(plan: plan).run() }
         configuration.tellWarnings(Logger(label: "configuration"))
         let registry = PrometheusRegistry()
         MetricsSystem.bootstrap(registry)
 
         let services = try await ProcessServices(plan: plan, registry: registry)
         let reload = ReloadService(services: services, plan: plan, file: file, sink: sink)
+        let others: [any Service] =
+            [reload] + (follower.map { [$0.service(nodes: plan.nodes.map(\.name), reload: reload)] } ?? [])
         var group = ServiceGroupConfiguration(
-            services: ([reload] + Self.inOrder(services.all)).map { .init(service: $0) },
+            services: (others + Self.inOrder(services.all)).map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services"))
         // One deadline for the whole process: when it comes, everything that is left ends at once.
         // Messages that are being stored have their nodes' time on top, or their senders would send them again.

@@ -45,7 +45,7 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
-        let configuration = try file.load()
+        let configuration = try await file.loadWithMembers()
         let map = ClusterMap(configuration)
         let questions = try NodeQuestions(configuration)
         var statuses = await questions.statuses()
@@ -202,7 +202,7 @@ struct RingSettle: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let file = try ClusterFile(file)
+        let file = try await ClusterFile(file)
         let configuration = file.configuration
         let map = ClusterMap(configuration)
         guard !map.isSettled else {
@@ -217,11 +217,11 @@ struct RingSettle: AsyncParsableCommand {
         }
         var new = configuration
         new.cluster.settled = Int(map.epoch)
-        try file.change(to: new, byHand: "Write by hand: cluster.settled: \(map.epoch)") {
+        try await file.change(to: new, byHand: "Write by hand: cluster.settled: \(map.epoch)") {
             try $0.setSettled(map.epoch)
         }
         try output.show(
             View(settled: map.epoch),
-            "epoch \(map.epoch) is settled. Give every machine the file, and send SIGHUP to all storage nodes.\n")
+            "epoch \(map.epoch) is settled. \(file.afterwards)")
     }
 }

@@ -93,7 +93,7 @@ struct MembershipTests {
         let founders = RingHistory(founders: old.ringMembers)
         var epochs = old.cluster.epochs.isEmpty ? founders.lines : old.cluster.epochs
         if let line = founders.lineToReach(members) { epochs.append(line) }
-        var file = MembershipText(text)
+        var file = ConfigurationText(text)
         try file.change(from: old.nodes, to: nodes, epochs: epochs)
         return (file.text, try ClusterConfiguration.parse(file.text, file: "test.yaml"))
     }
@@ -115,7 +115,7 @@ struct MembershipTests {
         let shrunk = try Self.changed(weighed.text) { $0.removeFirst() }
         #expect(shrunk.configuration.nodes.map(\.name) == ["b", "c"])
         #expect(shrunk.configuration.cluster.epochs == ["a b=2", "+c@east", "a=0 b=5", "-a"])
-        var settled = MembershipText(shrunk.text)
+        var settled = ConfigurationText(shrunk.text)
         try settled.setSettled(3)
         try settled.setSettled(4)
         #expect(try ClusterConfiguration.parse(settled.text, file: "test.yaml").cluster.settled == 4)
@@ -127,12 +127,12 @@ struct MembershipTests {
     @Test("A file that is written in another way is not guessed at")
     func otherText() throws {
         let flow = "nodes: [{name: a, lmtp: \"127.0.0.1:1\", pop3: \"127.0.0.1:2\"}]\n"
-        #expect(throws: MembershipTextError.self) {
+        #expect(throws: ConfigurationTextError.self) {
             try Self.changed(flow) { nodes in
                 nodes.append(nodes[0])
                 nodes[1].name = "b"
             }
         }
-        #expect(throws: MembershipTextError.self) { try Self.changed(flow) { $0[0].weight = 2 } }
+        #expect(throws: ConfigurationTextError.self) { try Self.changed(flow) { $0[0].weight = 2 } }
     }
 }
