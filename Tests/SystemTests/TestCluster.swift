@@ -27,9 +27,13 @@ final class TestCluster: Sendable {
 
     /// Starts all nodes and waits until they listen.
     /// - Parameter change: makes the configuration of `cluster-config/dev.yaml` what the suite needs.
-    static func start(change: (String) -> String) async throws -> TestCluster {
+    /// - Parameter prepare: what has to be done before.
+    static func start(
+        change: (String) -> String, prepare: (TestCluster) async throws -> Void = { _ in }
+    ) async throws -> TestCluster {
         let cluster = try TestCluster(change: change)
         do {
+            try await prepare(cluster)
             try cluster.startAll()
             try await cluster.waitUntilListening()
             _ = try await cluster.hauberk(["domain", "add", "example.test"])
