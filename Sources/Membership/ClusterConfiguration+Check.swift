@@ -56,7 +56,8 @@ extension ClusterConfiguration {
             let few = history.memberships.firstIndex { !Ring.isPossible($0, replicas: cluster.replicas) }
             if let few {
                 reader.problem(
-                    "fewer members with a weight than cluster.replicas (\(cluster.replicas))", path: "cluster.epochs[\(few)]")
+                    "fewer members with a weight than cluster.replicas (\(cluster.replicas))",
+                    path: "cluster.epochs[\(few)]")
             }
         } catch {
             reader.problem(error.message, path: "cluster.epochs[\(error.line)]")

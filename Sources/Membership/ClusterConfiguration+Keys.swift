@@ -81,7 +81,8 @@ extension NodeSettings: ConfigurationSection {
             .value(
                 "zone", \.zone, .optional(.name, "none"), "What fails together with it; replicas go to different zones",
                 isLive: true),
-            .value("weight", \.weight, .integer(0...10_000),
+            .value(
+                "weight", \.weight, .integer(0...10_000),
                 "Its share of the mail, compared with the other nodes; 0 for one that is to be emptied", isLive: true),
             .value(
                 "lmtp", \.lmtp, .endpoint,

@@ -85,7 +85,8 @@ struct ClusterFile {
                 try await membership.replace(changed.text, expecting: revision)
             }
             guard case .won = swap else {
-                throw CommandFailure("somebody else changed \(key) meanwhile: nothing was changed, look at it and try again")
+                throw CommandFailure(
+                    "somebody else changed \(key) meanwhile: nothing was changed, look at it and try again")
             }
         }
     }

@@ -49,7 +49,8 @@ struct MembershipChange: ParsableArguments {
         }
         guard Ring.isPossible(members, replicas: replicas) else {
             throw CommandFailure(
-                "\(members.count { $0.weight > 0 }) nodes would be left, and cluster.replicas is \(replicas): that many must stay")
+                "\(members.count { $0.weight > 0 }) nodes would be left, and cluster.replicas is \(replicas): that many must stay"
+            )
         }
         return members
     }

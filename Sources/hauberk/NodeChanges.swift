@@ -83,7 +83,8 @@ extension NodeCommand {
         @OptionGroup var file: ConfigurationOption
 
         func run() async throws {
-            try await NodeChange(ClusterFile(file), node, weight: weight).carryOut(output, "\(node) has weight \(weight).\n")
+            try await NodeChange(ClusterFile(file), node, weight: weight).carryOut(
+                output, "\(node) has weight \(weight).\n")
         }
     }
 

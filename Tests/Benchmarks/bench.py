@@ -2,9 +2,10 @@
 """Measures the development cluster beside the machine's own limit, and compares with the budgets.
 
 The cluster of cluster-config/dev.yaml runs on free ports in a temporary folder, with 100 mailboxes. Each work is run
-three times, in an order that rotates, with a pause for the disk before each; the bare loop of the same system calls
-runs in the same rounds, on the same file system. Figures are medians. The generator shares the machine's cores with the
-servers, but its CPU is not counted as theirs. Nothing is removed before all is measured.
+three times, in an order that rotates, with a pause for the disk before each. The machine's own limits run in the same
+rounds: the bare loop of the same system calls, on the same file system, and a bare NIO server that echoes lines. Figures
+are medians. The generator shares the machine's cores with the servers, but its CPU is not counted as theirs. Nothing is
+removed before all is measured.
 
 Exit status: 0 if every budget is met, 1 if not, 2 if the measurement itself failed.
 """
@@ -34,6 +35,7 @@ USERS = "user%d@example.test"
 PASSWORD = "measured, not secret"
 # Concurrency and how many messages or cycles a run has.
 MAIL = {1: 1500, 8: 4000, 32: 8000}
+ECHO_CONNECTIONS, ECHO_LINES = 64, 200_000
 
 
 class Bench:
@@ -87,6 +89,9 @@ class Bench:
         folder = os.path.join(self.cluster.home, f"bare-{self.bare_loops}")
         return runs.bare_loop(self.options.bare_loop, folder, threads, cycles, OCTETS, MAILBOXES)
 
+    def line_echo(self):
+        return runs.line_echo(self.options.line_echo, ECHO_CONNECTIONS, ECHO_LINES // self.shrink)
+
     # the rounds
 
     def mail_works(self):
@@ -128,7 +133,9 @@ class Bench:
         figures["ringNanoseconds"] = runs.ring_lookup(self.options.ring_lookup, 100)
         figures["ringNanosecondsOf1000Nodes"] = runs.ring_lookup(self.options.ring_lookup, 1000)
         figures["idle"] = self.idle_memory()
-        results = self.rotate(self.mail_works())
+        results = self.rotate({**self.mail_works(), "NIO line echo": self.line_echo})
+        echoes = results.pop("NIO line echo")
+        figures["lineEcho"] = {key: statistics.median(echo[key] for echo in echoes) for key in echoes[0]}
         bare = {name: statistics.median(rates) for name, rates in results.items() if name.startswith("bare")}
         for name, summaries in results.items():
             if name in bare:
@@ -201,6 +208,7 @@ def arguments():
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hauberk", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--bare-loop", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--line-echo", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--ring-lookup", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="one short round: shows that all works, not how fast")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")

@@ -31,7 +31,9 @@ struct MembershipTests {
             let names = open.transition.holders(ofPartition: partition).map { $0.map { open[$0].name } }
             // A node that is no member any more cannot be asked.
             #expect(names.contains([first]) == (first == "b"))
-            #expect(half.transition.holders(ofPartition: partition).count <= open.transition.holders(ofPartition: partition).count)
+            #expect(
+                half.transition.holders(ofPartition: partition).count
+                    <= open.transition.holders(ofPartition: partition).count)
         }
         #expect((0..<64).contains { open.transition.holders(ofPartition: $0).count == 2 })
     }

@@ -45,6 +45,29 @@ def bare_loop(program, folder, threads, cycles, octets, mailboxes):
     return float(result.stdout.split()[0])
 
 
+def line_echo(program, connections, lines):
+    """CPU microseconds per line of a bare NIO server that echoes lines, one at a time on each connection."""
+    with subprocess.Popen([program, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        port = server.stdout.readline().strip()
+        drive(program, port, connections, connections * 100)
+        user, system = cpu_seconds([server.pid])
+        rate = drive(program, port, connections, lines)
+        user_after, system_after = cpu_seconds([server.pid])
+        server.stdin.close()
+    lines -= lines % connections
+    return {"rate": rate, "userMicroseconds": (user_after - user) * 1e6 / lines,
+            "systemMicroseconds": (system_after - system) * 1e6 / lines}
+
+
+def drive(program, port, connections, lines):
+    """Lines per second that the client of `line_echo` was answered."""
+    result = subprocess.run([program, "drive", port, str(connections), str(lines)], capture_output=True, text=True,
+                            timeout=300, check=False)
+    if result.returncode != 0:
+        raise MeasureError(result.stderr.strip() or result.stdout.strip())
+    return float(result.stdout)
+
+
 def ring_lookup(program, nodes):
     result = subprocess.run([program, str(nodes)], capture_output=True, text=True, timeout=300, check=False)
     if result.returncode != 0:
