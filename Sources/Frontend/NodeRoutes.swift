@@ -27,7 +27,7 @@ final class NodeRoutes: Sendable {
     /// - Parameter previous: those of the epoch before, for what is known of nodes that are the same.
     init(_ map: ClusterMap, settings: Settings, after previous: NodeRoutes? = nil) {
         let health = map.nodes.map { node in
-            previous?.health(of: node) ?? NodeHealth(clock: settings.clock.monotonic)
+            previous?.known(node) ?? NodeHealth(clock: settings.clock.monotonic)
         }
         self.map = map
         self.health = health
@@ -39,11 +39,8 @@ final class NodeRoutes: Sendable {
         }
     }
 
-    private func health(of node: NodeSettings) -> NodeHealth? {
-        map.ring.index(of: node.name).flatMap { index in
-            map[index].lmtp == node.lmtp && map[index].pop3 == node.pop3 ? health[Int(index)] : nil
-        }
-    }
+    /// What is known of a node that was the same in this epoch.
+    private func known(_ node: NodeSettings) -> NodeHealth? { map.index(of: node).map { health[Int($0)] } }
 
     func health(of node: Ring.NodeIndex) -> NodeHealth { health[Int(node)] }
 

@@ -25,6 +25,13 @@ package struct ClusterMap: Sendable, Equatable {
 
     package func node(named name: String) -> NodeSettings? { ring.index(of: name).map { self[$0] } }
 
+    /// The place of the node that has this one's name and addresses.
+    package func index(of node: NodeSettings) -> Ring.NodeIndex? {
+        ring.index(of: node.name).flatMap { index in
+            self[index].lmtp == node.lmtp && self[index].pop3 == node.pop3 ? index : nil
+        }
+    }
+
     /// The owners of a mailbox, the preferred one first.
     package func owners(of mailbox: MailboxName) -> ArraySlice<Ring.NodeIndex> { ring.owners(of: mailbox) }
 }

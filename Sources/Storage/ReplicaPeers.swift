@@ -45,7 +45,7 @@ final class ReplicaPeers: Sendable {
         let clock = ContinuousClock()
         let start = clock.now
         let health = map.nodes.map { node in
-            previous?.health(of: node) ?? NodeHealth(clock: { start.duration(to: clock.now) })
+            previous?.known(node) ?? NodeHealth(clock: { start.duration(to: clock.now) })
         }
         let delivery = settings.delivery
         let link = NodeLinkSettings(
@@ -72,11 +72,8 @@ final class ReplicaPeers: Sendable {
         }
     }
 
-    private func health(of node: NodeSettings) -> NodeHealth? {
-        map.ring.index(of: node.name).flatMap { index in
-            map[index].lmtp == node.lmtp && map[index].pop3 == node.pop3 ? health[Int(index)] : nil
-        }
-    }
+    /// What is known of a node that was the same in this epoch.
+    private func known(_ node: NodeSettings) -> NodeHealth? { map.index(of: node).map { health[Int($0)] } }
 
     private static func target(
         _ node: NodeSettings, isPOP3: Bool, _ settings: Settings

@@ -185,10 +185,10 @@ struct RelayTests {
 
     @Test("a client's lines are progress, and so is what comes to it")
     func progress() async throws {
-        let site = try await site(idle: .seconds(2)) { line, connection in
+        let site = try await site(idle: .seconds(6)) { line, connection in
             guard line == "RETR" else { return }
             for number in 1...6 {
-                connection.after(.milliseconds(500 * number)) {
+                connection.after(.milliseconds(1_500 * number)) {
                     connection.write(Array("\(number)".utf8))
                     connection.flush()
                 }
@@ -197,7 +197,7 @@ struct RelayTests {
         let client = try SocketClient(port: site.port)
         for number in 0..<6 {
             try await client.send("NOOP \(number)\r\n")
-            try await Task.sleep(for: .milliseconds(500))
+            try await Task.sleep(for: .milliseconds(1_500))
         }
         try await site.record.waits(for: "NOOP 5")
         try await client.send("RETR\r\n")

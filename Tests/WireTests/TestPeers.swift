@@ -66,7 +66,7 @@ final class EchoConversation: Conversation {
         connection.flush()
         guard owesAnswer else { return }
         connection.owesAnswer = true
-        connection.after(.milliseconds(500)) {
+        connection.after(.seconds(3)) {
             connection.write(Array("answer\r\n".utf8))
             connection.close()
         }
