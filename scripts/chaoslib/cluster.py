@@ -85,6 +85,20 @@ class ChaosCluster(Cluster):
     def signal(self, node, number):
         self.processes[node].send_signal(number)
 
+    def announce(self):
+        """Tells every process that is up that the configuration has changed, storage nodes first; a start reads it anyway."""
+        for node in [*self.shape.node_names, *configuration.FRONTENDS]:
+            with self._lock:
+                if node not in self._down and self.processes[node].poll() is None:
+                    self.signal(node, signal.SIGHUP)
+
+    def has_moved(self):
+        """Whether every node answers, goes by the ring of the configuration, and has no mail of others."""
+        result = subprocess.run(
+            [self.hauberk, "status", "--json", "--config", self.config], env=self.environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return result.returncode == 0 and json.loads(result.stdout)["hasMoved"]
+
     def crashed(self):
         """Processes that ended although nobody wanted it: (name, status). They count as down from then on."""
         with self._lock:

@@ -12,11 +12,13 @@ READERS = 3
 
 
 def wait_until_drained(cluster, history):
-    """Waits until nothing waits in handoff. Whether that came about in time."""
+    """Waits until nothing waits in handoff and everything is with its owners. Whether that came about in time."""
     deadline = time.monotonic() + DRAIN_SECONDS_MAX
-    while (waiting := cluster.waiting()) > 0:
+    while (waiting := cluster.waiting()) > 0 or not cluster.has_moved():
         if time.monotonic() > deadline:
-            history.problem(f"{waiting} messages and tombstones still wait in handoff {DRAIN_SECONDS_MAX} s after the end")
+            history.problem(
+                f"{waiting} messages and tombstones still wait in handoff {DRAIN_SECONDS_MAX} s after the end"
+                if waiting else f"not everything is with its owners {DRAIN_SECONDS_MAX} s after the end")
             return False
         for node, status in cluster.crashed():
             history.problem(f"{node} ended by itself with status {status}: {cluster.tail(node)}")

@@ -1,6 +1,6 @@
 """What befalls the cluster: each kind of fault is a class with `inject` and `heal`, and an entry of KINDS.
 
-A further kind (a node added or drained, a registry that is down) is a class here, an entry in KINDS, and an entry in
+A further kind (a registry that is down) is a class here, an entry in KINDS, and an entry in
 plan.KINDS that says what it befalls and for how long.
 """
 
@@ -49,6 +49,20 @@ class Stop(Nemesis):
 
     def heal(self):
         self.cluster.signal(self.target, signal.SIGCONT)
+
+
+class Members(Nemesis):
+    """A node is to be emptied; healed by giving it its share again. Each time all mail of its partitions moves."""
+
+    def inject(self):
+        self._change("drain", self.step.detail["node"])
+
+    def heal(self):
+        self._change("set-weight", self.step.detail["node"], "1")
+
+    def _change(self, *words):
+        self.cluster.command("node", *words)
+        self.cluster.announce()
 
 
 class Partition(Nemesis):
@@ -153,6 +167,7 @@ class ClockJump(Nemesis):
 KINDS = {
     "kill": Kill,
     "stop": Stop,
+    "members": Members,
     "partition": Partition,
     "full": FullDisk,
     "inodes": NoInodes,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 # Two faults at once at most; the second lane rests for longer, so that one at a time is common too.
 LANES = ({"first": 1.0, "rest": (1.0, 3.0)}, {"first": 4.0, "rest": (3.0, 9.0)})
 NETWORK = "network"
+# One change of the ring's members at a time.
+MEMBERS = "members"
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Step:
 class Kind:
     """What the plan has to know of a kind of fault."""
 
-    # What it befalls: "node", "process" (a node or a frontend), or "network".
+    # What it befalls: "node", "process" (a node or a frontend), "network", or "members".
     befalls: str
     # How long it holds, in seconds.
     holds: tuple
@@ -38,6 +40,7 @@ class Kind:
 KINDS = {
     "kill": Kind("process", (0.2, 6)),
     "stop": Kind("process", (1, 8)),
+    "members": Kind(MEMBERS, (3, 12)),
     "partition": Kind(NETWORK, (2, 10)),
     "full": Kind("node", (2, 8)),
     "inodes": Kind("node", (2, 8)),
@@ -70,7 +73,7 @@ def _step(noise, number, deck, at, seconds, steps, nodes, frontends):
     busy = {step.target for step in steps if step.until + 2 > at}
     for kind in deck:
         befalls = KINDS[kind].befalls
-        candidates = {"node": nodes, "process": nodes + frontends, NETWORK: [NETWORK]}[befalls]
+        candidates = {"node": nodes, "process": nodes + frontends, NETWORK: [NETWORK], MEMBERS: [MEMBERS]}[befalls]
         candidates = [name for name in candidates if name not in busy]
         if not candidates:
             continue
@@ -85,6 +88,8 @@ def _detail(noise, kind, nodes, frontends):
     if kind == "clock":
         seconds = noise.choice((2, 30, 600, 3600)) * noise.choice((-1, 1))
         return {"offset": seconds}
+    if kind == "members":
+        return {"node": noise.choice(nodes)}
     if kind == "partition":
         return _partition(noise, nodes, frontends)
     return {}

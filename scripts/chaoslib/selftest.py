@@ -9,7 +9,7 @@ import unittest
 
 from . import checker
 from .content import BODY_OCTETS_MAX, content, recognise
-from .plan import KINDS, LANES, NETWORK, plan
+from .plan import KINDS, LANES, MEMBERS, NETWORK, plan
 
 BOX = "reader@example.test"
 OTHER = "other@example.test"
@@ -370,7 +370,8 @@ class PlanTests(unittest.TestCase):
     def test_disks_fail_on_nodes_only(self):
         for steps in self.plans():
             for step in steps:
-                self.assertIn(step.target, [NETWORK] if step.kind == "partition" else self.nodes + self.frontends)
+                whole = {"partition": [NETWORK], "members": [MEMBERS]}
+                self.assertIn(step.target, whole.get(step.kind, self.nodes + self.frontends))
                 if KINDS[step.kind].befalls == "node":
                     self.assertIn(step.target, self.nodes)
 
