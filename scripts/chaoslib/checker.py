@@ -30,8 +30,11 @@ What may be claimed, and why:
   With an open deletion a login that does not show the element proves nothing by itself: the deletion may have taken
   effect, or that login's replica may be behind. But a login that began after it and shows the element again proves that
   one of the two was wrong, without saying which: the element has flickered.
-  A cluster that takes mail on both sides of a partition cannot promise these three while it lasts: they are told, with
-  the faults that held, and fail a run only if that is asked for.
+  Here a cluster that prefers to serve cannot promise everything while faults last: on both sides of a partition, and
+  where a node is back from a fault while all W nodes that have a message, or know of its deletion, are away or cut off
+  (with W = 2, two faults at once do that). So these three are told with the faults that held, and fail a run only if
+  that is asked for; one that no such faults explain is a finding. An element that was never acknowledged may flicker
+  too: it may be on one node only.
 - *Resent* counts messages of which a mailbox has several attempts: their senders had no 250 and sent again (RFC 5321
   §4.5.4.1 makes them), so the cluster did nothing wrong.
 
