@@ -13,9 +13,16 @@ package final class CachedDirectory: AccountDirectory {
         let expires: ContinuousClock.Instant
     }
 
+    private typealias Query = Task<Result<Resolution, DirectoryError>, Never>
+
+    private enum Found {
+        case answer(Resolution)
+        case underWay(Query)
+    }
+
     private struct State {
         var entries: RecentEntries<EmailAddress, Entry>
-        var underWay: [EmailAddress: Task<Result<Resolution, DirectoryError>, Never>] = [:]
+        var underWay: [EmailAddress: Query] = [:]
     }
 
     private let directory: any AccountDirectory
@@ -51,13 +58,18 @@ package final class CachedDirectory: AccountDirectory {
 
     /// Those who ask for one address at the same time share one query.
     package func resolve(_ address: EmailAddress) async throws(DirectoryError) -> Resolution {
-        if let known = cached(address) { return known }
-        let query = state.withLock { state in
+        let now = now()
+        // In one look, so that nobody misses both the answer and the query that has just brought it.
+        let found = state.withLock { state -> Found in
+            if let known = Self.fresh(state.entries.value(for: address), now) { return .answer(known) }
             let query = state.underWay[address] ?? Task { await self.query(address) }
             state.underWay[address] = query
-            return query
+            return .underWay(query)
         }
-        return try await query.value.get()
+        switch found {
+        case .answer(let resolution): return resolution
+        case .underWay(let query): return try await query.value.get()
+        }
     }
 
     package func answer(_ request: AuthenticationRequest) async throws(DirectoryError) -> AuthenticationAnswer {
