@@ -19,8 +19,8 @@ struct SimulationTests {
     }
 
     @Test("A bug that is planted is found", arguments: PlantedBug.allCases)
-    func finds(bug: PlantedBug) {
-        let report = Simulation.firstFailure(of: bug, seeds: 1..<1_501)
+    func finds(bug: PlantedBug) async {
+        let report = await Simulation.firstFailure(of: bug, seeds: 1..<1_501)
         #expect(report != nil, "a simulator that cannot find a planted bug proves nothing")
         if let report { print("\(bug.rawValue): found by seed \(report.seed): \(report.complaint ?? "")") }
     }

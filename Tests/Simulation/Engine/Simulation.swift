@@ -50,6 +50,8 @@ package enum Simulation {
                     while let seed = source.next() {
                         let report = run(seed: seed, bug: bug)
                         tally += report.tally
+                        // Whatever else runs in the process has its turn.
+                        await Task.yield()
                         if report.complaint != nil { failed(run(seed: seed, bug: bug, traces: true)) }
                     }
                     return tally
@@ -60,8 +62,9 @@ package enum Simulation {
     }
 
     /// The first of these seeds that finds a bug.
-    package static func firstFailure(of bug: PlantedBug?, seeds: Range<UInt64>) -> SeedReport? {
+    package static func firstFailure(of bug: PlantedBug?, seeds: Range<UInt64>) async -> SeedReport? {
         for seed in seeds {
+            await Task.yield()
             let report = run(seed: seed, bug: bug)
             if report.complaint != nil { return report }
         }
