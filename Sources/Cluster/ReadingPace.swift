@@ -1,4 +1,4 @@
-/// Spreads reading over time, so that on average it takes no more than so many bytes a second.
+/// Spreads reading or carrying over time, so that on average it takes no more than so many bytes a second.
 package struct ReadingPace: Sendable {
     /// Bytes a second; 0 is no limit.
     private let rate: Int

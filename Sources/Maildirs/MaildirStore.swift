@@ -9,7 +9,6 @@ import Synchronization
 package final class MaildirStore: Sendable {
     let core: StoreCore
     private let queue: DeliveryQueue
-    private let partitions: Int
 
     /// Makes the root (not its parents) and its marker file, both durable. Does nothing if they are there already; refuses
     /// the root of another cluster or node. Blocks.
@@ -58,9 +57,8 @@ package final class MaildirStore: Sendable {
         let marker = try StoreMarker(cluster: cluster, node: node, partitions: partitions)
         let root = try StoreRoot(path: root, marker: marker)
         try FileSystemProbe.run(root: root.path, in: root.directory, faults: options.faults)
-        core = try StoreCore(root: root, options: options)
+        core = try StoreCore(root: root, partitions: partitions, options: options)
         queue = DeliveryQueue(core: core)
-        self.partitions = partitions
     }
 
     deinit {
@@ -156,6 +154,7 @@ package final class MaildirStore: Sendable {
     }
 
     func check(_ partition: Int, _ mailbox: MailboxName) {
-        precondition((0..<partitions).contains(partition), "\(mailbox): no partition \(partition) of \(partitions)")
+        let all = core.partitions
+        precondition((0..<all).contains(partition), "\(mailbox): no partition \(partition) of \(all)")
     }
 }

@@ -5,6 +5,8 @@ import Synchronization
 final class StoreCore: Sendable {
     let root: StoreRoot
     let options: StoreOptions
+    /// How many there are in the cluster: no folder of another number is the store's.
+    let partitions: Int
     let names = UniqueNames()
     let folders: DeliveryFolders
     let listings: ListingCache
@@ -16,8 +18,9 @@ final class StoreCore: Sendable {
     /// Names in mailboxes that cannot be a message's or be read, met since the start.
     let oddNames = Atomic<Int>(0)
 
-    init(root: StoreRoot, options: StoreOptions) throws(MaildirError) {
+    init(root: StoreRoot, partitions: Int, options: StoreOptions) throws(MaildirError) {
         self.root = root
+        self.partitions = partitions
         self.options = options
         folders = DeliveryFolders(max: options.openMailboxesMax)
         listings = ListingCache(bytesMax: options.listingCacheBytes)

@@ -8,7 +8,7 @@ extension MaildirStore {
         core.read(then: then) { [core] () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
                 try StoreWalk.folders(in: MailboxFolder.mail, root, core)
-                    .compactMap { name in Int(name).flatMap { String($0) == name ? $0 : nil } }.sorted()
+                    .compactMap { StoreWalk.partition($0, core) }.sorted()
             }
         }
     }
@@ -24,6 +24,7 @@ extension MaildirStore {
     ) {
         let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
         core.read(then: then) { [core] () throws(MaildirError) in
+            guard (0..<core.partitions).contains(partition) else { return [] }
             let walk = StoreWalk(core: core, top: "\(MailboxFolder.mail)/\(partition)", levels: 2, start: start)
             return try walk.keys(count: count)
         }

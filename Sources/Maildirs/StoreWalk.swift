@@ -60,7 +60,7 @@ struct StoreWalk {
         guard depth > 0 else { return visit(MailboxFolder(path: path)) }
         for name in names(in: path, root, failed).sorted() {
             // Only a partition's folder is ours: lost+found may stand beside it.
-            if depth == Self.levelsOfStore, Int(name).map(String.init) != name { continue }
+            if depth == Self.levelsOfStore, Self.partition(name, core) == nil { continue }
             let child = "\(path)/\(name)"
             if isBeforeStart(child, depth: depth) { continue }
             if !walk(child, depth: depth - 1, in: root, failed, visit) { return false }
@@ -76,6 +76,12 @@ struct StoreWalk {
             failed(error)
             return []
         }
+    }
+
+    /// The partition whose folder is called so; nil if there is none.
+    static func partition(_ name: String, _ core: StoreCore) -> Int? {
+        guard let number = Int(name), String(number) == name, (0..<core.partitions).contains(number) else { return nil }
+        return number
     }
 
     /// Compares component by component, as the walk goes.

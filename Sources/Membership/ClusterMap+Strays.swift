@@ -1,7 +1,7 @@
 package import Cluster
 
 extension ClusterMap {
-    /// Those of a node's partitions that the ring gives to other nodes: nobody looks for mail in them.
+    /// Those of a node's partitions that the ring gives to other nodes.
     ///
     /// - Parameter stored: the numbers of the partitions that have a folder in the node's store.
     package func strays(among stored: some Sequence<Int>, at node: Ring.NodeIndex) -> [Int] {

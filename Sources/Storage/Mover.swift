@@ -77,7 +77,7 @@ final class Mover: Sendable {
         } catch {
             return replicator.log.error("moves", metadata: ["reason": "\(error)"])
         }
-        let strays = stored.filter { !peers.owns(partition: $0) }
+        let strays = peers.own.map { peers.map.strays(among: stored, at: $0) } ?? stored
         state.withLock { state in
             state.partitions = max(state.partitions, strays.count)
             state.left = strays.count
@@ -97,9 +97,10 @@ final class Mover: Sendable {
     private func canBegin(_ peers: ReplicaPeers) async -> Bool {
         let others = peers.map.ring.members.indices.map(Ring.NodeIndex.init)
             .filter { $0 != peers.own && peers.map.ring.member($0).weight > 0 }
+        let ring = peers.map.ring.fingerprint
         for node in others {
             let status = try? await peers.status(of: node)
-            guard Move.mayBegin(ring: peers.map.ring.fingerprint, others: [status?.ring]) else {
+            guard Move.mayBegin(ring: ring, others: [status?.ring]) else {
                 state.withLock { $0.obstacle = "\(peers.map[node].name) does not go by this ring, or does not answer" }
                 return false
             }

@@ -34,22 +34,6 @@ struct Scrub {
         }
     }
 
-    /// The mailboxes of one partition.
-    func scrub(partition: Int) async -> ScrubReport {
-        var report = ScrubReport()
-        var pace = Resting(rate: rate)
-        await scrub(from: partition, until: { $0.partition != partition }, &report, &pace)
-        return report
-    }
-
-    /// One mailbox.
-    func scrub(_ key: MailboxKey) async -> ScrubReport {
-        var report = ScrubReport()
-        var pace = Resting(rate: rate)
-        await scrub(key, &report, &pace)
-        return report
-    }
-
     /// What waits here for other nodes: a damaged copy is not handed over.
     private func scrubHeld(_ report: inout ScrubReport, _ pace: inout Resting) async {
         for target in (try? await replicator.store.targets()) ?? [] {

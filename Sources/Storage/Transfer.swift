@@ -1,3 +1,4 @@
+import Cluster
 import Synchronization
 
 /// Counts what is carried in the background, and holds it to a rate.
@@ -5,31 +6,30 @@ final class Transfer: Sendable {
     private struct State {
         var messages = 0
         var octets = 0
-        var nextAt: ContinuousClock.Instant
+        var pace: ReadingPace
     }
 
-    private let rate: Int
+    private let clock = ContinuousClock()
+    private let start: ContinuousClock.Instant
     private let state: Mutex<State>
 
     /// - Parameter rate: octets a second; 0 for no bound.
     init(rate: Int) {
-        self.rate = rate
-        state = Mutex(State(nextAt: .now))
+        start = clock.now
+        state = Mutex(State(pace: ReadingPace(rate: rate)))
     }
 
     var messages: Int { state.withLock { $0.messages } }
     var octets: Int { state.withLock { $0.octets } }
 
-    /// Waits until a message of so many octets may go.
+    /// Waits as long as a message of so many octets takes at that rate, behind those before it.
     func admit(_ octets: Int) async {
-        let now = ContinuousClock.now
-        let start = state.withLock { state in
+        let now = start.duration(to: clock.now)
+        let debt = state.withLock { state in
             state.messages += 1
             state.octets += octets
-            let start = max(state.nextAt, now)
-            if rate > 0 { state.nextAt = start + .seconds(1) * octets / rate }
-            return start
+            return state.pace.debt(after: octets, now: now)
         }
-        if start > now { try? await Task.sleep(until: start) }
+        if debt > .zero { try? await Task.sleep(for: debt) }
     }
 }

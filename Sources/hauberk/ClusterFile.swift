@@ -1,3 +1,4 @@
+import DurableFiles
 import Etcd
 import Foundation
 import Membership
@@ -75,10 +76,10 @@ struct ClusterFile {
         }
         switch place {
         case .file(let path):
-            do {
-                try Self.write(changed.text, to: path)
+            do throws(DurableFileError) {
+                try DurableFile.write(changed.text, to: path, mode: Self.rights(of: path), replacing: true)
             } catch {
-                throw CommandFailure("\(path) cannot be written: \(error.localizedDescription)")
+                throw CommandFailure("\(error)")
             }
         case .etcd(let key, let revision):
             let swap = try await EtcdMembership.with(configuration) { membership in
@@ -100,20 +101,10 @@ struct ClusterFile {
         }
     }
 
-    /// Whole or not at all, with the rights that the file had.
-    private static func write(_ text: String, to path: String) throws {
-        let rights = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
-        let fresh = "\(path).\(ProcessInfo.processInfo.processIdentifier)"
-        try Data(text.utf8).write(to: URL(fileURLWithPath: fresh))
-        if let rights { try FileManager.default.setAttributes([.posixPermissions: rights], ofItemAtPath: fresh) }
-        let handle = try FileHandle(forUpdating: URL(fileURLWithPath: fresh))
-        try handle.synchronize()
-        try handle.close()
-        guard rename(fresh, path) == 0 else {
-            let reason = String(cString: strerror(errno))
-            unlink(fresh)
-            throw CommandFailure(reason)
-        }
+    /// Those that the file has.
+    private static func rights(of path: String) -> mode_t {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mode & 0o7777 : 0o644
     }
 }
 

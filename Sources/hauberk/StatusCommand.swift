@@ -133,9 +133,10 @@ struct ClusterStatus: Encodable {
     init(_ map: ClusterMap, _ statuses: [NodeStatus?]) {
         epoch = map.epoch
         settledEpoch = map.settledEpoch
+        let ring = map.ring.fingerprint
         hasMoved = statuses.allSatisfy { status in
             guard let status else { return false }
-            return status.ring == map.ring.fingerprint && !status.isLooking && status.straysLeft == 0
+            return status.ring == ring && !status.isLooking && status.straysLeft == 0
                 && status.mailboxesWaiting == 0
         }
         nodes = zip(map.nodes, statuses).map { node, status in

@@ -1,0 +1,49 @@
+import Foundation
+import Mail
+import Testing
+
+@testable import Maildirs
+
+/// What a node gives up when others own it.
+@Suite struct StoreRoomTests {
+    private func result<Value: Sendable>(
+        _ work: (@escaping @Sendable (Result<Value, MaildirError>) -> Void) -> Void
+    ) async throws -> Value {
+        try await withCheckedContinuation { done in work { done.resume(returning: $0) } }.get()
+    }
+
+    @Test("What a snapshot shows is removed, and what came since stays; empty folders go")
+    func purge() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        for number in 0..<2 { _ = await store.deliver("x\r\n", .numbered(number)) }
+        let before = try await store.list()
+        _ = await store.deliver("x\r\n", .numbered(2))
+        try await result { store.purge(before, then: $0) }
+        #expect(try await store.list().uidls == [MessageIdentity.numbered(2).text])
+        #expect(try await result { store.partitions(then: $0) } == [3])
+        let rest = try await store.list()
+        try await result { store.purge(rest, then: $0) }
+        #expect(try await result { store.partitions(then: $0) } == [])
+        _ = await store.deliver("x\r\n", .numbered(4))
+        #expect(try await store.list().uidls == [MessageIdentity.numbered(4).text])
+    }
+
+    @Test("Folders of partitions that the cluster does not have are nobody's", arguments: ["8", "99", "-1", "03"])
+    func otherNumbers(number: String) async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        let target = try #require(HandoffTarget("b"))
+        for top in ["mail", "spool/handoff-b"] {
+            let new = "\(folder.root)/\(top)/\(number)/example.test/alice/new"
+            try FileManager.default.createDirectory(atPath: new, withIntermediateDirectories: true)
+            try Data("x\n".utf8).write(to: URL(fileURLWithPath: "\(new)/\(MessageIdentity.numbered(1).text)"))
+        }
+        #expect(try await result { store.partitions(then: $0) } == [])
+        #expect(try await result { store.mailboxes(after: nil, count: 9, then: $0) } == [])
+        #expect(try await result { store.heldMailboxes(for: target, after: nil, count: 9, then: $0) } == [])
+        let partition = try #require(Int(number))
+        let named = try await result { store.mailboxes(ofPartition: partition, after: nil, count: 9, then: $0) }
+        #expect(named == [])
+    }
+}
