@@ -56,10 +56,9 @@ struct FileSystemProbe {
     }
 
     private func checkLink(_ file: OpenFile, _ missing: inout [String]) throws(MaildirError) {
-        if case .fail(let number) = faults?.decide(.link, "b") {
-            throw .failed(operation: "link", path: "b", errno: number)
-        }
-        guard linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 else { throw .failed("link", "b") }
+        let outcome = try ExclusiveLink.make(
+            file, at: "a", in: directory, as: "b", in: directory, fault: faults?.decide(.link, "b"))
+        guard outcome == .made else { throw .failed(operation: "link", path: "b", errno: EEXIST) }
         var second = stat()
         let own = try file.status().st_ino
         if fstatat(directory.descriptor, "b", &second, AT_SYMLINK_NOFOLLOW) != 0 || second.st_ino != own {
@@ -72,7 +71,10 @@ struct FileSystemProbe {
     }
 
     private func checkRename() throws(MaildirError) {
-        guard renameat(directory.descriptor, "a", directory.descriptor, "c") == 0 else { throw .failed("rename", "c") }
+        // ENOENT: a network file system may have done it the first time, and told of the second.
+        guard renameat(directory.descriptor, "a", directory.descriptor, "c") == 0 || errno == ENOENT else {
+            throw .failed("rename", "c")
+        }
         guard faccessat(directory.descriptor, "c", F_OK, 0) == 0 else { throw .failed("rename", "c") }
     }
 

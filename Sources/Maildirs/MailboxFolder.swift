@@ -56,6 +56,16 @@ struct MailboxFolder: Hashable, Sendable {
             return directory
         }
     }
+
+    /// Makes the names of messages and tombstones durable: who made them may have died before, or not be so far yet.
+    static func syncNames(in mailbox: OpenFile, _ core: StoreCore) throws(MaildirError) {
+        for part in parts where part != "tmp" {
+            try core.options.faults?.check(.syncDirectory, part)
+            _ = try ifThere { () throws(MaildirError) in
+                try OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part)
+            }
+        }
+    }
 }
 
 /// A mailbox and its partition, which together say where it lies.

@@ -102,6 +102,23 @@ package final class MaildirStore: Sendable {
         }
     }
 
+    /// Lists a mailbox for another node, which may give up there what it sees here: all of it is durable before it is told.
+    package func openDurably(
+        _ mailbox: MailboxName, partition: Int,
+        then: @escaping @Sendable (Result<MaildropSnapshot, MaildirError>) -> Void
+    ) {
+        check(partition, mailbox)
+        let key = MailboxKey(mailbox: mailbox, partition: partition)
+        core.remove(then: then) { [core] () throws(MaildirError) in
+            let snapshot = try Listing.snapshot(of: key, heldFor: nil, core: core)
+            if snapshot.isEmpty { return snapshot }
+            try core.root.withDirectory { root throws(MaildirError) in
+                try MailboxFolder.syncNames(in: core.folders.make(snapshot.folder, in: root), core)
+            }
+            return snapshot
+        }
+    }
+
     /// Opens one message of a snapshot, wherever another tool has moved it. Nil: it is gone.
     ///
     /// - Parameter isCompared: the bytes are compared with what the name promises, and the last piece of a damaged file is an

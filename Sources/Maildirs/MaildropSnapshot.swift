@@ -52,6 +52,9 @@ package final class MaildropSnapshot: Sendable {
 
     package var count: Int { records.count }
 
+    /// No message and no tombstone.
+    package var isEmpty: Bool { records.isEmpty && tombstones.isEmpty }
+
     /// Octets of a message as POP3 sends it, before dot-stuffing: LF as CRLF, the last line ended.
     package func octets(at index: Int) -> Int { Int(truncatingIfNeeded: records[index].octets) }
 

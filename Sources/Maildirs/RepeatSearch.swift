@@ -12,11 +12,7 @@ struct RepeatSearch {
         let left = Set(messages.map(\.identity)).subtracting(found)
         if !left.isEmpty { found.formUnion(try MailboxScan(mailbox: mailbox, core: core).paths(of: left).keys) }
         if found.isEmpty { return found }
-        for part in ["new", "cur", "gone"] {
-            _ = try ifThere { () throws(MaildirError) in
-                try OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part)
-            }
-        }
+        try MailboxFolder.syncNames(in: mailbox, core)
         return found
     }
 }

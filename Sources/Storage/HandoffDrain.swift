@@ -75,16 +75,13 @@ struct HandoffDrain {
         return isWhole ? count : nil
     }
 
-    /// Takes what this node kept for others before it owned the mailbox itself: while a change of the ring goes on all that
-    /// waits may be such, later only what waits for nodes that own it no more.
+    /// Takes what this node keeps for others and has not itself: whoever brought it did not take this node for an owner.
     func takeOver(_ mailbox: MailboxName, as own: Peer) async {
         let key = replicator.key(of: mailbox)
-        let map = own.peers.map
-        let owners = map.owners(of: mailbox).map { map[$0].name }
-        for target in (try? await replicator.store.targets()) ?? []
-        where !map.isSettled || !owners.contains(target.node) {
-            _ = await drain(key, for: target, to: [own], lettingGo: false)
-        }
+        guard let targets = try? await replicator.store.targets(), !targets.isEmpty,
+            let known = try? await replicator.store.snapshot(of: key)
+        else { return }
+        for target in targets { _ = await drain(key, for: target, to: [own], lettingGo: false, except: known) }
     }
 
     /// How much waits in a mailbox, for whomever.
@@ -98,19 +95,24 @@ struct HandoffDrain {
     }
 
     /// How many copies each of the nodes took; nil if some have to wait on because one did not take them now. What somebody
-    /// else handed over meanwhile, and what is refused for good, is not waited for.
+    /// else handed over meanwhile, and what is refused for good, is not waited for; nor is what is `known` brought.
     private func drain(
-        _ key: MailboxKey, for target: HandoffTarget, to takers: [Peer], lettingGo: Bool
+        _ key: MailboxKey, for target: HandoffTarget, to takers: [Peer], lettingGo: Bool,
+        except known: MaildropSnapshot? = nil
     ) async -> Int? {
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
-            guard snapshot.count > 0 || !snapshot.tombstoneNames.isEmpty else { return 0 }
-            var tombstones = Set(snapshot.tombstoneNames)
-            var messages = Set(0..<snapshot.count)
+            let knownNames = Set((0..<(known?.count ?? 0)).compactMap { known?.uidl(at: $0) })
+            let heldTombstones = Set(snapshot.tombstoneNames).subtracting(known?.tombstoneNames ?? [])
+            let heldMessages = (0..<snapshot.count).filter { !knownNames.contains(snapshot.uidl(at: $0)) }
+            guard !heldMessages.isEmpty || !heldTombstones.isEmpty else { return 0 }
+            var tombstones = heldTombstones
+            var messages = Set(heldMessages)
             var isWhole = true
             for taker in takers {
-                let (takenTombstones, areTombstonesWhole) = try await carryTombstones(of: snapshot, key, taker)
-                let (takenMessages, areMessagesWhole) = await carryMessages(of: snapshot, key, taker)
+                let (takenTombstones, areTombstonesWhole) = try await carry(
+                    heldTombstones.sorted(), of: snapshot, key, taker)
+                let (takenMessages, areMessagesWhole) = await carry(heldMessages, of: snapshot, key, taker)
                 tombstones.formIntersection(takenTombstones.map(\.text))
                 messages.formIntersection(takenMessages)
                 isWhole = isWhole && areTombstonesWhole && areMessagesWhole
@@ -134,11 +136,11 @@ struct HandoffDrain {
     }
 
     /// The tombstones that the node took, and whether no other is left.
-    private func carryTombstones(
-        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
+    private func carry(
+        _ tombstones: [String], of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
     ) async throws(MaildirError) -> (taken: [MessageIdentity], isWhole: Bool) {
         var taken: [MessageIdentity] = []
-        for name in snapshot.tombstoneNames.compactMap({ MessageIdentity($0) }) {
+        for name in tombstones.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
             let verdict = await taker.carry(.tombstone(tombstone), of: key.mailbox)
             guard verdict.isAccepted else { return (taken, false) }
@@ -148,8 +150,8 @@ struct HandoffDrain {
     }
 
     /// The messages that the node took, and whether none was deferred.
-    private func carryMessages(
-        of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
+    private func carry(
+        _ messages: [Int], of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
     ) async -> (taken: [Int], isWhole: Bool) {
         await withTaskGroup(of: (Int, Verdict?).self) { group in
             var taken: [Int] = []
@@ -157,8 +159,8 @@ struct HandoffDrain {
             var answered = 0
             var hasFailed = false
             while true {
-                while next < snapshot.count, next < answered + Self.copiesMax, !hasFailed {
-                    let index = next
+                while next < messages.count, next < answered + Self.copiesMax, !hasFailed {
+                    let index = messages[next]
                     group.addTask { (index, await carryMessage(index, of: snapshot, key, taker)) }
                     next += 1
                 }

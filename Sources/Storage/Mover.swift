@@ -24,6 +24,9 @@ final class Mover: Sendable {
     struct Progress: Sendable {
         /// The epoch that this is about.
         var epoch: UInt64 = 0
+        /// The fingerprint of the ring by which mail is given up here; 0 until that begins. Other nodes are told this one: who
+        /// is told a ring relies on it that nothing is given up by an older one any more.
+        var ring: UInt64 = 0
         /// Partitions that were here and not this node's when the epoch began here.
         var partitions = 0
         /// Those of them that still have mail here, as far as was looked.
@@ -57,7 +60,7 @@ final class Mover: Sendable {
         var last: ReplicaPeers?
         while !Task.isCancelled {
             let peers = replicator.peers
-            if last !== peers { state.withLock { $0 = Progress(epoch: peers.map.epoch) } }
+            if last !== peers { state.withLock { $0 = Progress(epoch: peers.map.epoch, ring: peers.map.ring.fingerprint) } }
             last = peers
             await moveAll(peers)
             var waited = Duration.zero
@@ -178,8 +181,4 @@ final class Mover: Sendable {
         }
         return compared
     }
-}
-
-extension MaildropSnapshot {
-    var isEmpty: Bool { count == 0 && tombstoneNames.isEmpty }
 }

@@ -142,23 +142,26 @@ final class POP3NodeConversation: Conversation {
     /// - Parameter isWhole: for another node, with what clients do not see.
     private func list(_ mailbox: MailboxName, isWhole: Bool, _ connection: Connection) {
         let partition = node.partition(of: mailbox)
-        node.store.open(
-            mailbox, partition: partition,
-            then: connection.completion { [self] result in
-                waiting = false
-                switch result {
-                case .success(let snapshot):
-                    let maildrop = ShownMessages(snapshot, isWhole: isWhole)
-                    self.maildrop = maildrop
-                    log.debug("maildrop opened", metadata: ["messages": "\(maildrop.count)"])
-                    session.maildropOpened(maildrop)
-                case .failure(let error):
-                    log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
-                    node.metrics.storeErrors.increment()
-                    session.maildropFailed(temporary: true, "the mailbox cannot be opened now")
-                }
-                run(connection)
-            })
+        let listed = connection.completion { [self] (result: Result<MaildropSnapshot, MaildirError>) in
+            waiting = false
+            switch result {
+            case .success(let snapshot):
+                let maildrop = ShownMessages(snapshot, isWhole: isWhole)
+                self.maildrop = maildrop
+                log.debug("maildrop opened", metadata: ["messages": "\(maildrop.count)"])
+                session.maildropOpened(maildrop)
+            case .failure(let error):
+                log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
+                node.metrics.storeErrors.increment()
+                session.maildropFailed(temporary: true, "the mailbox cannot be opened now")
+            }
+            run(connection)
+        }
+        if isWhole {
+            node.store.openDurably(mailbox, partition: partition, then: listed)
+        } else {
+            node.store.open(mailbox, partition: partition, then: listed)
+        }
     }
 
     // MARK: what other nodes ask

@@ -62,7 +62,7 @@ final class StorageContext: Sendable {
         var status = NodeStatus()
         status.epoch = map.epoch
         status.settledEpoch = map.settledEpoch
-        status.ring = map.ring.fingerprint
+        status.ring = moves.ring
         status.strays = moves.partitions
         status.straysLeft = moves.left
         status.isLooking = moves.isLooking || moves.epoch != map.epoch

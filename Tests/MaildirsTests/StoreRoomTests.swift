@@ -1,5 +1,6 @@
 import Foundation
 import Mail
+import Synchronization
 import Testing
 
 @testable import Maildirs
@@ -27,6 +28,26 @@ import Testing
         #expect(try await result { store.partitions(then: $0) } == [])
         _ = await store.deliver("x\r\n", .numbered(4))
         #expect(try await store.list().uidls == [MessageIdentity.numbered(4).text])
+    }
+
+    @Test("Another node is told a listing only once its names are durable")
+    func durableListing() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        _ = await store.deliver("x\r\n", .numbered(1))
+        let synced = Mutex<[String]>([])
+        faults.set { step, name in
+            if step == .syncDirectory { synced.withLock { $0.append(name) } }
+            return nil
+        }
+        let told = try await result { store.openDurably(.alice, partition: 3, then: $0) }
+        #expect(told.uidls == [MessageIdentity.numbered(1).text])
+        #expect(synced.withLock { $0 } == ["new", "cur", "gone"])
+        faults.set { step, name in step == .syncDirectory && name == "new" ? .fail(EIO) : nil }
+        await #expect(throws: MaildirError.self) {
+            try await result { store.openDurably(.alice, partition: 3, then: $0) }
+        }
     }
 
     @Test("Folders of partitions that the cluster does not have are nobody's", arguments: ["8", "99", "-1", "03"])

@@ -21,14 +21,13 @@ struct HandoffDrain {
         }
     }
 
-    /// Takes what this node kept for others before it owned the mailbox itself.
+    /// Takes what this node keeps for others and has not itself: whoever brought it did not take this node for an owner.
     func takeOver(_ mailbox: Int, then: @escaping () -> Void) {
-        let owners = node.ring.owners(ofPartition: node.world.partitions[mailbox]).map(Int.init)
-        let isSettled = node.transition.settledEpoch == node.ring.epoch
-        let targets = node.disk.targets.filter { !isSettled || !owners.contains($0) }
+        let targets = node.disk.targets
+        let known = node.list(mailbox)
         let countdown = Countdown(targets.count, then: then)
         for target in targets {
-            drain(mailbox, for: target, to: [node.index], lettingGo: false) { _ in countdown.done() }
+            drain(mailbox, for: target, to: [node.index], lettingGo: false, except: known) { _ in countdown.done() }
         }
     }
 
@@ -48,13 +47,14 @@ struct HandoffDrain {
         }
     }
 
-    /// Tells whether all of the nodes took all of it. What one did not take waits on.
+    /// Tells whether all of the nodes took all of it. What one did not take waits on; what is `known` is not brought.
     private func drain(
-        _ mailbox: Int, for target: Int, to takers: [Int], lettingGo: Bool, then: @escaping (Bool) -> Void
+        _ mailbox: Int, for target: Int, to takers: [Int], lettingGo: Bool, except known: MaildirListing? = nil,
+        then: @escaping (Bool) -> Void
     ) {
         let spool = node.disk.maildir(mailbox, heldFor: target)
-        let listing = node.list(spool)
-        guard !spool.isEmpty else { return then(true) }
+        let listing = node.list(spool).without(known)
+        guard !listing.messages.isEmpty || !listing.tombstones.isEmpty else { return then(true) }
         give(listing, of: spool, mailbox, to: takers[...], taken: listing) { taken in
             let isWhole =
                 taken.messages.count == listing.messages.count && taken.tombstones.count == listing.tombstones.count

@@ -31,7 +31,7 @@ final class MailboxMerging {
     func run() {
         node.world.tally.merges += 1
         ask { other, reply in
-            other.diskStep(.answer) { reply(other.list(self.mailbox).contents) }
+            other.listDurably(self.mailbox) { reply($0.contents) }
         } then: { [self] theirs in
             guard let theirs else { return end(.silent) }
             listing = node.list(mailbox)

@@ -3,19 +3,25 @@ import Cluster
 /// The loop of a node that brings what it lost to its owners, as the real one's `Mover` does.
 final class MoverLoop {
     private let node: StorageNode
+    /// By which it gives up what is not the node's. Others are told this one, and not what the node has learnt meanwhile.
+    private(set) var ring: Ring
 
     private static let interval = SimulatedTime.seconds(1)
 
-    init(_ node: StorageNode) { self.node = node }
+    init(_ node: StorageNode) {
+        self.node = node
+        ring = node.ring
+    }
 
     func start() { node.after(node.world.random.between(0, Self.interval)) { [self] in go() } }
 
     private func go() {
+        ring = node.ring
         let strays = node.strays
         guard !strays.isEmpty, !node.world.pausesDrains else { return again() }
         if node.world.bug == .moverGivesUpEarly { return giveUp(strays[...]) }
         askRings { [self] rings in
-            guard Move.mayBegin(ring: node.ring.fingerprint, others: rings) else { return again() }
+            guard Move.mayBegin(ring: ring.fingerprint, others: rings) else { return again() }
             move(strays[...])
         }
     }
@@ -25,13 +31,13 @@ final class MoverLoop {
     /// Which ring each other node goes by that owns anything; nil for one that does not answer.
     private func askRings(then: @escaping ([UInt64?]) -> Void) {
         let others = node.world.nodes.filter { other in
-            other.index != node.index && node.ring.members[other.index].weight > 0
+            other.index != node.index && ring.members[other.index].weight > 0
         }
         var rings: [UInt64?] = []
         let countdown = Countdown(others.count) { then(rings) }
         for other in others {
             node.ask(other, timeout: node.scenario.handoffAfter) { (_, reply: @escaping (UInt64) -> Void) in
-                other.step(.answer, after: 0) { reply(other.ring.fingerprint) }
+                other.step(.answer, after: 0) { if let ring = other.mover?.ring { reply(ring.fingerprint) } }
             } then: {
                 rings.append($0)
                 countdown.done()
@@ -40,8 +46,8 @@ final class MoverLoop {
     }
 
     private func move(_ mailboxes: ArraySlice<Int>) {
-        guard let first = mailboxes.first else { return again() }
-        let owners = node.ring.owners(ofPartition: node.world.partitions[first])
+        guard let first = mailboxes.first, node.ring == ring else { return again() }
+        let owners = ring.owners(ofPartition: node.world.partitions[first])
         let plan = Move(owners: owners)
         carryOut(plan.next, plan, first, compared: nil) { [self] in move(mailboxes.dropFirst()) }
     }

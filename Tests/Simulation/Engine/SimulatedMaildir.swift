@@ -79,4 +79,12 @@ struct MaildirListing {
     let shown: [String]
     /// Tombstones young enough to be told to others, in their order.
     let tombstones: [String]
+
+    /// What is not in another one.
+    func without(_ other: MaildirListing?) -> MaildirListing {
+        guard let other else { return self }
+        return MaildirListing(
+            messages: messages.filter { !other.messages.contains($0) }, shown: [],
+            tombstones: tombstones.filter { !other.tombstones.contains($0) })
+    }
 }

@@ -82,25 +82,30 @@ extension StorageNode {
         }
     }
 
-    /// Keeps this node's own file for another node too, without a second copy of its bytes.
+    /// Keeps a file that this node has, in its own mailbox or waiting for whomever, for another node too, without a second
+    /// copy of its bytes.
     func hold(_ name: String, of mailbox: Int, for target: Int, then: @escaping (Bool) -> Void) {
-        let own = disk.maildir(mailbox, heldFor: nil)
+        let places = ([nil] + disk.targets).map { disk.maildir(mailbox, heldFor: $0) }
         let spool = disk.maildir(mailbox, heldFor: target)
         diskStep(.linkHeld) { [self] in
-            if let file = own.new.entries[name] {
-                spool.new.link(name, file)
-                sync(spool.new, .syncHeld, then)
-            } else if let file = own.gone.entries[name] {
-                spool.gone.link(name, file)
-                sync(spool.gone, .syncHeld, then)
-            } else {
-                diskStep(.syncHeld) { [self] in
+            for place in places {
+                if let file = place.new.entries[name] {
+                    spool.new.link(name, file)
+                    return sync(spool.new, .syncHeld, then)
+                }
+                if let file = place.gone.entries[name] {
+                    spool.gone.link(name, file)
+                    return sync(spool.gone, .syncHeld, then)
+                }
+                guard place.knows(name, text: nil) else { continue }
+                return diskStep(.syncHeld) { [self] in
                     // Deleted meanwhile: the deletion has told everybody itself.
-                    guard own.knows(name, text: nil), syncs("what is there") else { return then(false) }
-                    own.syncAll()
+                    guard syncs("what is there") else { return then(false) }
+                    place.syncAll()
                     then(true)
                 }
             }
+            then(false)
         }
     }
 }

@@ -11,6 +11,7 @@ final class StorageNode: SimulatedProcess {
     /// For whom something came to wait since it was last looked for.
     var freshTargets: Set<Int> = []
     var sessions: [Int: MaildropSession] = [:]
+    private(set) var mover: MoverLoop?
     private var sessionCount = 0
 
     init(index: Int, name: String, place: Int, world: World) {
@@ -29,7 +30,8 @@ final class StorageNode: SimulatedProcess {
 
     override func started() {
         HandoffLoop(self).start()
-        MoverLoop(self).start()
+        mover = MoverLoop(self)
+        mover?.start()
     }
 
     /// Mailboxes that something is in and that this node does not own, in their order.
@@ -79,6 +81,18 @@ final class StorageNode: SimulatedProcess {
     }
 
     func list(_ mailbox: Int) -> MaildirListing { list(disk.maildir(mailbox, heldFor: nil)) }
+
+    /// For another node, which may rely on what it is told. Tells nothing if that cannot be made durable.
+    func listDurably(_ mailbox: Int, then: @escaping (MaildirListing) -> Void) {
+        diskStep(.answer) { [self] in
+            let listing = list(mailbox)
+            diskStep(.syncFolder) { [self] in
+                guard syncs("what is listed") else { return }
+                disk.maildir(mailbox, heldFor: nil).syncAll()
+                then(listing)
+            }
+        }
+    }
 
     func digest(_ mailbox: Int) -> MailboxDigest {
         let listing = list(mailbox)
