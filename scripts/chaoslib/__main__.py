@@ -17,10 +17,10 @@ import tempfile
 
 from mailcheck.cluster import ClusterError
 
-from . import checker, disks, final, nemeses, network, selftest
+from . import checker, disks, exports, final, nemeses, network, registry, selftest
 from .clocks import CERTIFICATES_AGE_SECONDS, MovableClocks, RightClocks
 from .cluster import ChaosCluster
-from .configuration import Shape
+from .configuration import FRONTENDS, Shape
 from .history import History, load
 from .plan import KINDS, plan
 from .workload import Workload
@@ -38,13 +38,16 @@ def arguments():
         prog="scripts/chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="how long (default: %(default)s)")
     parser.add_argument("--seed", type=int, metavar="S", help="makes the plan (default: a new one, which is printed)")
-    parser.add_argument("--replicas", type=int, default=2, metavar="R", help="copies of each mailbox (default: %(default)s)")
-    parser.add_argument("--quorum", type=int, default=2, metavar="W", help="copies before the 250 (default: %(default)s)")
+    parser.add_argument("--replicas", type=int, metavar="R", help="copies of each mailbox (default: 2)")
+    parser.add_argument("--quorum", type=int, metavar="W", help="copies before the 250 (default: R, but at most 2)")
     parser.add_argument("--nodes", type=int, metavar="N", help="storage nodes (default: R + 2)")
     parser.add_argument(
         "--nemeses", metavar="A,B,…", help=f"of {', '.join(KINDS)} (default: all that this machine allows)")
     parser.add_argument(
         "--plain", action="store_true", help="folders and the loopback address: kill, stop and fsync are left")
+    parser.add_argument(
+        "--export", action="store_true",
+        help="stores on NFS, each served by two processes at once, and NFS that fails as NFS does (default: 1 node, R=1)")
     parser.add_argument("--strict", action="store_true", help="late, flickered and reappeared messages fail the run too")
     parser.add_argument("--strict-resend", action="store_true", help="so do messages that their senders sent twice")
     parser.add_argument("--keep", action="store_true", help="keep the whole folder, the nodes' disks too")
@@ -58,7 +61,9 @@ def arguments():
     for kind in options.nemeses:
         if kind not in KINDS:
             parser.error(f"{kind} is none of {', '.join(KINDS)}")
-    options.nodes = options.nodes or options.replicas + 2
+    options.replicas = options.replicas or (1 if options.export else 2)
+    options.quorum = options.quorum or min(options.replicas, 2)
+    options.nodes = options.nodes or options.replicas + (0 if options.export else 2)
     if not 1 <= options.quorum <= options.replicas <= options.nodes:
         parser.error(f"R={options.replicas} W={options.quorum} with {options.nodes} nodes: 1 <= W <= R <= nodes")
     if options.seed is None:
@@ -75,18 +80,36 @@ class Run:
 
     def __init__(self, options, home):
         self.options, self.home = options, home
-        self.shape = Shape(options.nodes, options.replicas, options.quorum)
+        self.shape = Shape(options.nodes, options.replicas, options.quorum, servers=2 if options.export else 1)
         self.history = History(os.path.join(home, "history.jsonl"))
         self.tools = nemeses.find_tools(options.peers)
         self.network, why_loopback = network.choose(self.shape.processes, options.isolated)
-        self.disks, why_folders = disks.choose(
-            home, self.shape.node_names, options.seconds, options.isolated)
+        self.disks, why_folders = self._choose_disks()
         say(f"network: {self.network.description}{f' ({why_loopback})' if why_loopback else ''}")
         say(f"disks: {self.disks.description}{f' ({why_folders})' if why_folders else ''}")
+        self.registry = registry.FileRegistry()
         self.cluster = self.workload = self.nemeses = None
 
+    def _choose_disks(self):
+        options = self.options
+        if not options.export:
+            return disks.choose(self.home, self.shape.node_names, options.seconds, options.isolated)
+        if not options.isolated or exports.SERVER not in self.tools or not os.path.exists("/dev/fuse"):
+            raise CannotRun("--export needs root, namespaces, FUSE, and what scripts/peers fetches")
+        try:
+            return exports.Exports(self.home, self.shape, options.peers, options.seed), None
+        except OSError as error:
+            raise CannotRun(f"no NFS here: {error}") from error
+
+    def _choose_registry(self, kinds):
+        if nemeses.ETCD not in kinds:
+            return registry.FileRegistry()
+        return registry.Etcd(self.tools[nemeses.ETCD], self.home, self.network.clients_host)
+
     def _abilities(self):
-        able = {"network": self.network.can_be_cut, "disks": self.disks.can_fail, "namespaces": self.options.isolated}
+        able = {
+            "network": self.network.can_be_cut, "disks": self.disks.can_fail, "namespaces": self.options.isolated,
+            "one server per store": self.shape.servers == 1}
         return {need for need, can in able.items() if can} | set(self.tools)
 
     def _choose_kinds(self):
@@ -106,23 +129,26 @@ class Run:
         options = self.options
         kinds = self._choose_kinds()
         clocks = MovableClocks(self.home, self.tools["libfaketime"]) if "clock" in kinds else RightClocks()
+        self.registry = self._choose_registry(kinds)
         self.cluster = ChaosCluster(
-            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks, clocks)
+            os.path.abspath(options.hauberk), self.shape, self.home, self.network, self.disks, clocks, self.registry)
         if "clock" in kinds:
             clocks.set("certificates", -CERTIFICATES_AGE_SECONDS)
             self.cluster.make_certificates(clocks.prefix("certificates"))
+        self.registry.begin(self.cluster)
         self.cluster.start()
         self.cluster.command("domain", "add", "example.test")
         passwords = {mailbox: self.cluster.add_account(mailbox) for mailbox in MAILBOXES}
         steps = plan(
-            options.seed, options.seconds, kinds, self.shape.node_names,
-            [name for name in self.shape.processes if name not in self.shape.node_names])
+            options.seed, options.seconds, kinds, self.shape.storage_processes, list(FRONTENDS))
+        self.disks.begin_trouble()
         self.history.restart()
         self.workload = Workload(self.cluster, self.history, passwords, options.seed)
         self.nemeses = nemeses.Nemeses(self.cluster, self.tools, self.history, steps, options.seconds)
         self.workload.start()
         self.nemeses.run()
         self.workload.end()
+        self.disks.end_trouble()
         say(f"healed after {self.history.now():.0f} s; waiting for what waits in handoff")
         final.wait_until_drained(self.cluster, self.history)
         say(f"reading everything after {self.history.now():.0f} s")
@@ -138,6 +164,7 @@ class Run:
             for text in self.cluster.stop():
                 self.history.problem(text)
         self.history.close()
+        self.registry.close()
         self.disks.close()
         self.network.close()
 

@@ -13,13 +13,20 @@ from .network import wait_until_listening
 
 
 class ChaosCluster(Cluster):
-    def __init__(self, hauberk, shape, home, network, disks, clocks):
+    def __init__(self, hauberk, shape, home, network, disks, clocks, registry):
         places = configuration.addresses(shape, network.host)
         source = os.path.join(home, "chaos.yaml")
+        texts = {
+            side: configuration.text(shape, places, disks.data, side, registry.lines) for side in shape.sides}
         with open(source, "w", encoding="utf-8") as file:
-            file.write(configuration.text(shape, places, disks.data))
+            file.write(texts["a"])
         super().__init__(hauberk, source, home)
-        self.shape, self.network, self.disks, self.clocks = shape, network, disks, clocks
+        self._configs = {"a": self.config}
+        for side in shape.sides[1:]:
+            self._configs[side] = os.path.join(home, f"cluster-{side}.yaml")
+            with open(self._configs[side], "w", encoding="utf-8") as file:
+                file.write(self.with_own_ports(texts[side]))
+        self.shape, self.network, self.disks, self.clocks, self.registry = shape, network, disks, clocks, registry
         self._places = places
         self._has_store = set()
         # Processes that are down on purpose: whoever took them down starts them again.
@@ -45,13 +52,23 @@ class ChaosCluster(Cluster):
 
     # processes
 
+    def start(self):
+        """Side after side: a store's second server finds what the first one has made."""
+        for side in self.shape.sides:
+            processes = [name for name in self.shape.processes if self.shape.side(name) == side]
+            for name in processes:
+                self.start_node(name)
+            for name in processes:
+                self.wait_for(name)
+
     def start_node(self, node):
         """Makes the store at the first start only: later on an empty folder would be a lost store, and must be told."""
-        first = node not in self._has_store
-        self._has_store.add(node)
+        name = self.shape.node(node)
+        first = name not in self._has_store
+        self._has_store.add(name)
         command = [
-            *self.network.command(node), *self.clocks.prefix(node), self.hauberk, "serve", "--config", self.config,
-            "--node", node, *(["--init"] if first else [])]
+            *self.network.command(node), *self.clocks.prefix(node), self.hauberk, "serve", "--config",
+            self._configs[self.shape.side(node)], "--node", name, *(["--init"] if first else [])]
         with open(os.path.join(self.logs, f"{node}.log"), "ab") as log:
             self.processes[node] = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -87,6 +104,8 @@ class ChaosCluster(Cluster):
 
     def announce(self):
         """Tells every process that is up that the configuration has changed, storage nodes first; a start reads it anyway."""
+        if self.registry.announces_changes:
+            return
         for node in [*self.shape.node_names, *configuration.FRONTENDS]:
             with self._lock:
                 if node not in self._down and self.processes[node].poll() is None:

@@ -13,14 +13,32 @@ class Shape:
     nodes: int
     replicas: int
     quorum: int
+    # Processes that serve each node's store at once. The second ones, and half of the frontends, are side "b".
+    servers: int = 1
 
     @property
     def node_names(self):
         return [f"store-{number}" for number in range(1, self.nodes + 1)]
 
     @property
+    def storage_processes(self):
+        return [f"{node}{end}" for end in ("", "-b")[:self.servers] for node in self.node_names]
+
+    @property
     def processes(self):
-        return [*FRONTENDS, *self.node_names]
+        return [*FRONTENDS, *self.storage_processes]
+
+    @property
+    def sides(self):
+        return "ab"[:self.servers]
+
+    def side(self, process):
+        """Whose configuration it has: there each node has the address of that side's server."""
+        return "b" if self.servers > 1 and process.endswith("-b") else "a"
+
+    def node(self, process):
+        """What it is called in the configuration."""
+        return process if process in FRONTENDS else process.removesuffix("-b")
 
 
 def addresses(shape, host_of):
@@ -32,8 +50,8 @@ def addresses(shape, host_of):
     return places
 
 
-def text(shape, places, data_of):
-    """The configuration. Hops are mutual TLS, as between machines."""
+def text(shape, places, data_of, side="a", more=()):
+    """The configuration, with `more` lines. Hops are mutual TLS, as between machines."""
     lines = [
         "cluster:",
         "  name: chaos",
@@ -46,9 +64,11 @@ def text(shape, places, data_of):
         "frontends:",
     ]
     for number, name in enumerate(shape.processes):
+        if name not in FRONTENDS and shape.side(name) != side:
+            continue
         services = places[name]
-        lines.append("nodes:" if name == shape.node_names[0] else "")
-        lines.append(f"  - name: {name}")
+        lines.append("nodes:" if shape.node(name) == shape.node_names[0] else "")
+        lines.append(f"  - name: {shape.node(name)}")
         if name in FRONTENDS:
             host, port = services[FRONTENDS[name]]
             lines += ["    listeners:", f'      - {{service: {FRONTENDS[name]}, address: "{host}:{port}"}}']
@@ -58,6 +78,7 @@ def text(shape, places, data_of):
             lines.append(f"    data: {data_of(name)}")
         lines.append(f'    telemetry: {{address: "127.0.0.1:{_FIRST_PORTS["telemetry"] + number}"}}')
     lines += [
+        *more,
         "directory:",
         "  path: directory.sqlite",
         "  defaultDomain: example.test",

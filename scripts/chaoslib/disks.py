@@ -41,6 +41,12 @@ class PlainDisks:
         """The root of a node's store."""
         return os.path.join(self.home, "nodes", name, "store")
 
+    def begin_trouble(self):
+        """What happens by itself may happen from now on."""
+
+    def end_trouble(self):
+        """And not any more."""
+
     def close(self):
         pass
 

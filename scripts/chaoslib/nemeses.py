@@ -1,7 +1,6 @@
 """What befalls the cluster: each kind of fault is a class with `inject` and `heal`, and an entry of KINDS.
 
-A further kind (a registry that is down) is a class here, an entry in KINDS, and an entry in
-plan.KINDS that says what it befalls and for how long.
+A further kind is a class here, an entry in KINDS, and an entry in plan.KINDS that says what it befalls and for how long.
 """
 
 import os
@@ -12,6 +11,12 @@ import threading
 import time
 
 from mailcheck.cluster import ClusterError
+
+from . import exports
+
+
+ETCD = "etcd"
+_MEMBERS_TRIES_MAX = 5
 
 
 class Nemesis:
@@ -54,6 +59,8 @@ class Stop(Nemesis):
 class Members(Nemesis):
     """A node is to be emptied; healed by giving it its share again. Each time all mail of its partitions moves."""
 
+    needs = ("one server per store",)
+
     def inject(self):
         self._change("drain", self.step.detail["node"])
 
@@ -61,8 +68,28 @@ class Members(Nemesis):
         self._change("set-weight", self.step.detail["node"], "1")
 
     def _change(self, *words):
-        self.cluster.command("node", *words)
+        for tries_left in reversed(range(_MEMBERS_TRIES_MAX)):
+            try:
+                self.cluster.command("node", *words)
+                break
+            except ClusterError:
+                # etcd was down a moment ago, or is slow.
+                if tries_left == 0:
+                    raise
+                time.sleep(2)
         self.cluster.announce()
+
+
+class RegistryDown(Nemesis):
+    """etcd is killed: the membership cannot change, and processes start with what they knew."""
+
+    needs = (ETCD, "one server per store")
+
+    def inject(self):
+        self.cluster.registry.kill()
+
+    def heal(self):
+        self.cluster.registry.start()
 
 
 class Partition(Nemesis):
@@ -168,6 +195,7 @@ KINDS = {
     "kill": Kill,
     "stop": Stop,
     "members": Members,
+    "etcd": RegistryDown,
     "partition": Partition,
     "full": FullDisk,
     "inodes": NoInodes,
@@ -179,8 +207,12 @@ KINDS = {
 
 
 def find_tools(peers):
-    """Path of strace and of libfaketime: what scripts/peers fetched, or the machine's own strace."""
+    """Paths of tools by their names: what scripts/peers fetched, or the machine's own strace."""
     tools = {}
+    for name in (ETCD, exports.SERVER):
+        path = os.path.join(peers, "bin", name)
+        if os.access(path, os.X_OK):
+            tools[name] = path
     strace = os.path.join(peers, "bin", "strace")
     strace = strace if os.access(strace, os.X_OK) else shutil.which("strace")
     # Not every container lets processes be traced.

@@ -23,6 +23,8 @@ class Loopback:
 
     description = "all on the loopback address"
     can_be_cut = False
+    # Where clients are, and what is no part of the cluster.
+    clients_host = "127.0.0.1"
 
     def host(self, _name):
         return "127.0.0.1"
@@ -40,6 +42,7 @@ class Namespaces:
 
     description = "a network namespace for each process"
     can_be_cut = True
+    clients_host = f"{_PREFIX}1"
 
     def __init__(self, names):
         self._hosts = {name: f"{_PREFIX}{_FIRST_HOST + number}" for number, name in enumerate(names)}

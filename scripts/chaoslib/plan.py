@@ -31,7 +31,7 @@ class Step:
 class Kind:
     """What the plan has to know of a kind of fault."""
 
-    # What it befalls: "node", "process" (a node or a frontend), "network", or "members".
+    # What it befalls: "node", "process" (a node or a frontend), "network", or "members" (and where they are kept).
     befalls: str
     # How long it holds, in seconds.
     holds: tuple
@@ -41,6 +41,7 @@ KINDS = {
     "kill": Kind("process", (0.2, 6)),
     "stop": Kind("process", (1, 8)),
     "members": Kind(MEMBERS, (3, 12)),
+    "etcd": Kind(MEMBERS, (3, 10)),
     "partition": Kind(NETWORK, (2, 10)),
     "full": Kind("node", (2, 8)),
     "inodes": Kind("node", (2, 8)),

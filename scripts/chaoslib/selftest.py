@@ -370,7 +370,7 @@ class PlanTests(unittest.TestCase):
     def test_disks_fail_on_nodes_only(self):
         for steps in self.plans():
             for step in steps:
-                whole = {"partition": [NETWORK], "members": [MEMBERS]}
+                whole = {"partition": [NETWORK], "members": [MEMBERS], "etcd": [MEMBERS]}
                 self.assertIn(step.target, whole.get(step.kind, self.nodes + self.frontends))
                 if KINDS[step.kind].befalls == "node":
                     self.assertIn(step.target, self.nodes)

@@ -31,11 +31,15 @@ class Cluster:
         with open(source_config, encoding="utf-8") as file:
             text = file.read()
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(re.sub(r"(?<=127\.0\.0\.1:)\d+", self._move, text))
+            file.write(self.with_own_ports(text))
         self.environment = dict(os.environ, HAUBERK_HOME=home, HAUBERK_CONFIG=self.config)
         self.nodes = processes_of(text)
         self.replicas = int(re.search(r"replicas: *(\d+)", text)[1])
         self.processes = {}
+
+    def with_own_ports(self, configuration):
+        """The same configuration with this cluster's ports."""
+        return re.sub(r"(?<=127\.0\.0\.1:)\d+", self._move, configuration)
 
     def _move(self, match):
         return str(self.port(int(match[0])))
