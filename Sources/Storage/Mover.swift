@@ -60,7 +60,10 @@ final class Mover: Sendable {
         var last: ReplicaPeers?
         while !Task.isCancelled {
             let peers = replicator.peers
-            if last !== peers { state.withLock { $0 = Progress(epoch: peers.map.epoch, ring: peers.map.ring.fingerprint) } }
+            if last !== peers {
+                let begun = Progress(epoch: peers.map.epoch, ring: peers.map.ring.fingerprint)
+                state.withLock { $0 = begun }
+            }
             last = peers
             await moveAll(peers)
             var waited = Duration.zero

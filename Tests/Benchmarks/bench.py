@@ -3,8 +3,9 @@
 
 The cluster of cluster-config/dev.yaml runs on free ports in a temporary folder, with 100 mailboxes. Each work is run
 three times, in an order that rotates, with a pause for the disk before each. The machine's own limits run in the same
-rounds: the bare loop of the same system calls, on the same file system, and a bare NIO server that echoes lines. Figures
-are medians. The generator shares the machine's cores with the servers, but its CPU is not counted as theirs. Nothing is
+rounds: the bare loop of the same system calls, on the same file system, and a bare NIO server that echoes lines. A second
+cluster, with two copies of each mailbox, is measured with all nodes well and with one that hangs (SIGSTOP). Figures are
+medians. The generator shares the machine's cores with the servers, but its CPU is not counted as theirs. Nothing is
 removed before all is measured.
 
 Exit status: 0 if every budget is met, 1 if not, 2 if the measurement itself failed.
@@ -15,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -36,6 +38,8 @@ PASSWORD = "measured, not secret"
 # Concurrency and how many messages or cycles a run has.
 MAIL = {1: 1500, 8: 4000, 32: 8000}
 ECHO_CONNECTIONS, ECHO_LINES = 64, 200_000
+# So many that the few which wait until the hanging node is given up are far less than a hundredth.
+HANGING_CONNECTIONS, HANGING_MESSAGES, HANGING_NODE = 8, 4000, "store-3"
 
 
 class Bench:
@@ -145,8 +149,25 @@ class Bench:
             row["ofBareLoop"] = row["rate"] / row["bareLoop"]
         for name, summaries in self.rotate(self.read_works()).items():
             figures["read"][name] = runs.medians(summaries)
-        figures["budgets"] = report.budgets(figures)
         return figures
+
+    # a node that hangs
+
+    def measure_hanging(self):
+        """Latencies of messages whose text goes to two nodes: all of them well, and from the first message on one hanging."""
+        results = {"well": [], "hanging": []}
+        for number in range(self.rounds):
+            say(f"round {number + 1} of {self.rounds}: two copies, all nodes well, and one that hangs")
+            runs.settle(self.pause)
+            results["well"].append(self.send(HANGING_CONNECTIONS, HANGING_MESSAGES))
+            runs.settle(self.pause)
+            node = self.cluster.processes[HANGING_NODE]
+            node.send_signal(signal.SIGSTOP)
+            try:
+                results["hanging"].append(self.send(HANGING_CONNECTIONS, HANGING_MESSAGES))
+            finally:
+                node.send_signal(signal.SIGCONT)
+        return {name: runs.medians(summaries) for name, summaries in results.items()}
 
     # memory
 
@@ -192,11 +213,10 @@ def machine():
             "load": os.getloadavg()[0]}
 
 
-def roomy_configuration(source, home):
-    """The development cluster's, with one copy of each mailbox, as the bare loop makes, and room for a thousand sessions
-    from one address."""
-    with open(source, encoding="utf-8") as file:
-        text = re.sub(r"(replicas|durableCopies): *\d+", r"\1: 1", file.read())
+def roomy_configuration(home, copies):
+    """The development cluster's, with so many copies of each mailbox, and room for a thousand sessions from one address."""
+    with open(os.path.join(REPOSITORY, "cluster-config", "dev.yaml"), encoding="utf-8") as file:
+        text = re.sub(r"(replicas|durableCopies): *\d+", rf"\1: {copies}", file.read())
     path = os.path.join(home, "source.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text + "\nsmtp: {connectionsPerAddressMax: 5000}\npop3: {connectionsPerAddressMax: 5000}\n")
@@ -217,25 +237,38 @@ def arguments():
     return parser.parse_args()
 
 
+def with_cluster(options, home, copies, measure):
+    """What `measure` finds with a cluster of its own. The bare loop makes one copy, and is compared with one."""
+    home = os.path.join(home, f"copies-{copies}")
+    os.makedirs(home)
+    cluster = Cluster(os.path.abspath(options.hauberk), roomy_configuration(home, copies), home)
+    bench = Bench(cluster, options)
+    try:
+        say(f"starting a cluster in {home}")
+        bench.prepare()
+        return measure(bench)
+    except (ClusterError, runs.MeasureError, OSError):
+        print(f"bench: logs are in {cluster.logs}", file=sys.stderr)
+        raise
+    finally:
+        cluster.stop()
+
+
 def main():
     options = arguments()
     sessions.allow_many_files(8192)
     home = tempfile.mkdtemp(prefix="hauberk-bench-", dir=options.home)
-    source = roomy_configuration(os.path.join(REPOSITORY, "cluster-config", "dev.yaml"), home)
-    cluster = Cluster(os.path.abspath(options.hauberk), source, home)
-    bench = Bench(cluster, options)
     try:
-        say(f"starting the cluster in {home}")
-        bench.prepare()
-        figures = bench.measure()
+        figures = with_cluster(options, home, 1, Bench.measure)
+        figures["hanging"] = with_cluster(options, home, 2, Bench.measure_hanging)
     except (ClusterError, runs.MeasureError, OSError) as error:
-        print(f"bench: {error}\nbench: logs are in {cluster.logs}", file=sys.stderr)
+        print(f"bench: {error}", file=sys.stderr)
         options.keep = True
         return 2
     finally:
-        cluster.stop()
         if not options.keep:
             shutil.rmtree(home)
+    figures["budgets"] = report.budgets(figures)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(figures, file, indent=2, ensure_ascii=False)

@@ -135,7 +135,7 @@ class Run:
         if "clock" in kinds:
             clocks.set("certificates", -CERTIFICATES_AGE_SECONDS)
             self.cluster.make_certificates(clocks.prefix("certificates"))
-        self.registry.begin(self.cluster)
+        self.registry.begin(self.cluster, clocks.prefix("certificates"))
         self.cluster.start()
         self.cluster.command("domain", "add", "example.test")
         passwords = {mailbox: self.cluster.add_account(mailbox) for mailbox in MAILBOXES}

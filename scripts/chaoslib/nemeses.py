@@ -83,7 +83,7 @@ class Members(Nemesis):
 class RegistryDown(Nemesis):
     """etcd is killed: the membership cannot change, and processes start with what they knew."""
 
-    needs = (ETCD, "one server per store")
+    needs = (ETCD, "openssl", "one server per store")
 
     def inject(self):
         self.cluster.registry.kill()
@@ -209,6 +209,8 @@ KINDS = {
 def find_tools(peers):
     """Paths of tools by their names: what scripts/peers fetched, or the machine's own strace."""
     tools = {}
+    if openssl := shutil.which("openssl"):
+        tools["openssl"] = openssl
     for name in (ETCD, exports.SERVER):
         path = os.path.join(peers, "bin", name)
         if os.access(path, os.X_OK):

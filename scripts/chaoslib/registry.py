@@ -1,12 +1,15 @@
 """Where the membership is kept: the configuration file, or etcd, which may be down while the cluster goes on."""
 
 import os
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
 from mailcheck.cluster import ClusterError
+
+from .disks import run
 
 PORT, _PEER_PORT = 2379, 2380
 _START_SECONDS_MAX = 60
@@ -19,8 +22,8 @@ class FileRegistry:
     lines = ()
     announces_changes = False
 
-    def begin(self, cluster):
-        """What the cluster needs before its first start."""
+    def begin(self, cluster, prefix):
+        """What the cluster needs before its first start. `prefix` comes before programs that make certificates."""
 
     def close(self):
         pass
@@ -34,19 +37,26 @@ class Etcd:
     def __init__(self, program, home, host):
         self._program, self._home, self._host = program, home, host
         self._log = os.path.join(home, "logs", "etcd.log")
+        self._certificate, self._key = os.path.join(home, "etcd.pem"), os.path.join(home, "etcd.key")
         self._url = self._command = self._process = None
 
     @property
     def lines(self):
-        place = f"http://{self._host}:{PORT}"
-        return ["membership:", "  kind: etcd", f'  etcd: {{endpoints: ["{place}"], leaseTime: 5s, timeout: 3s}}']
+        return [
+            "membership:", "  kind: etcd", "  etcd:", f'    endpoints: ["https://{self._host}:{PORT}"]',
+            f"    ca: {self._certificate}", "    leaseTime: 5s", "    timeout: 3s"]
 
-    def begin(self, cluster):
+    def begin(self, cluster, prefix):
+        run(
+            *prefix, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-days", "30", "-subj", "/CN=etcd", "-addext", f"subjectAltName=IP:{self._host}", "-keyout", self._key,
+            "-out", self._certificate)
         own_port = cluster.port if self._host == "127.0.0.1" else lambda port: port
-        self._url, peer = (f"http://{self._host}:{own_port(port)}" for port in (PORT, _PEER_PORT))
+        self._url, peer = f"https://{self._host}:{own_port(PORT)}", f"http://{self._host}:{own_port(_PEER_PORT)}"
         self._command = [
             self._program, "--name", "chaos", "--data-dir", os.path.join(self._home, "etcd"),
             "--listen-client-urls", self._url, "--advertise-client-urls", self._url,
+            "--cert-file", self._certificate, "--key-file", self._key,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"chaos={peer}"]
         self.start()
         cluster.command("membership", "init")
@@ -63,7 +73,8 @@ class Etcd:
 
     def _is_healthy(self):
         try:
-            with urllib.request.urlopen(f"{self._url}/health", timeout=2) as answer:
+            trust = ssl.create_default_context(cafile=self._certificate)
+            with urllib.request.urlopen(f"{self._url}/health", timeout=2, context=trust) as answer:
                 return b'"true"' in answer.read()
         except (OSError, urllib.error.URLError):
             return False
