@@ -4,7 +4,8 @@ package import Mail
 /// What replicas of a mailbox give each other: tombstones, and copies that wait for another node.
 extension MaildirStore {
     /// Takes a tombstone that another replica made, and removes what it names. It is kept under its name, so a repeat does
-    /// nothing. One whose time is over is taken and forgotten: every replica has forgotten it.
+    /// nothing. One whose time is over is taken and forgotten: every replica has forgotten it. Where a full disk has no room
+    /// for it, what it names makes room: the other replica has it, and brings it again.
     package func deliver(
         _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
         then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
@@ -15,11 +16,11 @@ extension MaildirStore {
             if Self.isForgotten(tombstone.name, core) { return }
             try core.root.withDirectory { root throws(MaildirError) in
                 let opened = try core.folders.make(folder, in: root)
-                try Tombstones.write(
-                    tombstone.lines, named: tombstone.name.text, in: opened, folder: folder, core: core)
-                // What cannot be removed is hidden, and goes with a later listing.
                 let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
-                _ = try MailboxScan(mailbox: opened, core: core).remove(deleted)
+                try Tombstones.write(tombstone, in: opened, folder, core) { () throws(MaildirError) in
+                    // What cannot be removed is hidden by the tombstone, and goes with a later listing.
+                    _ = try MailboxScan(mailbox: opened, core: core).remove(deleted)
+                }
             }
         }
     }

@@ -109,6 +109,24 @@ enum Tombstones {
         }
     }
 
+    /// Makes a tombstone durable, then removes what it names: `remove` does that. On a full disk the other way round, so that
+    /// what goes makes room for saying so.
+    static func write(
+        _ tombstone: Tombstone, in mailbox: OpenFile, _ folder: MailboxFolder, _ core: StoreCore,
+        remove: () throws(MaildirError) -> Void
+    ) throws(MaildirError) {
+        let name = tombstone.name.text
+        do throws(MaildirError) {
+            try write(tombstone.lines, named: name, in: mailbox, folder: folder, core: core)
+        } catch {
+            guard error.isFull else { throw error }
+            try remove()
+            for part in ["new", "cur"] { try? OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part) }
+            try write(tombstone.lines, named: name, in: mailbox, folder: folder, core: core)
+        }
+        try remove()
+    }
+
     /// Makes a tombstone durable. One that is there already under this name is the same.
     static func write(
         _ lines: [UInt8], named name: String, in mailbox: OpenFile, folder: MailboxFolder, core: StoreCore

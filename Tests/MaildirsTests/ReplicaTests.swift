@@ -44,6 +44,26 @@ import Testing
         #expect(try await store.tombstone(.numbered(5), of: snapshot) == nil)
     }
 
+    @Test("On a full disk what a tombstone from another replica names makes room for it")
+    func tombstoneOnFullDisk() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        for number in 0..<3 { _ = await store.deliver("x\r\n", .numbered(number)) }
+        let path = folder.path(.alice, "new")
+        faults.set { step, _ in
+            guard step == .create else { return nil }
+            let left = (try? FileManager.default.contentsOfDirectory(atPath: path).count) ?? 0
+            return left > 1 ? .fail(ENOSPC) : nil
+        }
+        let tombstone = tombstone([0, 2])
+        try await store.take(tombstone)
+        #expect(folder.names(.alice, "gone") == [tombstone.name.text])
+        #expect(try await store.list().uidls == [MessageIdentity.numbered(1).text])
+        faults.set { step, _ in step == .create ? .fail(ENOSPC) : nil }
+        await #expect(throws: MaildirError.self) { try await store.take(self.tombstone([1], counter: 2)) }
+    }
+
     @Test("Taking a tombstone reads the mailbox a few times, however much it names, and lists nothing")
     func tombstoneCost() async throws {
         let folder = try TestFolder()

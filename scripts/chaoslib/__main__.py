@@ -247,7 +247,8 @@ def clean(home, run, keep, failed):
     if not failed:
         shutil.rmtree(home, ignore_errors=True)
         return
-    shutil.rmtree(os.path.join(home, "nodes"), ignore_errors=True)
+    for folder in ("nodes", "exports", "etcd"):
+        shutil.rmtree(os.path.join(home, folder), ignore_errors=True)
     for name in run.shape.node_names:
         image = os.path.join(home, f"{name}.img")
         if os.path.exists(image):

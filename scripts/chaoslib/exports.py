@@ -1,7 +1,7 @@
 """Stores on NFS, each served by two processes at once: nfs-ganesha exports them, and each process has a mount of its own.
 
-Dovecot's documentation calls two servers on one export a way that is almost guaranteed to corrupt; here it must not
-lose or double anything. Needs a mount namespace of the run's own.
+Two servers on one export are how mail is lost where servers rely on locks or caches; here nothing may be lost or doubled.
+Needs a mount namespace of the run's own.
 """
 
 import os
@@ -114,4 +114,3 @@ class Exports(PlainDisks):
         for process in self._processes:
             process.kill()
             process.wait()
-

@@ -34,6 +34,21 @@ final class SimulatedMaildir {
         return times.contains { World.resendWindow.reaches(from: $0, to: seconds) }
     }
 
+    /// Removes what these lines of a tombstone delete, by name or by text. The names that are gone.
+    func remove(_ lines: [DeletedMessage]) -> [String] {
+        let doomed = new.names.filter { name in
+            lines.contains { line in
+                if line.identity == name { return true }
+                guard let text = line.text, text == self.text(of: name), let seconds = MintedName.seconds(of: name),
+                    let deleted = MintedName.seconds(of: line.identity)
+                else { return false }
+                return World.resendWindow.reaches(from: deleted, to: seconds)
+            }
+        }
+        for name in doomed { new.unlink(name) }
+        return doomed
+    }
+
     func knows(_ name: String, text: Int?) -> Bool { new.entries[name] != nil || deletes(name, text: text) }
 
     /// Removes what a crash left behind its tombstone, or what came again.

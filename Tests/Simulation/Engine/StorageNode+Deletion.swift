@@ -11,13 +11,26 @@ extension StorageNode {
         tombstone name: String, of lines: [DeletedMessage], to maildir: SimulatedMaildir,
         then: @escaping (Bool) -> Void
     ) {
-        write(SimulatedTombstone(name: name, lines: lines), to: maildir) { [self] outcome in
-            guard outcome == .done else { return then(false) }
-            diskStep(.unlink) { [self] in
-                for _ in lines { disk.giveRoom() }
-                maildir.removeDeleted()
-                then(true)
+        let tombstone = SimulatedTombstone(name: name, lines: lines)
+        write(tombstone, to: maildir) { [self] outcome in
+            switch outcome {
+            case .failed: then(false)
+            case .done: remove(lines, from: maildir) { then(true) }
+            case .full:
+                remove(lines, from: maildir) { [self] in
+                    diskStep(.syncFolder) { [self] in
+                        if syncs("new") { maildir.new.sync() }
+                        write(tombstone, to: maildir) { then($0 == .done) }
+                    }
+                }
             }
+        }
+    }
+
+    private func remove(_ lines: [DeletedMessage], from maildir: SimulatedMaildir, then: @escaping () -> Void) {
+        diskStep(.unlink) { [self] in
+            for _ in maildir.remove(lines) { disk.giveRoom() }
+            then()
         }
     }
 
