@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument(
         "--nemeses", metavar="A,B,…", help=f"of {', '.join(KINDS)} (default: all that this machine allows)")
     parser.add_argument(
-        "--plain", action="store_true", help="folders and the loopback address: kill, stop and fsync are left")
+        "--plain", action="store_true", help="folders and the loopback address: kill, stop, members, etcd and fsync are left")
     parser.add_argument(
         "--export", action="store_true",
         help="stores on NFS, each served by two processes at once, and NFS that fails as NFS does (default: 1 node, R=1)")
@@ -96,10 +96,7 @@ class Run:
             return disks.choose(self.home, self.shape.node_names, options.seconds, options.isolated)
         if not options.isolated or exports.SERVER not in self.tools or not os.path.exists("/dev/fuse"):
             raise CannotRun("--export needs root, namespaces, FUSE, and what scripts/peers fetches")
-        try:
-            return exports.Exports(self.home, self.shape, options.peers, options.seed), None
-        except OSError as error:
-            raise CannotRun(f"no NFS here: {error}") from error
+        return exports.Exports(self.home, self.shape, options.peers, options.seed), None
 
     def _choose_registry(self, kinds):
         if nemeses.ETCD not in kinds:
@@ -230,11 +227,14 @@ def make_run(options):
         print(run.summary(findings), flush=True)
     except CannotRun as error:
         say(str(error))
+    except OSError as error:
+        say(str(error))
+        status = 1
     except KeyboardInterrupt:
         say("interrupted")
         status = 130
     finally:
-        clean(home, run, keep=options.keep, failed=status == 1)
+        clean(home, run, keep=options.keep, failed=run is not None and status == 1)
     return status
 
 

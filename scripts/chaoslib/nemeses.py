@@ -14,7 +14,6 @@ from mailcheck.cluster import ClusterError
 
 from . import exports
 
-
 ETCD = "etcd"
 _MEMBERS_TRIES_MAX = 5
 
