@@ -119,6 +119,7 @@ class LoopDisks(PlainDisks):
 
     def empty(self, name):
         os.unlink(self._filler(name))
+        self._sync(name)
 
     def fill_inodes(self, name):
         """Takes all inodes that are free."""
@@ -133,6 +134,15 @@ class LoopDisks(PlainDisks):
         for entry in os.scandir(self._filler(name)):
             os.unlink(entry.path)
         os.rmdir(self._filler(name))
+        self._sync(name)
+
+    def _sync(self, name):
+        """So that the next power cut does not bring the filler back."""
+        descriptor = os.open(self._folder(name), os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def fail(self, name):
         """An error of the file system: it goes read-only, as ext4 does when its disk fails."""
