@@ -110,7 +110,8 @@ extension StoreCore {
         if let time = options.serverTime { return time() }
         let root = root.directory
         let name = "\(StoreLeftovers.clock)\(getpid())-\(UInt64.random(in: .min ... .max))"
-        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        // Not O_EXCL: an NFS server may keep an exclusive create's verifier in the file's times (RFC 7530 §16.16).
+        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_NOFOLLOW, mode: 0o600)
         defer { unlinkat(root.descriptor, name, 0) }
         return FileTime(try file.status().st_mtim)
     }
