@@ -104,15 +104,17 @@ extension StoreCore {
         return number ?? EINVAL
     }
 
-    /// The time that the file system gives a file made now: this host's clock may be wrong, and would then take files that
+    /// The time that the file system gives a file written now: this host's clock may be wrong, and would then take files that
     /// are being written for old ones.
     func serverTime() throws(MaildirError) -> FileTime {
         if let time = options.serverTime { return time() }
         let root = root.directory
         let name = "\(StoreLeftovers.clock)\(getpid())-\(UInt64.random(in: .min ... .max))"
-        // Not O_EXCL: an NFS server may keep an exclusive create's verifier in the file's times (RFC 7530 §16.16).
-        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        let file = try OpenFile.open(name, in: root.descriptor, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         defer { unlinkat(root.descriptor, name, 0) }
+        // Until it is written, an NFS server may keep an exclusive create's verifier in the file's times (RFC 7530 §16.16).
+        // On a full disk it cannot be; there the time of its creation has to do.
+        try? file.write([UInt8(ascii: "\n")], name: name)
         return FileTime(try file.status().st_mtim)
     }
 }
