@@ -26,6 +26,15 @@ def run(*command):
     return result.stdout
 
 
+def unmount_lazily(folders):
+    """Whoever still uses one may go on. A start that failed half way has not mounted all."""
+    for folder in folders:
+        try:
+            run("umount", "-l", folder)
+        except OSError:
+            pass  # never mounted
+
+
 class PlainDisks:
     """Folders: nothing can be done to them."""
 
@@ -161,11 +170,7 @@ class LoopDisks(PlainDisks):
         self.mount(name)
 
     def close(self):
-        for name in self.names:
-            try:
-                run("umount", "-l", self._folder(name))
-            except OSError:
-                pass  # a start that failed half way has not mounted all
+        unmount_lazily(self._folder(name) for name in self.names)
 
 
 def choose(home, names, seconds, isolated):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from .disks import PlainDisks, run
+from .disks import PlainDisks, unmount_lazily
 from .network import wait_until_listening
 
 SERVER = "ganesha.nfsd"
@@ -106,11 +106,7 @@ class Exports(PlainDisks):
             file.write(value)
 
     def close(self):
-        for process in self._mounted:
-            try:
-                run("umount", "-l", self._folder(process))
-            except OSError:
-                pass  # never mounted
+        unmount_lazily(self._folder(process) for process in self._mounted)
         for process in self._processes:
             process.kill()
             process.wait()

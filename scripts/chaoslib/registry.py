@@ -11,7 +11,7 @@ from mailcheck.cluster import ClusterError
 
 from .disks import run
 
-PORT, _PEER_PORT = 2379, 2380
+_PORT, _PEER_PORT = 2379, 2380
 _START_SECONDS_MAX = 60
 
 
@@ -43,7 +43,7 @@ class Etcd:
     @property
     def lines(self):
         return [
-            "membership:", "  kind: etcd", "  etcd:", f'    endpoints: ["https://{self._host}:{PORT}"]',
+            "membership:", "  kind: etcd", "  etcd:", f'    endpoints: ["https://{self._host}:{_PORT}"]',
             f"    ca: {self._certificate}", "    leaseTime: 5s", "    timeout: 3s"]
 
     def begin(self, cluster, prefix):
@@ -52,7 +52,7 @@ class Etcd:
             "-days", "30", "-subj", "/CN=etcd", "-addext", f"subjectAltName=IP:{self._host}", "-keyout", self._key,
             "-out", self._certificate)
         own_port = cluster.port if self._host == "127.0.0.1" else lambda port: port
-        self._url, peer = f"https://{self._host}:{own_port(PORT)}", f"http://{self._host}:{own_port(_PEER_PORT)}"
+        self._url, peer = f"https://{self._host}:{own_port(_PORT)}", f"http://{self._host}:{own_port(_PEER_PORT)}"
         self._command = [
             self._program, "--name", "chaos", "--data-dir", os.path.join(self._home, "etcd"),
             "--listen-client-urls", self._url, "--advertise-client-urls", self._url,
