@@ -76,12 +76,14 @@ struct HandoffDrain {
     }
 
     /// Takes what this node keeps for others and has not itself: whoever brought it did not take this node for an owner.
-    func takeOver(_ mailbox: MailboxName, as own: Peer) async {
+    func takeOver(_ mailbox: MailboxName, as taker: Peer) async {
         let key = replicator.key(of: mailbox)
         guard let targets = try? await replicator.store.targets(), !targets.isEmpty,
-            let known = try? await replicator.store.snapshot(of: key)
+            let own = try? await replicator.store.snapshot(of: key)
         else { return }
-        for target in targets { _ = await drain(key, for: target, to: [own], lettingGo: false, except: known) }
+        let known = ReplicaContents(
+            messages: Set((0..<own.count).map(own.uidl)), tombstones: Set(own.tombstoneNames))
+        for target in targets { _ = await drain(key, for: target, to: [taker], lettingGo: false, except: known) }
     }
 
     /// How much waits in a mailbox, for whomever.
@@ -98,13 +100,14 @@ struct HandoffDrain {
     /// else handed over meanwhile, and what is refused for good, is not waited for; nor is what is `known` brought.
     private func drain(
         _ key: MailboxKey, for target: HandoffTarget, to takers: [Peer], lettingGo: Bool,
-        except known: MaildropSnapshot? = nil
+        except known: ReplicaContents = ReplicaContents()
     ) async -> Int? {
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
-            let knownNames = Set((0..<(known?.count ?? 0)).compactMap { known?.uidl(at: $0) })
-            let heldTombstones = Set(snapshot.tombstoneNames).subtracting(known?.tombstoneNames ?? [])
-            let heldMessages = (0..<snapshot.count).filter { !knownNames.contains(snapshot.uidl(at: $0)) }
+            let heldTombstones = Set(snapshot.tombstoneNames).subtracting(known.tombstones)
+            let heldMessages = (0..<snapshot.count).filter {
+                known.messages.isEmpty || !known.messages.contains(snapshot.uidl(at: $0))
+            }
             guard !heldMessages.isEmpty || !heldTombstones.isEmpty else { return 0 }
             var tombstones = heldTombstones
             var messages = Set(heldMessages)
