@@ -146,19 +146,24 @@ final class MessageDelivery {
     // MARK: the copies
 
     private static func legs(_ copies: [DeliveryPlan.Copy]) -> [(Ring.NodeIndex, [DeliveryPlan.Copy])] {
-        Dictionary(grouping: copies, by: \.node).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        if copies.count <= 1 { return copies.map { ($0.node, [$0]) } }
+        return Dictionary(grouping: copies, by: \.node).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     private func send(_ copies: [DeliveryPlan.Copy]) {
         guard !isAbandoned else { return }
-        for (holds, content) in [(false, HopContent.message), (true, .hold)] {
-            for (node, copies) in Self.legs(copies.filter { ($0.kind == .hold) == holds }) {
-                let transaction = transaction(copies, content: content, body: holds ? ByteBuffer() : body)
-                transaction.lagging = { [self] in
-                    send(copies.flatMap { plan?.lagging($0, isLive: isLive) ?? [] })
-                }
-                links[node].submit(transaction)
+        guard !copies.isEmpty else { return }
+        submit(copies.filter { $0.kind != .hold }, content: .message, body: body)
+        submit(copies.filter { $0.kind == .hold }, content: .hold, body: ByteBuffer())
+    }
+
+    private func submit(_ copies: [DeliveryPlan.Copy], content: HopContent, body: ByteBuffer) {
+        for (node, copies) in Self.legs(copies) {
+            let transaction = transaction(copies, content: content, body: body)
+            transaction.lagging = { [self] in
+                send(copies.flatMap { plan?.lagging($0, isLive: isLive) ?? [] })
             }
+            links[node].submit(transaction)
         }
     }
 

@@ -8,16 +8,16 @@ package struct EmailAddress: Hashable, Sendable {
 
     package init(local: String, domain: String) {
         self.local = local
-        self.domain = domain.lowercased()
+        self.domain = domain.lowercasedDomain()
     }
 
     /// Takes an address as an operator types it (`alice@example.test`). Nil without a local part or a domain.
     ///
     /// This is not the parser for SMTP paths: quoted local parts and source routes are the protocol's business.
     package init?(_ text: String) {
-        guard let at = text.lastIndex(of: "@") else { return nil }
+        guard let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) else { return nil }
         let local = text[..<at]
-        let domain = text[text.index(after: at)...]
+        let domain = text[text.utf8.index(after: at)...]
         guard !local.isEmpty, !domain.isEmpty, !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
             return nil
         }
@@ -64,8 +64,17 @@ extension EmailAddress: CustomStringConvertible {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...0xFF:
             true
+        case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2F, 0x3D, 0x3F, 0x5E...0x60, 0x7B...0x7E:  // !#$%&'*+-/=?^_`{|}~
+            true
         default:
-            "!#$%&'*+-/=?^_`{|}~".utf8.contains(byte)
+            false
         }
+    }
+}
+
+extension String {
+    /// A domain in lower case; most are already.
+    func lowercasedDomain() -> String {
+        utf8.allSatisfy { $0 < 0x80 && ($0 &- 0x41) >= 26 } ? self : lowercased()
     }
 }

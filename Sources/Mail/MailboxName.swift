@@ -11,7 +11,7 @@ package struct MailboxName: Hashable, Sendable, Comparable {
 
     /// Nil if a part is empty or holds a control character, or if its folder's name would pass 255 bytes.
     package init?(local: String, domain: String) {
-        let domain = domain.lowercased()
+        let domain = domain.lowercasedDomain()
         for part in [local, domain] {
             guard !part.isEmpty, !part.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else { return nil }
             guard Self.escapedByteCount(part) <= Self.pathComponentBytesMax else { return nil }
@@ -22,8 +22,8 @@ package struct MailboxName: Hashable, Sendable, Comparable {
 
     /// Takes `local@domain`, split at the last "@".
     package init?(_ text: String) {
-        guard let at = text.lastIndex(of: "@") else { return nil }
-        self.init(local: String(text[..<at]), domain: String(text[text.index(after: at)...]))
+        guard let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) else { return nil }
+        self.init(local: String(text[..<at]), domain: String(text[text.utf8.index(after: at)...]))
     }
 
     /// The two folders below the partition's, domain first. Neither can be ".", "..", hidden, or hold a "/".
@@ -61,7 +61,11 @@ package struct MailboxName: Hashable, Sendable, Comparable {
 
     private static func escapedByteCount(_ part: String) -> Int {
         var count = 0
-        for (index, byte) in part.utf8.enumerated() { count += stays(byte, at: index) ? 1 : 3 }
+        var index = 0
+        for byte in part.utf8 {
+            count += stays(byte, at: index) ? 1 : 3
+            index += 1
+        }
         return count
     }
 

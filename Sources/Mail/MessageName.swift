@@ -29,9 +29,21 @@ package struct MessageIdentity: Hashable, Sendable, Comparable {
     package init(
         seconds: Int64, micros: Int32, process: Int32, counter: UInt64, random: UInt32, origin: String
     ) {
-        var bytes = Array("\(seconds).M\(micros)P\(process)Q\(counter)R\(String(random, radix: 16)).".utf8)
-        for byte in origin.utf8 { bytes.append(Self.isAllowed(byte) ? byte : UInt8(ascii: "_")) }
-        text = String(decoding: bytes.prefix(Self.lengthMax), as: UTF8.self)
+        text = String(unsafeUninitializedCapacity: Self.lengthMax) { room in
+            var writer = NameWriter(room)
+            writer.append(seconds)
+            writer.append(".M")
+            writer.append(Int64(micros))
+            writer.append("P")
+            writer.append(Int64(process))
+            writer.append("Q")
+            writer.append(counter)
+            writer.append("R")
+            writer.append(UInt64(random), radix: 16)
+            writer.append(".")
+            for byte in origin.utf8 { writer.append(Self.isAllowed(byte) ? byte : UInt8(ascii: "_")) }
+            return writer.count
+        }
     }
 
     package static func < (left: MessageIdentity, right: MessageIdentity) -> Bool { left.text < right.text }
@@ -41,6 +53,39 @@ package struct MessageIdentity: Hashable, Sendable, Comparable {
         case UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "/"): false
         case 0x21...0x7E: true
         default: false
+        }
+    }
+}
+
+/// Writes ASCII into room that is given; what does not fit is left out.
+private struct NameWriter {
+    private let room: UnsafeMutableBufferPointer<UInt8>
+    private(set) var count = 0
+
+    init(_ room: UnsafeMutableBufferPointer<UInt8>) { self.room = room }
+
+    mutating func append(_ byte: UInt8) {
+        guard count < room.count else { return }
+        room[count] = byte
+        count += 1
+    }
+
+    mutating func append(_ text: StaticString) {
+        for index in 0..<text.utf8CodeUnitCount { append(text.utf8Start[index]) }
+    }
+
+    mutating func append(_ number: Int64) {
+        if number < 0 { append(UInt8(ascii: "-")) }
+        append(number.magnitude)
+    }
+
+    mutating func append(_ number: UInt64, radix: UInt64 = 10) {
+        var divisor: UInt64 = 1
+        while number / divisor >= radix { divisor *= radix }
+        while divisor > 0 {
+            let digit = UInt8(number / divisor % radix)
+            append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+            divisor /= radix
         }
     }
 }

@@ -15,20 +15,20 @@ extension SMTPClientSession {
         if let size = transaction.byteCount, let most = capabilities.messageBytesMax, size > most {
             return .refused(Reason(552, "5.3.4", "message is too big for the next server"))
         }
-        var addresses = transaction.recipients.map(\.address)
-        if case .address(let sender) = transaction.sender { addresses.append(sender) }
-        if addresses.contains(where: Self.holdsControl) {
+        if transaction.holdsAddress(where: Self.holdsControl) {
             return .refused(Reason(553, "5.1.3", "an address cannot be written in SMTP"))
         }
-        if !capabilities.utf8, transaction.utf8 || !addresses.allSatisfy(\.isASCII) {
+        if !capabilities.utf8, transaction.utf8 || transaction.holdsAddress(where: { !$0.isASCII }) {
             return .refused(Reason(553, "5.6.7", "the next server takes no SMTPUTF8"))
         }
         return nil
     }
 
     private static func holdsControl(_ address: EmailAddress) -> Bool {
-        [address.local, address.domain].contains { $0.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
+        holdsControl(address.local) || holdsControl(address.domain)
     }
+
+    private static func holdsControl(_ text: String) -> Bool { text.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
 
     mutating func sendMail(_ transaction: SMTPClientTransaction) {
         output.append(contentsOf: "MAIL FROM:".utf8)
@@ -62,5 +62,13 @@ extension SMTPClientSession {
     private mutating func append(_ fixed: StaticString, _ text: String) {
         output.append(contentsOf: UnsafeBufferPointer(start: fixed.utf8Start, count: fixed.utf8CodeUnitCount))
         output.append(contentsOf: text.utf8)
+    }
+}
+
+extension SMTPClientTransaction {
+    /// Whether its sender's or a recipient's address is such a one.
+    fileprivate func holdsAddress(where isSuch: (EmailAddress) -> Bool) -> Bool {
+        if case .address(let sender) = sender, isSuch(sender) { return true }
+        return recipients.contains { isSuch($0.address) }
     }
 }

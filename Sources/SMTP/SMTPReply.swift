@@ -17,6 +17,7 @@ package struct SMTPReply: Hashable, Sendable {
     /// spaces, what is not ASCII becomes "?", and what is too long is cut, so that no text can make a reply of its own.
     package init(_ code: Int, _ status: String, lines: [String]) {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(lines.reduce(0) { $0 + $1.utf8.count + 16 })
         for (index, line) in lines.enumerated() {
             bytes.append(contentsOf: String(code).utf8)
             bytes.append(index == lines.count - 1 ? ASCII.space : ASCII.hyphen)
@@ -55,6 +56,10 @@ package struct SMTPReply: Hashable, Sendable {
     private static let textBytesMax = 480
 
     private static func append(_ text: String, to bytes: inout [UInt8]) {
+        if text.utf8.count <= textBytesMax, text.utf8.allSatisfy({ $0 >= 0x20 && $0 <= 0x7E }) {
+            bytes.append(contentsOf: text.utf8)
+            return
+        }
         let end = bytes.count + textBytesMax
         // A character that is not ASCII is told by its first byte.
         for byte in text.utf8 where byte & 0xC0 != 0x80 && bytes.count < end {

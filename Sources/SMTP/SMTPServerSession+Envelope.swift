@@ -54,7 +54,8 @@ extension SMTPServerSession {
     }
 
     mutating func recipient(_ arguments: UnsafeRawBufferPointer) -> Action? {
-        guard let envelope else { return refuse(hello == nil ? .helloFirst : .mailFirst) }
+        // The envelope is looked at in its place: a copy would count references to all its parts.
+        guard let isUTF8 = envelope?.utf8 else { return refuse(hello == nil ? .helloFirst : .mailFirst) }
         if hasChunks { return refuse(.chunksBegun) }
         guard let pathStart = Self.pathStart(arguments, after: "TO:") else { return refuse(.badRecipient) }
         let rest = arguments.slice(pathStart..<arguments.count)
@@ -64,8 +65,8 @@ extension SMTPServerSession {
         case .success(let read): parameters = read
         case .failure(let refusal): return refuse(refusal.reply)
         }
-        if !envelope.utf8, rest[..<length].contains(where: { $0 >= 0x80 }) { return refuse(.needsUTF8) }
-        if envelope.recipients.count >= limits.recipientsMax { return put(off: .tooManyRecipients) }
+        if !isUTF8, rest[..<length].contains(where: { $0 >= 0x80 }) { return refuse(.needsUTF8) }
+        if let count = envelope?.recipients.count, count >= limits.recipientsMax { return put(off: .tooManyRecipients) }
         let address: EmailAddress
         switch path {
         case .null: return refuse(.badRecipientAddress)
@@ -74,15 +75,15 @@ extension SMTPServerSession {
         }
         if settings.service == .cluster {
             guard let mailbox = parameters.mailbox else { return refuse(.missingMailbox) }
-            self.envelope?.recipients.append(
+            envelope?.recipients.append(
                 SMTPRecipient(address: address, mailbox: mailbox, heldFor: parameters.heldFor))
             return reply(.recipientOK)
         }
+        guard let transaction = envelope?.id, let sender = envelope?.sender else { return refuse(.mailFirst) }
         recipientInQuestion = address
         phase = .awaitingRecipient
         return .resolveRecipient(
-            SMTPRecipientQuery(
-                transaction: envelope.id, address: address, sender: envelope.sender, user: envelope.user))
+            SMTPRecipientQuery(transaction: transaction, address: address, sender: sender, user: user))
     }
 
     /// RFC 5321 §4.5.3.1.10: a recipient that cannot be taken now is no error of the client's, and must not cost it the

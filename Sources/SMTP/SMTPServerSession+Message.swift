@@ -62,7 +62,7 @@ extension SMTPServerSession {
         }
         chunk.remaining = size
         chunk.refusal = envelope == nil ? .noMailFirst : nil
-        if let envelope, envelope.recipients.isEmpty { chunk.refusal = .noRecipientFirst }
+        if envelope?.recipients.isEmpty ?? false { chunk.refusal = .noRecipientFirst }
         phase = .chunk
         if chunk.refusal != nil {
             return size > limits.discardedBytesMax ? end(with: .tooMuchRefused) : nil
@@ -150,17 +150,17 @@ extension SMTPServerSession {
     private mutating func endMessage() -> Action? {
         phase = .command
         hasChunks = false
-        guard let envelope else { return nil }
-        self.envelope = nil
-        let count = settings.service.isLMTP ? envelope.recipients.count : 1
+        guard let id = envelope?.id, let recipients = envelope?.recipients.count else { return nil }
+        envelope = nil
+        let count = settings.service.isLMTP ? recipients : 1
         if let fault = message.fault {
             // RFC 2033 §4.2: one reply per recipient.
             for _ in 0..<count { replies.append(SMTPReply(fault)) }
             return nil
         }
         message.isOpen = false
-        replies.await(envelope.id, verdictCount: count)
-        return .endMessage(envelope.id, message.summary)
+        replies.await(id, verdictCount: count)
+        return .endMessage(id, message.summary)
     }
 
     /// Answers `endMessage`: one verdict, or in LMTP one per recipient of the envelope, in its order.

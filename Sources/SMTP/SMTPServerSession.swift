@@ -7,22 +7,22 @@ package import SASL
 /// has done, after every answer that it has given, and when bytes have come. It drops the consumed bytes and writes
 /// `takeOutput()` when it has nothing else to do, at the latest before it waits.
 package struct SMTPServerSession: ~Copyable, Sendable {
-    /// What the driver is to do next.
+    /// What the driver is to do next. Large payloads are kept apart: an action is returned for every piece of a message.
     package enum Action: Equatable, Sendable {
         /// Nothing, until more bytes come; those not consumed are to be given again.
         case needBytes
         /// Write the output, then call `receive` with the rest.
         case proceed
         /// Ask the directory; `authenticationAnswered(_:)` answers.
-        case authenticate(AuthenticationRequest)
+        indirect case authenticate(AuthenticationRequest)
         /// Ask whether the recipient is to be taken; `recipientResolved(_:)` answers. Not used by `.cluster`.
-        case resolveRecipient(SMTPRecipientQuery)
+        indirect case resolveRecipient(SMTPRecipientQuery)
         /// Begin to take a message; `messageStarted(_:)` answers.
-        case startMessage(SMTPEnvelope)
+        indirect case startMessage(SMTPEnvelope)
         /// Write these bytes (offsets in what `receive` was given) to the message that was started.
         case body(Range<Int>)
         /// The message is whole: store it. `messageStored(_:_:)` answers, now or (in `.cluster`) after later messages.
-        case endMessage(SMTPTransactionID, SMTPMessageSummary)
+        indirect case endMessage(SMTPTransactionID, SMTPMessageSummary)
         /// Forget the message that was started; what to reply is the session's business.
         case abandonMessage
         /// The client wants TLS. `tlsRefused()` answers, or `tlsAccepted()`: then write the output and begin TLS;

@@ -8,26 +8,38 @@ extension TraceHeaders {
     ///
     /// - Parameter seconds: since 1970 in UTC; what is before 1970 or after 9999 is taken for the nearer end.
     package static func date(_ seconds: Int64) -> String {
+        var bytes: [UInt8] = []
+        append(date: seconds, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    static func append(date seconds: Int64, to bytes: inout [UInt8]) {
         let seconds = Int(min(max(seconds, 0), 253_402_300_799))
         let day = seconds / 86_400
         let time = seconds % 86_400
         let (year, month, dayOfMonth) = civil(day)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
         bytes += days[day % 7].utf8
         bytes += ", ".utf8
-        bytes += String(dayOfMonth).utf8
+        if dayOfMonth < 10 { bytes.append(digit(dayOfMonth)) } else { appendTwoDigits(dayOfMonth, to: &bytes) }
         bytes.append(ASCII.space)
         bytes += months[month - 1].utf8
         bytes.append(ASCII.space)
-        bytes += String(year).utf8
-        for (separator, number) in [
-            (ASCII.space, time / 3600), (ASCII.colon, time / 60 % 60), (ASCII.colon, time % 60),
-        ] {
-            bytes += [separator, UInt8(0x30 + number / 10), UInt8(0x30 + number % 10)]
-        }
+        appendTwoDigits(year / 100, to: &bytes)
+        appendTwoDigits(year % 100, to: &bytes)
+        bytes.append(ASCII.space)
+        appendTwoDigits(time / 3600, to: &bytes)
+        bytes.append(ASCII.colon)
+        appendTwoDigits(time / 60 % 60, to: &bytes)
+        bytes.append(ASCII.colon)
+        appendTwoDigits(time % 60, to: &bytes)
         bytes += " +0000".utf8
-        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func digit(_ number: Int) -> UInt8 { UInt8(0x30 + number) }
+
+    private static func appendTwoDigits(_ number: Int, to bytes: inout [UInt8]) {
+        bytes.append(digit(number / 10))
+        bytes.append(digit(number % 10))
     }
 
     /// Days since 1970 as a date, by counting in eras of 400 years that begin in March, so that a leap day comes last.

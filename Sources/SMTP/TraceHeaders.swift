@@ -30,21 +30,21 @@ package enum TraceHeaders {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
         bytes += "Received: from ".utf8
-        bytes += clean(trace.clientName, max: 255, orElse: "unknown")
-        if let from = origin(trace.peer) { bytes += from }
-        if let tls = trace.peer.tls { bytes += comment(tls) }
+        append(trace.clientName, max: 255, orElse: "unknown", to: &bytes)
+        appendOrigin(of: trace.peer, to: &bytes)
+        if let tls = trace.peer.tls { appendComment(tls, to: &bytes) }
         bytes += "\r\n\tby ".utf8
-        bytes += clean(hostname, max: 255, orElse: "localhost")
+        append(hostname, max: 255, orElse: "localhost", to: &bytes)
         bytes += " with ".utf8
         bytes += trace.transmission.utf8
         bytes += "\r\n\tid ".utf8
-        bytes += clean(identity.text, max: MessageIdentity.lengthMax, orElse: "unknown")
+        append(identity.text, max: MessageIdentity.lengthMax, orElse: "unknown", to: &bytes)
         if let recipient, let path = forPath(recipient) {
             bytes += "\r\n\tfor ".utf8
             bytes += path.utf8
         }
         bytes += ";\r\n\t".utf8
-        bytes += date(seconds).utf8
+        append(date: seconds, to: &bytes)
         bytes += "\r\n".utf8
         return bytes
     }
@@ -78,7 +78,9 @@ package enum TraceHeaders {
     }
 
     private static func line(_ name: String, _ value: String) -> [UInt8] {
-        var bytes = Array(name.utf8)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(128)
+        bytes += name.utf8
         let end = bytes.count + valueBytesMax
         for byte in value.utf8 where byte >= ASCII.space && byte != 0x7F && bytes.count < end { bytes.append(byte) }
         bytes.append(ASCII.cr)
@@ -90,29 +92,26 @@ package enum TraceHeaders {
     private static let valueBytesMax = 900
 
     /// `TCP-info` in its brackets: the name in DNS, if there is one, and the address; nothing for a Unix socket.
-    private static func origin(_ peer: SMTPPeer) -> [UInt8]? {
-        guard !peer.address.isEmpty else { return nil }
-        let address = clean(peer.address, max: 64, orElse: "unknown")
-        var bytes = Array(" (".utf8)
+    private static func appendOrigin(of peer: SMTPPeer, to bytes: inout [UInt8]) {
+        guard !peer.address.isEmpty else { return }
+        bytes += " (".utf8
         if let name = peer.hostName {
-            bytes += clean(name, max: 255, orElse: "unknown")
+            append(name, max: 255, orElse: "unknown", to: &bytes)
             bytes.append(ASCII.space)
         }
-        bytes += (address.contains(ASCII.colon) ? "[IPv6:" : "[").utf8
-        bytes += address
+        bytes += (peer.address.utf8.contains(ASCII.colon) ? "[IPv6:" : "[").utf8
+        append(peer.address, max: 64, orElse: "unknown", to: &bytes)
         bytes += "])".utf8
-        return bytes
     }
 
-    private static func comment(_ tls: SMTPTLS) -> [UInt8] {
-        var bytes = Array("\r\n\t(using ".utf8)
-        bytes += clean(tls.version, max: 32, orElse: "TLS")
+    private static func appendComment(_ tls: SMTPTLS, to bytes: inout [UInt8]) {
+        bytes += "\r\n\t(using ".utf8
+        append(tls.version, max: 32, orElse: "TLS", to: &bytes)
         if !tls.cipher.isEmpty {
             bytes += " with cipher ".utf8
-            bytes += clean(tls.cipher, max: 64, orElse: "unknown")
+            append(tls.cipher, max: 64, orElse: "unknown", to: &bytes)
         }
         bytes += ")".utf8
-        return bytes
     }
 
     /// Without a local part of blanks or brackets, which readers of `Received:` take badly.
@@ -122,9 +121,11 @@ package enum TraceHeaders {
     }
 
     /// Letters, digits and what host names, addresses and message names need; anything else becomes "?".
-    private static func clean(_ text: String, max: Int, orElse fallback: String) -> [UInt8] {
-        let bytes = text.utf8.prefix(max).map { isHarmless($0) ? $0 : 0x3F }
-        return bytes.isEmpty ? Array(fallback.utf8) : bytes
+    private static func append(_ text: String, max: Int, orElse fallback: String, to bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes += (text.isEmpty ? fallback : text).utf8
+        if bytes.count > start + max { bytes.removeLast(bytes.count - start - max) }
+        for index in start..<bytes.count where !isHarmless(bytes[index]) { bytes[index] = 0x3F }
     }
 
     private static func isHarmless(_ byte: UInt8) -> Bool {

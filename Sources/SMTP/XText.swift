@@ -9,8 +9,13 @@ package enum XText {
 
     /// Appends the text as a parameter's value.
     package static func encode(_ text: String, into bytes: inout [UInt8]) {
+        // Most texts stand for themselves.
+        if text.utf8.allSatisfy(isLiteral) {
+            bytes.append(contentsOf: text.utf8)
+            return
+        }
         for byte in text.utf8 {
-            if (0x21...0x7E).contains(byte), byte != ASCII.plus, byte != ASCII.equals {
+            if isLiteral(byte) {
                 bytes.append(byte)
             } else {
                 bytes.append(ASCII.plus)
@@ -42,6 +47,10 @@ package enum XText {
             bytes.append(decoded)
         }
         return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func isLiteral(_ byte: UInt8) -> Bool {
+        byte >= 0x21 && byte <= 0x7E && byte != ASCII.plus && byte != ASCII.equals
     }
 
     private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x37 + value }
