@@ -19,7 +19,7 @@ struct BounceWriter {
 
     func message(from sender: ReversePath, to recipient: EmailAddress) -> BounceMessage {
         let isGlobal = !recipient.isASCII
-        let returned = ReturnedContent(failed, plan: plan)
+        let returned = ReturnedContent(failed, plan: plan, isGlobal: isGlobal)
         var parts = [
             explanation(toSender: sender == .null),
             DeliveryStatus(reportingHost: plan.reportingHost, failed: failed, isGlobal: isGlobal).part,

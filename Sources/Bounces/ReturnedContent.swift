@@ -9,10 +9,12 @@ struct ReturnedContent {
 
     private static let lineBytesMax = 998
 
-    init(_ failed: FailedMessage, plan: BouncePlan) {
+    /// - Parameter isGlobal: whether the header of a message that is returned whole may hold UTF-8.
+    init(_ failed: FailedMessage, plan: BouncePlan, isGlobal: Bool) {
         let header = Self.header(failed.content, max: plan.headerBytesMax)
         messageID = Self.messageID(header)
-        if failed.isWhole, failed.content.count <= plan.messageBytesMax {
+        let isHeaderFit = isGlobal || header.allSatisfy { $0 < 0x80 }
+        if failed.isWhole, isHeaderFit, failed.content.count <= plan.messageBytesMax {
             let message = Self.withLineEnds(failed.content)
             if Self.isSendable(message) {
                 (bytes, isWhole) = (message, true)

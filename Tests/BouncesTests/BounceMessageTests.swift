@@ -135,6 +135,8 @@ struct BounceMessageTests {
             #expect(parsed.header.contains("Content-Transfer-Encoding: 8bit") == isEightBit)
         }
         let long = String(repeating: "x", count: 999)
+        let named = try takenApart(failed(.null, "A: ü\n\nx\n", isWhole: true))
+        #expect(named.parts[2].fields[0] == "Content-Type: text/rfc822-headers")
         for content in ["A: b\n\na\rb\n", "A: b\n\na\0b\n", "A: b\n\n\(long)\n", "A: b\n\n\(long)"] {
             let parsed = try takenApart(failed(.null, content, isWhole: true))
             #expect(parsed.parts[2].fields[0] == "Content-Type: text/rfc822-headers")
