@@ -60,6 +60,7 @@ let package = Package(
         module("SASL", ["Mail", "Digests"]),
         module("SMTP", ["Mail", "SASL"]),
         module("POP3", ["Mail", "SASL"]),
+        module("Bounces", ["Mail", "SMTP"]),
         module("Cluster", ["Mail"]),
         // resources
         module("Certificates", ["CCrypto", "DurableFiles"]),
@@ -100,6 +101,7 @@ let package = Package(
         tests("SASLTests", ["SASL", "Digests", "Mail"]),
         tests("SMTPTests", ["SMTP", "SASL", "Mail"]),
         tests("POP3Tests", ["POP3", "SASL", "Mail"]),
+        tests("BouncesTests", ["Bounces", "Mail"]),
         tests("ClusterTests", ["Cluster", "Mail"]),
         tests("CertificatesTests", ["Certificates", "DurableFiles", nioSSL]),
         tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),

@@ -1,6 +1,6 @@
 import CCrypto
 
-/// MD5 (RFC 1321), for APOP alone (RFC 1939 §7).
+/// MD5 (RFC 1321), for APOP (RFC 1939 §7) and CRAM-MD5 (RFC 2195) alone.
 package enum MD5 {
     package static let byteCount = 16
 

@@ -12,6 +12,7 @@ package struct SASLClientExchange: Sendable {
         case plain
         case loginUser
         case loginPassword
+        case cramMD5
         case scramFirst
         case scramFinal(bare: String)
         case scramVerifier(signature: [UInt8])
@@ -21,19 +22,19 @@ package struct SASLClientExchange: Sendable {
     /// A server that asks for more than this wastes our time, not an attacker's.
     package static let iterationsMaxDefault = 1_000_000
 
-    package let mechanism: SASLMechanism
+    package let mechanism: SASLClientMechanism
     private let user: String
     private let password: String
     private let nonce: String
     private let iterationsMax: Int
     private var state: State
-    /// Whether the server has proved that it knows the password too; PLAIN and LOGIN cannot tell. Without it, a
+    /// Whether the server has proved that it knows the password too; the other mechanisms cannot tell. Without it, a
     /// success that the server claims after SCRAM is none (RFC 5802 §5).
     package private(set) var isServerVerified = false
 
     /// - Parameter nonce: random printable characters without a comma, new for every exchange.
     package init(
-        mechanism: SASLMechanism, user: String, password: String, nonce: String,
+        mechanism: SASLClientMechanism, user: String, password: String, nonce: String,
         iterationsMax: Int = iterationsMaxDefault
     ) {
         precondition(SCRAMText.isNonce(nonce), "not a nonce: \(nonce)")
@@ -46,11 +47,13 @@ package struct SASLClientExchange: Sendable {
             switch mechanism {
             case .plain: .plain
             case .login: .loginUser
+            case .cramMD5: .cramMD5
             case .scramSHA256: .scramFirst
             }
     }
 
-    /// What goes with the AUTH command, or answers the first empty challenge; nil for LOGIN, where the server begins.
+    /// What goes with the AUTH command, or answers the first empty challenge; nil for LOGIN and CRAM-MD5, where the
+    /// server begins.
     package mutating func initialResponse() -> [UInt8]? {
         switch state {
         case .plain:
@@ -78,6 +81,8 @@ package struct SASLClientExchange: Sendable {
         case .loginPassword:
             state = .over
             return .respond(Array(password.utf8))
+        case .cramMD5:
+            return receiveCRAMChallenge(challenge)
         case .scramFinal(let bare):
             return receiveServerFirst(challenge, bare: bare)
         case .scramVerifier(let signature):
@@ -85,6 +90,17 @@ package struct SASLClientExchange: Sendable {
         case .over:
             return fail("a challenge after the end")
         }
+    }
+
+    /// RFC 2195 §2: the user, and the challenge's HMAC with the password as key.
+    private mutating func receiveCRAMChallenge(_ challenge: [UInt8]) -> Step {
+        guard !challenge.isEmpty, challenge.count <= SASLLimits.messageOctetsMax else { return fail("no challenge") }
+        guard let code = HMACMD5.authenticate(key: Array(password.utf8), message: challenge) else {
+            state = .over
+            return .failed(.unsupported("this system has no MD5"))
+        }
+        state = .over
+        return .respond(Array("\(user) \(Hex.encode(code))".utf8))
     }
 
     private mutating func receiveServerFirst(_ challenge: [UInt8], bare: String) -> Step {

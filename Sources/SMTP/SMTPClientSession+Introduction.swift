@@ -1,5 +1,4 @@
 import Mail
-import SASL
 
 /// From the greeting to the first transaction: EHLO, STARTTLS, AUTH.
 extension SMTPClientSession {
@@ -26,8 +25,8 @@ extension SMTPClientSession {
             events.append(.startTLS)
         case .startTLS where settings.startTLS == .ifOffered:
             authenticate()
-        case .authentication where reply.code == 235:
-            becomeReady()
+        case .authentication:
+            takeAuthenticationReply(reply)
         default:
             close(reply.reason)
         }
@@ -52,14 +51,7 @@ extension SMTPClientSession {
         }
     }
 
-    private mutating func authenticate() {
-        guard let credentials = settings.credentials else { return becomeReady() }
-        let message = [0] + Array(credentials.user.utf8) + [0] + Array(credentials.password.utf8)
-        phase = .authentication
-        send("AUTH PLAIN \(Base64.encode(message))")
-    }
-
-    private mutating func becomeReady() {
+    mutating func becomeReady() {
         phase = .ready
         events.append(.ready(capabilities))
         fill()

@@ -39,7 +39,7 @@ extension SMTPClientSession {
     /// Takes the next transaction out of the queue; false if none may begin.
     private mutating func beginNext() -> Bool {
         guard let next = waiting.first, running.count < settings.transactionsInFlightMax,
-            running.isEmpty || !next.isStreaming
+            running.isEmpty || (pipelines && !next.isStreaming)
         else { return false }
         waiting.removeFirst()
         if let refusal = unsendable(next) {
@@ -47,10 +47,16 @@ extension SMTPClientSession {
             return true
         }
         running.append(next)
-        running[running.count - 1].resetsFirst = needsReset
+        running[running.count - 1].resetsFirst = needsReset || (keepsFailedEnvelopes && running.count > 1)
         needsReset = false
         return true
     }
+
+    /// Whether a server may hold the envelope of a transaction whose last chunk it has refused (RFC 3030 §2 leaves it
+    /// open): the next one's recipients would be added to it, so that its text would get another's sender. Between two
+    /// transactions of which the first may fail yet, RSET keeps them apart at no round trip's cost. Storage nodes end
+    /// a transaction with its last chunk.
+    private var keepsFailedEnvelopes: Bool { usesChunks && !capabilities.isStorageNode }
 
     /// Sends one more command of a transaction; false if it has to wait.
     private mutating func sendNext(of index: Int) -> Bool {
@@ -155,16 +161,17 @@ extension SMTPClientSession {
 
     private mutating func takeFinalReply(_ reply: ParsedReply) {
         guard let recipient = running[0].awaitingVerdict?.popFirst() else {
-            // Nobody was accepted, so the text was refused too. Servers other than ours may hold the envelope still.
-            let mayHoldEnvelope = usesChunks && !running[0].mailIsRefused && settings.transactionsInFlightMax == 1
-            return finish(reset: mayHoldEnvelope)
+            // Nobody was accepted, so the text was refused too.
+            return finish(reset: keepsFailedEnvelopes && !running[0].mailIsRefused)
         }
         if settings.mode == .smtp {
             running[0].judgeAccepted(verdict(reply))
-            finish(reset: false)
+            finish(reset: keepsFailedEnvelopes && !reply.isPositive)
         } else {
             running[0].verdicts[recipient] = verdict(reply)
-            if running[0].awaitingVerdict?.isEmpty == true { finish(reset: false) }
+            if running[0].awaitingVerdict?.isEmpty == true {
+                finish(reset: keepsFailedEnvelopes && !running[0].hasAccepted)
+            }
         }
     }
 
@@ -174,10 +181,10 @@ extension SMTPClientSession {
             ? .deferred(Reason(451, "4.5.0", "the storage node does not understand: \(reply.code)")) : reply.verdict
     }
 
-    /// Tells the outcome.
+    /// Tells the outcome. One that has begun behind it has its own RSET if it needs one.
     private mutating func finish(reset: Bool) {
         let first = running.removeFirst()
-        needsReset = needsReset || reset
+        needsReset = needsReset || (reset && running.isEmpty)
         events.append(.verdicts(first.id, first.verdicts))
     }
 }

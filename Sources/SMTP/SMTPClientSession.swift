@@ -54,11 +54,18 @@ package struct SMTPClientSession: ~Copyable, Sendable {
     /// Whether the server still has a transaction open that failed: RSET comes before the next MAIL.
     var needsReset = false
     var wantsQuit = false
+    /// The log-in that is under way.
+    var exchange: SASLClientExchange?
+    let nonce: String?
 
-    /// - Parameter isTLS: whether the connection began with TLS.
-    package init(settings: SMTPClientSettings, isTLS: Bool = false) {
+    /// - Parameters:
+    ///   - isTLS: whether the connection began with TLS.
+    ///   - nonce: at least 18 random printable characters without a comma, new for every session; without it there is
+    ///     no SCRAM.
+    package init(settings: SMTPClientSettings, isTLS: Bool = false, nonce: String? = nil) {
         self.settings = settings
         self.isTLS = isTLS
+        self.nonce = nonce
     }
 
     package var isReady: Bool { phase == .ready }

@@ -1,4 +1,5 @@
 package import Mail
+package import SASL
 
 /// How a client session behaves: everything that it is told once and for all.
 package struct SMTPClientSettings: Hashable, Sendable {
@@ -14,14 +15,23 @@ package struct SMTPClientSettings: Hashable, Sendable {
         case never, ifOffered, required
     }
 
-    /// For AUTH PLAIN (RFC 4616).
+    /// Who logs in, and how (RFC 4954).
     package struct Credentials: Hashable, Sendable {
         package var user: String
         package var password: String
+        /// The strongest of them that the server offers is used.
+        package var mechanisms: Set<SASLClientMechanism>
+        /// Whether the password itself may cross the wire without TLS.
+        package var allowsPlainWithoutTLS: Bool
 
-        package init(user: String, password: String) {
+        package init(
+            user: String, password: String, mechanisms: Set<SASLClientMechanism> = Set(SASLClientMechanism.allCases),
+            allowsPlainWithoutTLS: Bool = false
+        ) {
             self.user = user
             self.password = password
+            self.mechanisms = mechanisms
+            self.allowsPlainWithoutTLS = allowsPlainWithoutTLS
         }
     }
 
@@ -34,8 +44,8 @@ package struct SMTPClientSettings: Hashable, Sendable {
     package var usesChunks: Bool
     /// Whether commands are sent in groups where the server offers PIPELINING.
     package var pipelines: Bool
-    /// Transactions that are sent before the outcome of the first is known. More than 1 only towards servers that end
-    /// a transaction with its last chunk even if they refuse it, as ours do.
+    /// Transactions that are sent before the outcome of the first is known, where the server offers PIPELINING. With
+    /// DATA there are never more than two: the next one's envelope follows a text, whose own text awaits a reply.
     package var transactionsInFlightMax: Int
 
     package init(
@@ -65,12 +75,23 @@ package struct SMTPCapabilities: Hashable, Sendable {
     package var messageBytesMax: Int?
     /// RFC 9422: recipients of one message.
     package var recipientsMax: Int?
+    /// Whether it sends what waits for a site when asked (RFC 1985).
+    package var etrn = false
+    /// Whether it sends what waits for a site on the same connection (RFC 2645).
+    package var atrn = false
     /// In upper case.
     package var mechanisms: [String] = []
+    /// Every keyword in upper case, with its parameters as they came.
+    package var keywords: [String: String] = [:]
+
+    private static let keywordsMax = 64
+    private static let keywordBytesMax = 64
+    private static let parameterBytesMax = 1024
 
     package init() {}
 
     mutating func read(_ line: Substring) {
+        remember(line)
         let words = line.uppercased().split(separator: " ")
         switch words.first {
         case "PIPELINING": pipelining = true
@@ -79,12 +100,23 @@ package struct SMTPCapabilities: Hashable, Sendable {
         case "SMTPUTF8": utf8 = true
         case "STARTTLS": startTLS = true
         case "XHAUBERK": isStorageNode = true
+        case "ETRN": etrn = true
+        case "ATRN": atrn = true
         case "SIZE": messageBytesMax = words.dropFirst().first.flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
         case "AUTH": mechanisms = words.dropFirst().map(String.init)
         case "LIMITS":
             for word in words where word.hasPrefix("RCPTMAX=") { recipientsMax = Int(word.dropFirst(8)) }
         default: break
         }
+    }
+
+    /// Keeps what a later extension may want to read; bounded, whatever the server says.
+    private mutating func remember(_ line: Substring) {
+        let halves = line.split(separator: " ", maxSplits: 1)
+        guard let keyword = halves.first?.uppercased(), keyword.utf8.count <= Self.keywordBytesMax else { return }
+        let parameters = halves.count > 1 ? String(halves[1]) : ""
+        guard parameters.utf8.count <= Self.parameterBytesMax, keywords.count < Self.keywordsMax else { return }
+        keywords[keyword] = parameters
     }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Load
 import Mail
+import SASL
 import SMTP
 import Wire
 
@@ -94,7 +95,9 @@ struct LoadMailOptions: ParsableArguments {
     private func credentials() throws -> SMTPClientSettings.Credentials? {
         guard let auth else { return nil }
         guard let colon = auth.firstIndex(of: ":") else { throw ValidationError("--auth: not user:password") }
-        return .init(user: String(auth[..<colon]), password: String(auth[auth.index(after: colon)...]))
+        return .init(
+            user: String(auth[..<colon]), password: String(auth[auth.index(after: colon)...]), mechanisms: [.plain],
+            allowsPlainWithoutTLS: true)
     }
 
     private func files() throws -> [[UInt8]] {

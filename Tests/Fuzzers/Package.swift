@@ -25,6 +25,7 @@ let package = Package(
         module("SASL", ["Mail", "Digests"]),
         module("SMTP", ["Mail", "SASL"]),
         module("POP3", ["Mail", "SASL"]),
+        module("Bounces", ["Mail", "SMTP"]),
         module("Cluster", ["Mail"]),
         module("Membership"),
         // What is fuzzed there is nobody else's.
@@ -33,10 +34,12 @@ let package = Package(
         module("Wire"),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["Mail", "SASL", "SMTP", "POP3", "Cluster", "Membership", "Maildirs", "Etcd", "Wire"],
+            dependencies: [
+                "Mail", "SASL", "SMTP", "POP3", "Bounces", "Cluster", "Membership", "Maildirs", "Etcd", "Wire",
+            ],
             path: ".", exclude: ["Modules", "Dictionaries"],
             sources: [
-                "main.swift", "Mail", "SMTP", "POP3", "SASL", "Cluster", "Membership", "Maildirs", "Etcd",
+                "main.swift", "Mail", "SMTP", "POP3", "SASL", "Bounces", "Cluster", "Membership", "Maildirs", "Etcd",
                 "ProxyProtocol",
             ], swiftSettings: settings,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),

@@ -18,6 +18,7 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("pop3-server", fuzzPOP3ServerSession),
     ("pop3-client", fuzzPOP3ClientSession),
     ("pop3-message", fuzzPOP3MessageEncoder),
+    ("bounce-message", fuzzBounceMessage),
     ("proxy-protocol", fuzzProxyProtocol),
     ("base64", fuzzBase64),
     ("sasl-server", fuzzSASLServerExchange),

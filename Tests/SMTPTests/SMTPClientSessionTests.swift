@@ -154,18 +154,16 @@ struct SMTPClientSessionTests {
         #expect(without.events == [.closed(Reason(451, "4.7.0", "server does not offer STARTTLS"))])
     }
 
-    @Test("RFC 4954 §4, RFC 4616: AUTH PLAIN comes before mail")
-    func authentication() {
-        let client = TestedClient(mode: .smtp, credentials: .init(user: "alice@example.test", password: "secret"))
-        _ = client.hear("220 mx\r\n")
-        #expect(client.hear("250-mx\r\n250 AUTH PLAIN\r\n") == "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n")
-        _ = client.hear("235 ok\r\n")
-        #expect(client.capabilities.mechanisms == ["PLAIN"] && client.events.count == 1)
-        let wrong = TestedClient(mode: .smtp, credentials: .init(user: "a", password: "b"))
-        _ = wrong.hear("220 mx\r\n")
-        _ = wrong.hear("250 mx\r\n")
-        _ = wrong.hear("535 5.7.8 wrong\r\n")
-        #expect(wrong.events == [.closed(Reason(535, "5.7.8", "wrong"))])
+    @Test("RFC 5321 §4.1.1.1: every keyword of the greeting is kept for later, but not endlessly many")
+    func keywords() {
+        let client = TestedClient(
+            mode: .smtp,
+            offers: ["xsite Name=Example v=1", "ETRN", "ATRN", "X-Long \(String(repeating: "x", count: 2000))"])
+        #expect(client.capabilities.keywords == ["XSITE": "Name=Example v=1", "ETRN": "", "ATRN": ""])
+        #expect(client.capabilities.etrn && client.capabilities.atrn)
+        #expect(!TestedClient(mode: .smtp, offers: ["XETRN"]).capabilities.etrn)
+        let many = TestedClient(mode: .smtp, offers: (0..<1000).map { "X\($0)" })
+        #expect(many.capabilities.keywords.count == 64)
     }
 
     @Test("What the server cannot take is not sent")

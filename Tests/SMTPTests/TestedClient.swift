@@ -9,12 +9,13 @@ final class TestedClient {
 
     init(
         mode: SMTPClientSettings.Mode, startTLS: SMTPClientSettings.StartTLS = .never,
-        credentials: SMTPClientSettings.Credentials? = nil, inFlight: Int = 1
+        credentials: SMTPClientSettings.Credentials? = nil, inFlight: Int = 1, isTLS: Bool = false,
+        nonce: String? = nil
     ) {
         session = SMTPClientSession(
             settings: SMTPClientSettings(
                 mode: mode, clientName: "c.example", startTLS: startTLS, credentials: credentials,
-                transactionsInFlightMax: inFlight))
+                transactionsInFlightMax: inFlight), isTLS: isTLS, nonce: nonce)
     }
 
     /// Greeted by a server with these extensions.

@@ -83,7 +83,7 @@ func fuzzSCRAMDialogue(_ input: UnsafeRawBufferPointer) {
 func fuzzSASLClientExchange(_ input: UnsafeRawBufferPointer) {
     guard let choice = input.first else { return }
     var exchange = SASLClientExchange(
-        mechanism: SASLMechanism.allCases[Int(choice & 3) % 3], user: "user", password: "pencil", nonce: "abc",
+        mechanism: SASLClientMechanism.allCases[Int(choice & 3)], user: "user", password: "pencil", nonce: "abc",
         iterationsMax: 16)
     if choice & 4 != 0 { _ = exchange.initialResponse() }
     for message in pieces(Array(input.dropFirst())) {

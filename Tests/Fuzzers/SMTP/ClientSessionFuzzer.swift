@@ -22,8 +22,10 @@ private final class FuzzedClient {
             settings: SMTPClientSettings(
                 mode: input[0] & 1 == 0 ? .smtp : .lmtp, clientName: "client.example",
                 startTLS: input[0] & 2 == 0 ? .never : .ifOffered,
-                credentials: input[0] & 4 == 0 ? nil : .init(user: "a", password: "b"), usesChunks: input[0] & 8 == 0,
-                pipelines: input[0] & 16 == 0, transactionsInFlightMax: input[0] & 32 == 0 ? 1 : 4))
+                credentials: input[0] & 4 == 0
+                    ? nil : .init(user: "a", password: "b", allowsPlainWithoutTLS: true), usesChunks: input[0] & 8 == 0,
+                pipelines: input[0] & 16 == 0, transactionsInFlightMax: input[0] & 32 == 0 ? 1 : 4),
+            nonce: input[0] & 64 == 0 ? nil : "fyko+d2lbbFgONRv9qkxdawL")
     }
 
     func run(_ bytes: [UInt8], piece: Int) {
