@@ -23,7 +23,7 @@ final class FrontendContext: Sendable {
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
     let durableCopies: Int
-    let streamSettings: SMTPClientSettings
+    let streamSession: LinkSession
     let streamTimes: ConnectionTimes
     /// How long a node may take to answer.
     let answerTimeout: Duration
@@ -34,8 +34,9 @@ final class FrontendContext: Sendable {
     private let tls: Mutex<ServerTLS?>
 
     init(
-        _ configuration: ClusterConfiguration, frontend: FrontendSettings, directory: any AccountDirectory,
-        tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, siteSecrets: [String: String],
+        directory: any AccountDirectory, tls: ServerTLS?,
+        hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
     ) {
         let delivery = configuration.delivery
         self.log = log
@@ -51,20 +52,24 @@ final class FrontendContext: Sendable {
         let throttle = configuration.authentication.throttle
         login = LoginGate(
             directory: directory,
+            sites: SiteLogins(secrets: siteSecrets, salt: Array(identifiers.nonce().utf8)),
             throttle: LoginThrottle.Settings(
                 delayFirst: throttle.delay, delayMax: throttle.delayMax, forgetting: throttle.forgetting,
                 entriesMax: throttle.entriesMax),
             clock: clock, metrics: metrics, log: log)
         let linkSettings = NodeLinkSettings(
             timeout: delivery.timeout, lagTimeout: delivery.handoffAfter, idleTimeout: delivery.idleTimeout,
-            connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
+            connectionsMax: delivery.connectionsPerNode,
             reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
-            clientName: frontend.name)
+            session: LinkSession(
+                SMTPClientSettings(
+                    mode: .lmtp, clientName: frontend.name,
+                    transactionsInFlightMax: delivery.inFlightPerConnectionMax)))
         routeSettings = NodeRoutes.Settings(
             link: linkSettings, connectTimeout: delivery.connectTimeout, hopTLS: HopTLS(hopTLS), clock: clock,
             group: group, log: log)
         current = Mutex(NodeRoutes(ClusterMap(configuration), settings: routeSettings))
-        streamSettings = SMTPClientSettings(mode: .lmtp, clientName: frontend.name)
+        streamSession = LinkSession(SMTPClientSettings(mode: .lmtp, clientName: frontend.name))
         streamTimes = ConnectionTimes(idle: configuration.smtp.idleTimeout + delivery.timeout, total: .zero)
     }
 
@@ -105,7 +110,11 @@ final class FrontendContext: Sendable {
         case .foreignDomain:
             return .refused(
                 Reason(550, "5.7.1", "<\(query.address)>: relaying denied, mail for this domain is not taken here"))
-        case .mailboxes:
+        case .mailboxes(let destinations):
+            if let wanted = query.mailbox, !destinations.contains(where: { $0.mailbox == wanted }) {
+                return .refused(
+                    Reason(550, "5.1.6", "<\(query.address)> has another mailbox here than \(wanted)"))
+            }
             guard routes.canReach(durableCopies, from: eventLoop) else {
                 return .deferred(
                     Reason(

@@ -25,14 +25,16 @@ package final class FrontendService: Service {
     private let pop3Census: ConnectionCensus
 
     /// - Parameters:
+    ///   - siteSecrets: what this site shares with each other one, by the other's name.
     ///   - tls: what clients see; nil if the frontend has no certificate.
     ///   - hopTLS: for the hops to the storage nodes; nil if they are all trusted.
     package init(
-        _ configuration: ClusterConfiguration, frontend: FrontendSettings, directory: any AccountDirectory,
-        tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, siteSecrets: [String: String],
+        directory: any AccountDirectory, tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
     ) {
         context = FrontendContext(
-            configuration, frontend: frontend, directory: directory, tls: tls, hopTLS: hopTLS, group: group, log: log)
+            configuration, frontend: frontend, siteSecrets: siteSecrets, directory: directory, tls: tls, hopTLS: hopTLS,
+            group: group, log: log)
         self.frontend = frontend
         self.group = group
         drainTimeout = configuration.storage.drainTimeout

@@ -36,6 +36,7 @@ struct ListenerSetup {
             startsWithTLS: listener.tlsMode == .implicit,
             mechanisms: service == .submission ? configuration.authentication.mechanisms : [],
             requiresTLSForAuthentication: configuration.authentication.requireTLS,
+            takesSites: !configuration.sites.isEmpty,
             postmasterDomain: configuration.directory.defaultDomain)
         return SMTPListenerSettings(
             session: session, times: ConnectionTimes(idle: smtp.idleTimeout, total: smtp.sessionTimeMax),

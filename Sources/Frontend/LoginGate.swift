@@ -9,6 +9,7 @@ import Synchronization
 /// same account.
 final class LoginGate: Sendable {
     private let directory: any AccountDirectory
+    private let sites: SiteLogins
     private let throttle: Mutex<LoginThrottle>
     private let clock: SystemClock
     private let metrics: FrontendMetrics
@@ -18,10 +19,11 @@ final class LoginGate: Sendable {
     private static let tooMany = Reason(454, "4.7.0", "too many logins wait already, try again later")
 
     init(
-        directory: any AccountDirectory, throttle: LoginThrottle.Settings, clock: SystemClock,
+        directory: any AccountDirectory, sites: SiteLogins, throttle: LoginThrottle.Settings, clock: SystemClock,
         metrics: FrontendMetrics, log: Logger
     ) {
         self.directory = directory
+        self.sites = sites
         self.throttle = Mutex(LoginThrottle(settings: throttle))
         self.clock = clock
         self.metrics = metrics
@@ -40,7 +42,8 @@ final class LoginGate: Sendable {
         let attempt = LoginAttempt(place, at: self)
         do {
             if delay > .zero { try await Task.sleep(for: delay) }
-            let answer = try await directory.answer(request)
+            let answer =
+                SiteLogins.isSite(request.user) ? sites.answer(request) : try await directory.answer(request)
             switch answer {
             case .user: attempt.end(.right)
             case .rejected: attempt.end(.wrong)

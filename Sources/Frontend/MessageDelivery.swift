@@ -22,6 +22,8 @@ final class MessageDelivery {
 
     let sender: ReversePath
     private let isUTF8: Bool
+    private let content: HopContent
+    private let sitePath: SitePath?
     private var destinations: [Destination]
     private let frontend: FrontendContext
     private let map: ClusterMap
@@ -38,12 +40,14 @@ final class MessageDelivery {
     private var finished: (([Verdict]) -> Void)?
 
     init(
-        identity: MessageIdentity, sender: ReversePath, isUTF8: Bool, destinations: [Destination],
-        frontend: FrontendContext, eventLoop: any EventLoop
+        identity: MessageIdentity, sender: ReversePath, isUTF8: Bool, content: HopContent, sitePath: SitePath?,
+        destinations: [Destination], frontend: FrontendContext, eventLoop: any EventLoop
     ) {
         self.identity = identity
         self.sender = sender
         self.isUTF8 = isUTF8
+        self.content = content
+        self.sitePath = sitePath
         self.destinations = destinations
         self.frontend = frontend
         self.eventLoop = eventLoop
@@ -114,9 +118,10 @@ final class MessageDelivery {
 
     private func openStreams() {
         for (node, copies) in Self.legs(makePlan(canResend: false)) {
-            let transaction = transaction(copies, content: .message, body: ByteBuffer())
+            let transaction = transaction(copies, content: content, body: ByteBuffer())
             let stream = MessageStream(
-                transaction: transaction, settings: frontend.streamSettings, times: frontend.streamTimes,
+                transaction: transaction, session: frontend.streamSession, isTLS: links[node].target.tls != nil,
+                times: frontend.streamTimes,
                 stallTimeout: frontend.answerTimeout, lagTimeout: frontend.lagTimeout
             ) { [weak self] in
                 guard let self, !isBlocked else { return }
@@ -153,7 +158,7 @@ final class MessageDelivery {
     private func send(_ copies: [DeliveryPlan.Copy]) {
         guard !isAbandoned else { return }
         guard !copies.isEmpty else { return }
-        submit(copies.filter { $0.kind != .hold }, content: .message, body: body)
+        submit(copies.filter { $0.kind != .hold }, content: content, body: body)
         submit(copies.filter { $0.kind == .hold }, content: .hold, body: ByteBuffer())
     }
 
@@ -176,7 +181,9 @@ final class MessageDelivery {
                 heldFor: copy.kind == .own ? nil : map[copy.owner].name)
         }
         return NodeTransaction(
-            identity: identity, sender: sender, isUTF8: isUTF8, recipients: recipients, content: content, body: body
+            identity: identity, sender: sender, isUTF8: isUTF8, recipients: recipients, content: content,
+            sitePath: sitePath,
+            body: body
         ) { verdicts in
             self.answered(copies, verdicts)
         }

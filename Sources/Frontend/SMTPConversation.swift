@@ -216,6 +216,13 @@ final class SMTPConversation: Conversation {
     // MARK: recipients
 
     private func resolve(_ query: SMTPRecipientQuery, _ connection: Connection) {
+        var query = query
+        // A site names the mailbox, whose name an address may have had before somebody else got it.
+        if let mailbox = query.mailbox { query.address = mailbox.account }
+        resolve(accountOf: query, connection)
+    }
+
+    private func resolve(accountOf query: SMTPRecipientQuery, _ connection: Connection) {
         if let known = frontend.directory.cached(query.address) {
             return resolved(known, query, connection)
         }
@@ -243,7 +250,8 @@ final class SMTPConversation: Conversation {
 
     private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {
         var verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
-        if verdict.isAccepted, !recipients.add(resolution.destinations, of: query.transaction) {
+        let destinations = resolution.destinations.filter { query.mailbox == nil || $0.mailbox == query.mailbox }
+        if verdict.isAccepted, !recipients.add(destinations, of: query.transaction) {
             verdict = .deferred(Reason(452, "4.5.3", "too many mailboxes for one message"))
         }
         log.log(
@@ -255,15 +263,19 @@ final class SMTPConversation: Conversation {
     // MARK: the message
 
     private func start(_ envelope: SMTPEnvelope, _ connection: Connection) {
-        let identity = frontend.identifiers.message()
-        let seconds = frontend.clock.seconds()
-        let header = TraceHeaders.received(
-            envelope, hostname: listener.session.hostname, identity: identity, seconds: seconds)
+        // What comes from another site has its name, and stays as it is there.
+        let identity = envelope.name ?? frontend.identifiers.message()
         recipients.begin()
         let delivery = MessageDelivery(
-            identity: identity, sender: envelope.sender, isUTF8: envelope.utf8, destinations: recipients.destinations,
-            frontend: frontend, eventLoop: connection.eventLoop)
-        delivery.append(header)
+            identity: identity, sender: envelope.sender, isUTF8: envelope.utf8, content: envelope.content,
+            sitePath: envelope.sitePath, destinations: recipients.destinations, frontend: frontend,
+            eventLoop: connection.eventLoop)
+        if envelope.content == .message {
+            delivery.append(
+                TraceHeaders.received(
+                    envelope, hostname: listener.session.hostname, identity: identity, seconds: frontend.clock.seconds()
+                ))
+        }
         delivery.unblocked = { [self] in
             guard waiting == .nodes, message?.isBlocked == false else { return }
             waiting = .no

@@ -11,6 +11,7 @@ package final class MessageStream: Conversation {
     private let changed: () -> Void
     private let stalled: (MessageStream) -> Void
     private let unreachable: (String) -> Void
+    private let settings: LinkSession
     private var session: SMTPClientSession
     private var connection: Connection?
     /// What came before the node was ready for it.
@@ -38,7 +39,7 @@ package final class MessageStream: Conversation {
     ///   - unreachable: told why, if the connection never came up.
     ///   - changed: called when `isBlocked` may have become false.
     package init(
-        transaction: NodeTransaction, settings: SMTPClientSettings, times: ConnectionTimes,
+        transaction: NodeTransaction, session settings: LinkSession, isTLS: Bool, times: ConnectionTimes,
         stallTimeout: Duration, lagTimeout: Duration, changed: @escaping () -> Void,
         stalled: @escaping (MessageStream) -> Void, unreachable: @escaping (String) -> Void
     ) {
@@ -49,7 +50,8 @@ package final class MessageStream: Conversation {
         self.changed = changed
         self.stalled = stalled
         self.unreachable = unreachable
-        session = SMTPClientSession(settings: settings)
+        self.settings = settings
+        session = settings.begin(isTLS: isTLS)
         transaction.expired = { [weak self] in self?.abandon() }
         session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
     }
@@ -129,7 +131,12 @@ package final class MessageStream: Conversation {
         let consumed = connection.unread.withUnsafeReadableBytes { session.receive($0) }
         connection.consume(consumed)
         if connection.inputEnded { session.connectionLost() }
+        carryOutEvents(connection)
+    }
+
+    private func carryOutEvents(_ connection: Connection) {
         for event in session.takeEvents() { carryOut(event, connection) }
+        // What announces TLS is written by then.
         connection.write(session.takeOutput())
         connection.flush()
     }
@@ -139,7 +146,11 @@ package final class MessageStream: Conversation {
         changed()
     }
 
-    package func tlsStarted(_ connection: Connection) {}
+    package func tlsStarted(_ connection: Connection) {
+        session.tlsStarted()
+        carryOutEvents(connection)
+    }
+
     package func draining(_ connection: Connection) {}
 
     package func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
@@ -170,8 +181,10 @@ package final class MessageStream: Conversation {
             end(.unanswered)
         case .closed:
             connection.close()
-        case .startTLS, .bodyWanted:
-            preconditionFailure("a stream to a node was told \(event)")
+        case .startTLS:
+            settings.startTLS(on: connection)
+        case .bodyWanted:
+            preconditionFailure("a stream was told \(event)")
         }
     }
 

@@ -3,9 +3,10 @@ import NIOCore
 import SMTP
 import Wire
 
-/// One LMTP connection to a storage node, which many messages share: their transactions are pipelined on it.
+/// One connection to a storage node or another site, which many messages share: their transactions are pipelined on it.
 final class NodeConnection: Conversation {
     private let link: NodeLink
+    private let settings: LinkSession
     private var session: SMTPClientSession
     private var connection: Connection?
     private var transactions: [SMTPTransactionID: NodeTransaction] = [:]
@@ -15,10 +16,11 @@ final class NodeConnection: Conversation {
     /// Why the conversation ended, unless we ended it.
     private var failure: String?
 
-    init(link: NodeLink, settings: SMTPClientSettings) {
+    init(link: NodeLink, session settings: LinkSession, isTLS: Bool) {
         self.link = link
-        session = SMTPClientSession(settings: settings)
-        inFlightMax = settings.transactionsInFlightMax
+        self.settings = settings
+        session = settings.begin(isTLS: isTLS)
+        inFlightMax = settings.smtp.transactionsInFlightMax
     }
 
     /// It has not come up yet.
@@ -70,7 +72,12 @@ final class NodeConnection: Conversation {
     }
 
     func writable(_ connection: Connection) { link.pump() }
-    func tlsStarted(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {
+        session.tlsStarted()
+        carryOutEvents()
+        connection.flush()
+    }
+
     func draining(_ connection: Connection) {}
 
     /// Quiet for long: with messages in flight the node hangs; without, nobody needs the connection.
@@ -129,8 +136,10 @@ final class NodeConnection: Conversation {
             if !isOver { failure = failure ?? reason.map { "\($0)" } }
             isOver = true
             connection?.close()
-        case .startTLS, .startedStreaming:
-            preconditionFailure("a shared connection to a node was told \(event)")
+        case .startTLS:
+            connection.map(settings.startTLS)
+        case .startedStreaming:
+            preconditionFailure("a shared connection was told \(event)")
         }
     }
 }

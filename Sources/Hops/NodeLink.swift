@@ -6,29 +6,29 @@ import NIOCore
 import SMTP
 package import Wire
 
-/// How a process speaks with storage nodes.
+/// How a process speaks with storage nodes, or with another site.
 package struct NodeLinkSettings: Sendable {
     package var timeout: Duration
     /// How long an answer may usually take; after that another node is asked too.
     package var lagTimeout: Duration
     package var idleTimeout: Duration
     package var connectionsMax: Int
-    package var inFlightMax: Int
     package var reconnect: ReconnectBackoff
-    /// What LHLO says.
-    package var clientName: String
+    package var session: LinkSession
+    /// What is at the other end, for the log.
+    package var peer: String
 
     package init(
-        timeout: Duration, lagTimeout: Duration, idleTimeout: Duration, connectionsMax: Int, inFlightMax: Int,
-        reconnect: ReconnectBackoff, clientName: String
+        timeout: Duration, lagTimeout: Duration, idleTimeout: Duration, connectionsMax: Int,
+        reconnect: ReconnectBackoff, session: LinkSession, peer: String = "storage node"
     ) {
         self.timeout = timeout
         self.lagTimeout = lagTimeout
         self.idleTimeout = idleTimeout
         self.connectionsMax = connectionsMax
-        self.inFlightMax = inFlightMax
         self.reconnect = reconnect
-        self.clientName = clientName
+        self.session = session
+        self.peer = peer
     }
 }
 
@@ -48,6 +48,7 @@ package final class NodeLink {
     private var heldBytes = 0
     /// Connections that failed since one last came up.
     private var failures = 0
+    private var lastEndpoint: Endpoint?
     private var pausedUntil: Scheduled<Void>?
     private var hasQuit = false
     private let deadlines: TransactionTimer
@@ -59,7 +60,7 @@ package final class NodeLink {
     private static let heldBytesMax = 64 << 20
 
     /// - Parameter target: asked for each connection, because a reload may change the certificate.
-    init(
+    package init(
         target: @escaping () -> DialTarget, health: NodeHealth, settings: NodeLinkSettings, eventLoop: any EventLoop,
         log: Logger
     ) {
@@ -122,16 +123,19 @@ package final class NodeLink {
         guard pausedUntil == nil, connections.count(where: { !$0.isOver }) < settings.connectionsMax,
             !connections.contains(where: \.isConnecting)
         else { return }
-        let client = SMTPClientSettings(
-            mode: .lmtp, clientName: settings.clientName, transactionsInFlightMax: settings.inFlightMax)
-        let connection = NodeConnection(link: self, settings: client)
+        let target = target
+        lastEndpoint = target.endpoint
+        let connection = NodeConnection(link: self, session: settings.session, isTLS: target.tls != nil)
         connections.append(connection)
         Dialer.connect(target, on: eventLoop, conversation: connection)
     }
 
+    /// Where the last connection went, for the log.
+    private var address: String { lastEndpoint.map { "\($0)" } ?? "" }
+
     /// The node has greeted.
     func ready(_ connection: Connection) {
-        if failures > 0 { log.notice("storage node is back", metadata: ["node": "\(target.endpoint)"]) }
+        if failures > 0 { log.notice("\(settings.peer) is back", metadata: ["node": "\(address)"]) }
         failures = 0
         health.heard()
         connection.setTimes(ConnectionTimes(idle: settings.idleTimeout, total: .zero))
@@ -152,7 +156,7 @@ package final class NodeLink {
         health.failed()
         if health.isLost { giveUpWaiting() }
         if failures == 1 {
-            log.warning("storage node is lost", metadata: ["node": "\(target.endpoint)", "reason": "\(why)"])
+            log.warning("\(settings.peer) is lost", metadata: ["node": "\(address)", "reason": "\(why)"])
         }
         guard pausedUntil == nil, !hasQuit else { return }
         let delay = settings.reconnect.delay(failures: failures, random: .random(in: 0 ... .max))

@@ -9,6 +9,8 @@ package final class NodeTransaction {
     let isUTF8: Bool
     let recipients: [SMTPRecipient]
     let content: HopContent
+    /// The sites that it has been at; nil for what is not passed on to sites.
+    let sitePath: SitePath?
     /// With CRLF line ends.
     private(set) var body: ByteBuffer
     /// The node may have it already under this name: a connection broke after it was sent, or others copy it too.
@@ -24,13 +26,15 @@ package final class NodeTransaction {
     /// - Parameter finished: told one verdict per recipient, once.
     package init(
         identity: MessageIdentity, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
-        content: HopContent = .message, body: ByteBuffer, finished: @escaping ([Verdict]) -> Void
+        content: HopContent = .message, sitePath: SitePath? = nil, body: ByteBuffer,
+        finished: @escaping ([Verdict]) -> Void
     ) {
         self.identity = identity
         self.sender = sender
         self.isUTF8 = isUTF8
         self.recipients = recipients
         self.content = content
+        self.sitePath = sitePath
         self.body = body
         self.finished = finished
         // What is copied may be there already, whoever brought it.
@@ -78,7 +82,7 @@ package final class NodeTransaction {
     func smtp(id: SMTPTransactionID, byteCount: Int?) -> SMTPClientTransaction {
         SMTPClientTransaction(
             id: id, sender: sender, recipients: recipients, byteCount: byteCount, utf8: needsUTF8, name: identity,
-            isRepeat: isRepeat, content: content)
+            isRepeat: isRepeat, content: content, sitePath: sitePath)
     }
 }
 

@@ -99,6 +99,18 @@ package struct MailboxName: Hashable, Sendable, Comparable {
     }
 }
 
+extension MailboxName {
+    /// The address of the account that it was made for: without the number that tells later accounts of one address apart.
+    package var account: EmailAddress {
+        guard let mark = local.lastIndex(of: "~"), mark > local.startIndex else {
+            return EmailAddress(local: local, domain: domain)
+        }
+        let digits = local[local.index(after: mark)...].utf8
+        let isNumber = !digits.isEmpty && digits.allSatisfy { (0x30...0x39).contains($0) } && digits.first != 0x30
+        return EmailAddress(local: isNumber ? String(local[..<mark]) : local, domain: domain)
+    }
+}
+
 extension MailboxName: CustomStringConvertible {
     package var description: String { local + "@" + domain }
 }

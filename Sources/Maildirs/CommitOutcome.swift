@@ -16,15 +16,22 @@ package struct DeliveryRecipient: Sendable {
     /// `Return-Path:` and `Delivered-To:`, each ended by LF; nothing for a copy that has them already.
     package let header: [UInt8]
     /// The node that the copy is kept for; nil if this node is an owner of the mailbox.
-    package let heldFor: HandoffTarget?
+    package let heldFor: SpoolTarget?
+    /// The sites that are to have it too.
+    package let sites: SiteSpools
 
-    package init(mailbox: MailboxName, partition: Int, header: [UInt8], heldFor: HandoffTarget? = nil) {
+    package init(
+        mailbox: MailboxName, partition: Int, header: [UInt8], heldFor: SpoolTarget? = nil,
+        sites: SiteSpools = SiteSpools()
+    ) {
         self.mailbox = mailbox
         self.partition = partition
         self.header = header
         self.heldFor = heldFor
+        self.sites = sites
     }
 
+    var key: MailboxKey { MailboxKey(mailbox: mailbox, partition: partition) }
     var folder: MailboxFolder { MailboxFolder(mailbox, partition: partition, heldFor: heldFor) }
 }
 

@@ -10,10 +10,11 @@ struct Deletion {
     private let indices: [Int]
 
     private let tombstones: [Tombstone]
+    private let sites: SiteSpools
 
     /// An error: not deleted, or not for good.
     static func delete(
-        _ indices: [Int], of snapshot: MaildropSnapshot, core: StoreCore
+        _ indices: [Int], of snapshot: MaildropSnapshot, sites: SiteSpools, core: StoreCore
     ) throws(MaildirError) -> DeletionOutcome {
         if indices.isEmpty { return DeletionOutcome(failures: 0, tombstones: []) }
         // Nothing that was hidden behind a message begins to show because that is deleted.
@@ -26,7 +27,7 @@ struct Deletion {
         return try core.root.withDirectory { root throws(MaildirError) in
             let deletion = Deletion(
                 core: core, folder: snapshot.folder, root: root, snapshot: snapshot, indices: indices,
-                tombstones: tombstones)
+                tombstones: tombstones, sites: sites)
             return DeletionOutcome(failures: try deletion.run(), tombstones: tombstones)
         }
     }
@@ -54,7 +55,9 @@ struct Deletion {
     /// The mailbox in which they are durable now. A foreign one had no `gone/` before.
     private func writeTombstones() throws(MaildirError) -> OpenFile {
         let mailbox = try core.folders.make(folder, in: root)
+        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
         for tombstone in tombstones {
+            try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
             try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
         }
         return mailbox

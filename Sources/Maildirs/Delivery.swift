@@ -10,6 +10,9 @@ import Mail
 // | 2 | tmp/NAME made (O_EXCL)       | an empty or partial tmp/ file      | nobody reads tmp/; cleanTmp removes it     |
 // | 3 | header and body written      | the same                           | the same                                   |
 // | 4 | file synced                  | a whole tmp/ file                  | the same; the sender delivers again        |
+// |4a | linked to the spools of the  | in spools, not in new/             | whoever carries a spool's mail to its site |
+// |   | sites that are to have it,   |                                    | puts it into new/ first, if it is not there|
+// |   | these synced                 |                                    | and was not deleted                        |
 // | 5 | linked to new/               | in new/ after a process's crash,   | whole (4 came first); not acknowledged, so |
 // |   |                              | in new/ or not after a power cut   | the sender repeats: the identity is found  |
 // | 6 | new/ synced                  | in new/                            | it is durable, acknowledged or not         |
@@ -42,6 +45,8 @@ struct Delivery {
         /// Whose `tmp/` it is in.
         let home: DeliveryFolder
         var outcome: CommitOutcome?
+        /// Its job has been told of a failure.
+        var isGivenUp = false
     }
 
     static func deliver(_ jobs: [DeliveryJob], to folder: MailboxFolder, core: StoreCore) {
@@ -81,7 +86,8 @@ struct Delivery {
                 job.finish(.failure(error))
             }
         }
-        for index in written.indices { link(&written[index]) }
+        spool(&written)
+        for index in written.indices where !written[index].isGivenUp { link(&written[index]) }
         answer(written)
         for file in written { unlinkat(file.home.tmp.descriptor, file.name, 0) }
     }
@@ -171,6 +177,54 @@ struct Delivery {
         spill.giveUpName()
         job.body = .written
         return Written(job: job, file: spill.file, name: spill.name, home: spill.home)
+    }
+
+    // MARK: - spool/
+
+    /// Links what other sites are to have into the spools for them, and makes that durable, before anybody sees it here.
+    private func spool(_ written: inout [Written]) {
+        guard written.contains(where: { !$0.job.recipient.sites.isEmpty }) else { return }
+        var touched: [MailboxFolder: OpenFile] = [:]
+        for index in written.indices {
+            giveUp(&written[index]) { file throws(MaildirError) in
+                for target in file.job.recipient.sites.folders(of: file.job.recipient.key) {
+                    let spool = try core.root.withDirectory { root throws(MaildirError) in
+                        try core.folders.open(target, in: root)
+                    }
+                    let name = file.job.recipient.sites.fileName(file.job.fileName)
+                    // Where the name is taken, the message was spooled before and not delivered after that.
+                    _ = try ExclusiveLink.make(
+                        file.file, at: file.name, in: file.home.tmp, as: name, in: spool.new,
+                        fault: core.options.faults?.decide(.link, name))
+                    touched[target] = spool.new
+                }
+            }
+        }
+        for (target, directory) in touched {
+            let synced = Result { () throws(MaildirError) in
+                try core.options.faults?.check(.syncDirectory, "\(target.path)/new")
+                try directory.sync("\(target.path)/new")
+            }
+            for index in written.indices
+            where written[index].job.recipient.sites.folders(of: written[index].job.recipient.key).contains(target) {
+                giveUp(&written[index]) { _ throws(MaildirError) in try synced.get() }
+            }
+        }
+    }
+
+    /// Does something with a file that is not given up yet; if that fails, the file is.
+    private func giveUp(_ file: inout Written, unless body: (Written) throws(MaildirError) -> Void) {
+        guard !file.isGivenUp else { return }
+        do throws(MaildirError) {
+            try body(file)
+        } catch {
+            file.isGivenUp = true
+            forgetFolder(after: error)
+            for target in file.job.recipient.sites.folders(of: file.job.recipient.key) where !error.isFull {
+                core.folders.close(target)
+            }
+            file.job.finish(.failure(error))
+        }
     }
 
     // MARK: - new/

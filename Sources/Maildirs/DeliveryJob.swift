@@ -16,10 +16,9 @@ final class DeliveryJob: @unchecked Sendable {
     }
 
     let identity: MessageIdentity
-    let folder: MailboxFolder
+    let recipient: DeliveryRecipient
     let size: DeliverySize
     let mayBeRepeat: Bool
-    var header: [UInt8]
     var body: Body
     /// The message's other recipients, who wait until this one's file is synced; told whether it was.
     var afterSync: ((Result<Void, MaildirError>) -> Void)?
@@ -28,17 +27,19 @@ final class DeliveryJob: @unchecked Sendable {
     private var answer: ((Result<CommitOutcome, MaildirError>) -> Void)?
 
     init(
-        identity: MessageIdentity, folder: MailboxFolder, size: DeliverySize, mayBeRepeat: Bool, header: [UInt8],
-        body: Body, answer: @escaping (Result<CommitOutcome, MaildirError>) -> Void
+        identity: MessageIdentity, recipient: DeliveryRecipient, size: DeliverySize, mayBeRepeat: Bool, body: Body,
+        answer: @escaping (Result<CommitOutcome, MaildirError>) -> Void
     ) {
         self.identity = identity
-        self.folder = folder
+        self.recipient = recipient
         self.size = size
         self.mayBeRepeat = mayBeRepeat
-        self.header = header
         self.body = body
         self.answer = answer
     }
+
+    var folder: MailboxFolder { recipient.folder }
+    private var header: [UInt8] { recipient.header }
 
     /// Whether its bytes are still here.
     var canBeWritten: Bool {

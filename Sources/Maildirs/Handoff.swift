@@ -15,7 +15,7 @@ import Mail
 /// What waits in one mailbox for one other node.
 struct Handoff {
     let key: MailboxKey
-    let target: HandoffTarget
+    let target: SpoolTarget
     let core: StoreCore
 
     private var own: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition) }
@@ -110,16 +110,47 @@ struct Handoff {
         }
     }
 
-    // MARK: - what there is
-
-    static func targets(_ core: StoreCore) throws(MaildirError) -> [HandoffTarget] {
+    /// Lets go of one message or tombstone that the other side has; it need not be here.
+    func letGo(_ name: MessageIdentity) throws(MaildirError) {
         try core.root.withDirectory { root throws(MaildirError) in
-            try StoreWalk.folders(in: MailboxFolder.spool, root, core).compactMap { HandoffTarget(folder: $0) }
+            guard let spool = try held.openIfThere(in: root) else { return }
+            let identity = Array(name.text.utf8)
+            let paths = try MailboxScan(mailbox: spool, core: core).paths(of: [identity]).values
+            for path in paths + [Array("gone/".utf8) + identity] {
+                let number = core.unlink(path, in: spool)
+                guard number == 0 || number == ENOENT else {
+                    throw .failed(operation: "unlink", path: String(decoding: path, as: UTF8.self), errno: number)
+                }
+            }
         }
     }
 
+    /// Links a message that waits in the spool into this node's own mailbox, durably, if it is not there and was not deleted:
+    /// whoever delivered it may have died between the two.
+    func restore(_ index: Int, of snapshot: MaildropSnapshot) throws(MaildirError) {
+        try core.root.withDirectory { root throws(MaildirError) in
+            guard let spool = try snapshot.folder.openIfThere(in: root) else { return }
+            let mailbox = try core.folders.make(own, in: root)
+            let search = RepeatSearch(mailbox: mailbox, core: core)
+            let named = NamedMessage(identity: snapshot.identity(at: index), content: nil)
+            guard try search.findDurable([named]).isEmpty else { return }
+            let path = snapshot.path(at: index)
+            let name = SiteSpools.mailboxName(ofSpooled: Array(path.dropFirst(4)))
+            _ = try link(path, to: Array("new/".utf8) + name, spool, mailbox)
+            try OpenFile.openDirectory("new", in: mailbox.descriptor).sync("new")
+        }
+    }
+
+    // MARK: - what there is
+
+    static func targets(_ core: StoreCore) throws(MaildirError) -> [SpoolTarget] {
+        try core.root.withDirectory { root throws(MaildirError) in
+            try StoreWalk.folders(in: MailboxFolder.spool, root, core).compactMap { SpoolTarget(folder: $0) }
+        }.filter { $0.kind == .node }
+    }
+
     static func mailboxes(
-        for target: HandoffTarget, after last: MailboxKey?, count: Int, core: StoreCore
+        for target: SpoolTarget, after last: MailboxKey?, count: Int, core: StoreCore
     ) throws(MaildirError) -> [MailboxKey] {
         let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition, heldFor: target).path }
         var found: [MailboxKey] = []

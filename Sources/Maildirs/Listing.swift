@@ -41,7 +41,7 @@ struct Listing {
 
     /// The mailbox as it is now, from the cache where that provably matches.
     static func snapshot(
-        of key: MailboxKey, heldFor target: HandoffTarget?, core: StoreCore
+        of key: MailboxKey, heldFor target: SpoolTarget?, core: StoreCore
     ) throws(MaildirError) -> MaildropSnapshot {
         let folder = MailboxFolder(key.mailbox, partition: key.partition, heldFor: target)
         return try core.root.withDirectory { root throws(MaildirError) in

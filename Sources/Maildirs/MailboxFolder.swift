@@ -14,7 +14,7 @@ struct MailboxFolder: Hashable, Sendable {
     static let spool = "spool"
     static let parts = ["tmp", "new", "cur", "gone"]
 
-    init(_ mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil) {
+    init(_ mailbox: MailboxName, partition: Int, heldFor target: SpoolTarget? = nil) {
         self.init(mailbox, partition: partition, below: Self.top(target))
     }
 
@@ -28,7 +28,7 @@ struct MailboxFolder: Hashable, Sendable {
     init(path: String) { self.path = path }
 
     /// What holds all mailboxes of this node, or all that waits for another.
-    static func top(_ target: HandoffTarget?) -> String { target.map { "\(spool)/\($0.folder)" } ?? mail }
+    static func top(_ target: SpoolTarget?) -> String { target.map { "\(spool)/\($0.folder)" } ?? mail }
 
     /// Takes a path that `init` made back apart. Nil for a folder that is not a mailbox's.
     var key: MailboxKey? {

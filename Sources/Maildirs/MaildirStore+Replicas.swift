@@ -7,15 +7,20 @@ extension MaildirStore {
     /// nothing. One whose time is over is taken and forgotten: every replica has forgotten it. Where a full disk has no room
     /// for it, what it names makes room: the other replica has it, and brings it again.
     package func deliver(
-        _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
-        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+        _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: SpoolTarget? = nil,
+        sites: SiteSpools = SiteSpools(), then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
     ) {
         check(partition, mailbox)
         let folder = MailboxFolder(mailbox, partition: partition, heldFor: target)
+        let key = MailboxKey(mailbox: mailbox, partition: partition)
         core.remove(then: then) { [core] () throws(MaildirError) in
             if Self.isForgotten(tombstone.name, core) { return }
             try core.root.withDirectory { root throws(MaildirError) in
                 let opened = try core.folders.make(folder, in: root)
+                // One that is here already was passed on when it came.
+                if try !sites.isEmpty && !Tombstones.isDurable(tombstone.name, in: opened) {
+                    try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
+                }
                 let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
                 try Tombstones.write(tombstone, in: opened, folder, core) { () throws(MaildirError) in
                     // What cannot be removed is hidden by the tombstone, and goes with a later listing.
@@ -51,7 +56,7 @@ extension MaildirStore {
     /// Keeps the message or tombstone of this name for another node too, without a second copy of its bytes. Success means
     /// that it is kept durably, or that the message was deleted meanwhile.
     package func hold(
-        _ name: MessageIdentity, of mailbox: MailboxName, partition: Int, for target: HandoffTarget,
+        _ name: MessageIdentity, of mailbox: MailboxName, partition: Int, for target: SpoolTarget,
         then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
     ) {
         check(partition, mailbox)
@@ -61,8 +66,31 @@ extension MaildirStore {
         }
     }
 
+    /// Lets go of a message or tombstone that the other side has been given by another node.
+    package func release(
+        _ name: MessageIdentity, of mailbox: MailboxName, partition: Int, for target: SpoolTarget,
+        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+    ) {
+        check(partition, mailbox)
+        let key = MailboxKey(mailbox: mailbox, partition: partition)
+        core.remove(then: then) { [core] () throws(MaildirError) in
+            try Handoff(key: key, target: target, core: core).letGo(name)
+        }
+    }
+
+    /// Makes sure that a message that waits for a site is in this node's own mailbox, or was deleted from it.
+    package func restore(
+        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget,
+        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+    ) {
+        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
+        core.remove(then: then) { [core] () throws(MaildirError) in
+            try Handoff(key: key, target: target, core: core).restore(index, of: snapshot)
+        }
+    }
+
     /// The nodes that something may wait for.
-    package func handoffTargets(then: @escaping @Sendable (Result<[HandoffTarget], MaildirError>) -> Void) {
+    package func handoffTargets(then: @escaping @Sendable (Result<[SpoolTarget], MaildirError>) -> Void) {
         core.read(then: then) { [core] () throws(MaildirError) in try Handoff.targets(core) }
     }
 
@@ -72,7 +100,7 @@ extension MaildirStore {
     ///   - last: the last one of the answer before; nil to begin.
     ///   - count: the most to tell.
     package func heldMailboxes(
-        for target: HandoffTarget, after last: MailboxKey?, count: Int,
+        for target: SpoolTarget, after last: MailboxKey?, count: Int,
         then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in

@@ -92,7 +92,7 @@ package final class MaildirStore: Sendable {
 
     /// Lists a mailbox, or what waits in it for another node. One that nothing was delivered to yet is empty.
     package func open(
-        _ mailbox: MailboxName, partition: Int, heldFor target: HandoffTarget? = nil,
+        _ mailbox: MailboxName, partition: Int, heldFor target: SpoolTarget? = nil,
         then: @escaping @Sendable (Result<MaildropSnapshot, MaildirError>) -> Void
     ) {
         check(partition, mailbox)
@@ -142,12 +142,14 @@ package final class MaildirStore: Sendable {
 
     /// Deletes messages of a snapshot for good: success means that they never come back here, whatever crashes. Files that
     /// could not be removed yet are hidden, and removed by a later listing.
+    ///
+    /// - Parameter sites: those that are to hear of it.
     package func delete(
-        _ indices: [Int], of snapshot: MaildropSnapshot,
+        _ indices: [Int], of snapshot: MaildropSnapshot, sites: SiteSpools = SiteSpools(),
         then: @escaping @Sendable (Result<DeletionOutcome, MaildirError>) -> Void
     ) {
         core.remove(then: then) { [core] () throws(MaildirError) in
-            try Deletion.delete(indices, of: snapshot, core: core)
+            try Deletion.delete(indices, of: snapshot, sites: sites, core: core)
         }
     }
 

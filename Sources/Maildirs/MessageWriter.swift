@@ -166,8 +166,7 @@ package final class MessageWriter: @unchecked Sendable {
         let whole = DeliverySize(
             disk: header.diskOctets + size.diskOctets, wire: header.wireOctets + size.wireOctets)
         return DeliveryJob(
-            identity: identity, folder: recipient.folder, size: whole, mayBeRepeat: mayBeRepeat,
-            header: recipient.header, body: body,
+            identity: identity, recipient: recipient, size: whole, mayBeRepeat: mayBeRepeat, body: body,
             answer: { outcomes.set($0, at: index) })
     }
 

@@ -109,6 +109,24 @@ enum Tombstones {
         }
     }
 
+    /// Makes a tombstone durable in the spools of the sites that are to have it, before it is in the mailbox: who carries it
+    /// there makes sure first that the mailbox has it.
+    static func spool(
+        _ tombstone: Tombstone, for sites: SiteSpools, of key: MailboxKey, in root: OpenFile, _ core: StoreCore
+    ) throws(MaildirError) {
+        for folder in sites.folders(of: key) {
+            let spool = try core.folders.make(folder, in: root)
+            try write(tombstone.lines, named: tombstone.name.text, in: spool, folder: folder, core: core)
+        }
+    }
+
+    /// Whether the mailbox has a tombstone of that name, for good.
+    static func isDurable(_ name: MessageIdentity, in mailbox: OpenFile) throws(MaildirError) -> Bool {
+        guard try open(Array(name.text.utf8), in: mailbox) != nil else { return false }
+        try OpenFile.openDirectory("gone", in: mailbox.descriptor).sync("gone")
+        return true
+    }
+
     /// Makes a tombstone durable, then removes what it names: `remove` does that. On a full disk the other way round, so that
     /// what goes makes room for saying so.
     static func write(

@@ -13,6 +13,7 @@ extension ClusterConfiguration {
         checkTrust(&reader)
         checkListeners(&reader)
         checkTimes(&reader)
+        checkSites(&reader)
     }
 
     private func checkNames(_ reader: inout ConfigurationReader) {

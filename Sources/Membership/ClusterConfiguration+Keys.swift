@@ -11,6 +11,7 @@ extension ClusterConfiguration: ConfigurationSection {
             .section("trust", \.trust),
             .sections("frontends", \.frontends),
             .sections("nodes", \.nodes, comeAndGo: true),
+            .sections("sites", \.sites),
             .section("membership", \.membership),
             .section("directory", \.directory),
             .section("authentication", \.authentication),

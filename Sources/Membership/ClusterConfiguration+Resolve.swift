@@ -11,6 +11,10 @@ extension ClusterConfiguration {
         membership.etcd.certificate = membership.etcd.certificate.map { resolved($0) }
         membership.etcd.key = membership.etcd.key.map { resolved($0) }
         membership.etcd.passwordFile = membership.etcd.passwordFile.map { resolved($0) }
+        for index in sites.indices {
+            sites[index].secretFile = resolved(sites[index].secretFile)
+            sites[index].ca = sites[index].ca.map { resolved($0) }
+        }
         for index in nodes.indices {
             nodes[index].data = resolved(nodes[index].data, name: nodes[index].name)
         }

@@ -10,6 +10,7 @@ package struct ClusterConfiguration: Sendable {
     package var trust = TrustSettings()
     package var frontends: [FrontendSettings] = []
     package var nodes: [NodeSettings] = []
+    package var sites: [SiteSettings] = []
     package var membership = MembershipSettings()
     package var directory = DirectorySettings()
     package var authentication = AuthenticationSettings()

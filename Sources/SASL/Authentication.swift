@@ -14,15 +14,29 @@ package enum AuthenticationRequest: Sendable, Equatable {
     }
 }
 
-/// Somebody who proved to be who they say: the account's address and the mailbox behind it.
+/// Somebody who proved to be who they say: the account's address and the mailbox behind it; or another site.
 package struct AuthenticatedUser: Sendable, Equatable {
     package let address: EmailAddress
     package let mailbox: MailboxName
+    /// The site's name; nil for an account.
+    package let site: String?
 
     package init(address: EmailAddress, mailbox: MailboxName) {
         self.address = address
         self.mailbox = mailbox
+        site = nil
     }
+
+    /// Nil unless `site` is a site's name.
+    package init?(site: String) {
+        guard SitePath.isName(site), let mailbox = MailboxName(local: site, domain: Self.siteDomain) else { return nil }
+        address = EmailAddress(local: site, domain: Self.siteDomain)
+        self.mailbox = mailbox
+        self.site = site
+    }
+
+    /// RFC 6761 §6.4: nobody has an address there.
+    package static let siteDomain = "site.invalid"
 }
 
 /// The directory's answer to an `AuthenticationRequest`.

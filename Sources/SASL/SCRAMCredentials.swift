@@ -39,6 +39,11 @@ package struct SCRAMCredentials: Sendable, Equatable {
             serverKey: derive("server"))
     }
 
+    /// Whether both are of one password with one salt; takes the same time whatever differs.
+    package func isSame(as other: SCRAMCredentials) -> Bool {
+        constantTimeEqual(storedKey + serverKey, other.storedKey + other.serverKey)
+    }
+
     /// Whether `proof` is the client's proof for this password and this exchange (RFC 5802 §3).
     func isProved(by proof: [UInt8], authMessage: [UInt8]) -> Bool {
         guard proof.count == SHA256.byteCount, storedKey.count == SHA256.byteCount else { return false }

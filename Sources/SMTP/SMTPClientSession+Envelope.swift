@@ -9,8 +9,8 @@ extension SMTPClientSession {
             return .deferred(Reason(451, "4.3.0", "server does not offer CHUNKING"))
         }
         if usesChunks, !outgoing.isStreaming, transaction.byteCount == nil { return .deferred(.unexpected) }
-        if transaction.name != nil, !capabilities.isStorageNode {
-            return .deferred(Reason(451, "4.3.0", "server is no storage node"))
+        if transaction.name != nil, !capabilities.takesNames {
+            return .deferred(Reason(451, "4.3.0", "server is no storage node, and takes no copies from other sites"))
         }
         if let size = transaction.byteCount, let most = capabilities.messageBytesMax, size > most {
             return .refused(Reason(552, "5.3.4", "message is too big for the next server"))
@@ -41,6 +41,7 @@ extension SMTPClientSession {
             XText.encode(name.text, into: &output)
             if transaction.isRepeat { append(" XREPEAT", "") }
             if transaction.content != .message { append(" XCONTENT=", transaction.content.rawValue) }
+            if let path = transaction.sitePath { append(" XPATH=", path.text) }
         }
         append("\r\n", "")
     }
@@ -48,7 +49,7 @@ extension SMTPClientSession {
     mutating func sendRecipient(_ recipient: SMTPRecipient) {
         append("RCPT TO:<", recipient.address.description)
         append(">", "")
-        if let mailbox = recipient.mailbox, capabilities.isStorageNode {
+        if let mailbox = recipient.mailbox, capabilities.takesNames {
             append(" XMAILBOX=", "")
             XText.encode(mailbox.description, into: &output)
             if let owner = recipient.heldFor {

@@ -56,7 +56,7 @@ extension SMTPClientSession {
     /// open): the next one's recipients would be added to it, so that its text would get another's sender. Between two
     /// transactions of which the first may fail yet, RSET keeps them apart at no round trip's cost. Storage nodes end
     /// a transaction with its last chunk.
-    private var keepsFailedEnvelopes: Bool { usesChunks && !capabilities.isStorageNode }
+    private var keepsFailedEnvelopes: Bool { usesChunks && !capabilities.takesNames }
 
     /// Sends one more command of a transaction; false if it has to wait.
     private mutating func sendNext(of index: Int) -> Bool {
@@ -177,8 +177,8 @@ extension SMTPClientSession {
 
     /// A storage node that does not understand us is no fault of the sender's.
     func verdict(_ reply: ParsedReply) -> Verdict {
-        capabilities.isStorageNode && reply.isProtocolError
-            ? .deferred(Reason(451, "4.5.0", "the storage node does not understand: \(reply.code)")) : reply.verdict
+        capabilities.takesNames && reply.isProtocolError
+            ? .deferred(Reason(451, "4.5.0", "the server does not understand: \(reply.code)")) : reply.verdict
     }
 
     /// Tells the outcome. One that has begun behind it has its own RSET if it needs one.

@@ -71,6 +71,10 @@ package struct SMTPCapabilities: Hashable, Sendable {
     package var startTLS = false
     /// Whether it is a storage node of a cluster (XHAUBERK).
     package var isStorageNode = false
+    /// Whether it takes copies of messages and deletions from other sites (XSITE).
+    package var isSite = false
+    /// Whether a message can have a name there.
+    var takesNames: Bool { isStorageNode || isSite }
     /// The largest message it takes, if it said SIZE with a number that is not 0 (RFC 1870 §3).
     package var messageBytesMax: Int?
     /// RFC 9422: recipients of one message.
@@ -100,6 +104,7 @@ package struct SMTPCapabilities: Hashable, Sendable {
         case "SMTPUTF8": utf8 = true
         case "STARTTLS": startTLS = true
         case "XHAUBERK": isStorageNode = true
+        case "XSITE": isSite = true
         case "ETRN": etrn = true
         case "ATRN": atrn = true
         case "SIZE": messageBytesMax = words.dropFirst().first.flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
@@ -135,12 +140,15 @@ package struct SMTPClientTransaction: Hashable, Sendable {
     package var name: MessageIdentity?
     /// Whether this name may have been delivered before.
     package var isRepeat: Bool
-    /// What the text is, for a storage node.
+    /// What the text is, for a storage node or another site.
     package var content: HopContent
+    /// The sites that it has been at; nil for what the receiver is not to pass on to sites.
+    package var sitePath: SitePath?
 
     package init(
         id: SMTPTransactionID, sender: ReversePath, recipients: [SMTPRecipient], byteCount: Int?, utf8: Bool = false,
-        eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false, content: HopContent = .message
+        eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false, content: HopContent = .message,
+        sitePath: SitePath? = nil
     ) {
         self.id = id
         self.sender = sender
@@ -151,5 +159,6 @@ package struct SMTPClientTransaction: Hashable, Sendable {
         self.name = name
         self.isRepeat = isRepeat
         self.content = content
+        self.sitePath = sitePath
     }
 }

@@ -35,6 +35,11 @@ package enum HopContent: String, Hashable, Sendable, CaseIterable {
     case tombstone
     /// No text: the node has the message or tombstone of that name, and is to keep it for another node too.
     case hold
+    /// No text: what waits of that name on the node need not wait any more, another node has handed it over.
+    case release
+
+    /// Whether it is a message or a tombstone that another site may send.
+    var comesFromSites: Bool { self == .copy || self == .tombstone }
 }
 
 /// What a driver is asked at RCPT: may mail go there?
@@ -44,14 +49,18 @@ package struct SMTPRecipientQuery: Equatable, Sendable {
     package var sender: ReversePath
     /// Who the client is, if it has authenticated: others may send to our own addresses only.
     package var user: AuthenticatedUser?
+    /// The mailbox of that address at the site that sends, if a site does: it must be the same one here.
+    package var mailbox: MailboxName?
 
     package init(
-        transaction: SMTPTransactionID, address: EmailAddress, sender: ReversePath, user: AuthenticatedUser?
+        transaction: SMTPTransactionID, address: EmailAddress, sender: ReversePath, user: AuthenticatedUser?,
+        mailbox: MailboxName? = nil
     ) {
         self.transaction = transaction
         self.address = address
         self.sender = sender
         self.user = user
+        self.mailbox = mailbox
     }
 }
 
@@ -70,8 +79,10 @@ package struct SMTPEnvelope: Equatable, Sendable {
     package var name: MessageIdentity?
     /// Whether this name may have been delivered before, so that the node looks before it stores.
     package var isRepeat = false
-    /// What the text is (the cluster's own service).
+    /// What the text is (the cluster's own service, and what comes from other sites).
     package var content = HopContent.message
+    /// The sites that it has been at; nil for what is not to be passed on to sites.
+    package var sitePath: SitePath?
     package var user: AuthenticatedUser?
     package var trace: SMTPTrace
 

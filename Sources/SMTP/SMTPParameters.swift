@@ -14,9 +14,10 @@ struct MailParameters: Equatable {
     var name: MessageIdentity?
     var isRepeat = false
     var content = HopContent.message
+    var sitePath: SitePath?
 }
 
-/// What RCPT's parameters said (the cluster's own service).
+/// What RCPT's parameters said (the cluster's own service, and other sites).
 struct RecipientParameters: Equatable {
     var mailbox: MailboxName?
     var heldFor: String?

@@ -66,7 +66,7 @@ extension SMTPServerSession {
 
     mutating func tooManyIdleCommands() -> Bool {
         counts.idleCommands += 1
-        return settings.service != .cluster && counts.idleCommands > limits.commandsWithoutMailMax
+        return !takesCopies && counts.idleCommands > limits.commandsWithoutMailMax
     }
 
     /// RFC 5321 §4.1.1.1, RFC 2033 §4.1.
@@ -92,6 +92,7 @@ extension SMTPServerSession {
         if offersAuthentication, user == nil {
             lines.append("AUTH " + settings.mechanisms.map(\.rawValue).joined(separator: " "))
         }
+        if settings.takesSites { lines.append("XSITE") }
         // RFC 9422 §4
         lines.append("LIMITS RCPTMAX=\(limits.recipientsMax) MAILMAX=\(limits.transactionsMax)")
         return lines

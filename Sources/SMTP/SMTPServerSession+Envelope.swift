@@ -18,7 +18,8 @@ extension SMTPServerSession {
         }
         if !parameters.utf8, rest[..<length].contains(where: { $0 >= 0x80 }) { return refuse(.needsUTF8) }
         if let size = parameters.size, size > limits.messageBytesMax { return refuse(.tooBig) }
-        if settings.service == .cluster, parameters.name == nil { return refuse(.missingName) }
+        if takesCopies, parameters.name == nil { return refuse(.missingName) }
+        if user?.site != nil, !parameters.content.comesFromSites { return refuse(.sitesSendCopies) }
         switch path {
         case .null: return begin(.null, parameters, hello)
         case .address(let address): return begin(.address(address), parameters, hello)
@@ -27,7 +28,7 @@ extension SMTPServerSession {
     }
 
     private mutating func begin(_ sender: ReversePath, _ parameters: MailParameters, _ hello: Hello) -> Action? {
-        if settings.service != .cluster {
+        if !takesCopies {
             counts.transactions += 1
             if counts.transactions > limits.transactionsMax { return end(with: .tooManyMessages) }
         }
@@ -41,6 +42,7 @@ extension SMTPServerSession {
         envelope.name = parameters.name
         envelope.isRepeat = parameters.isRepeat
         envelope.content = parameters.content
+        envelope.sitePath = parameters.sitePath ?? (user?.site == nil ? nil : .origin)
         envelope.user = user
         self.envelope = envelope
         return reply(.senderOK)
@@ -79,11 +81,13 @@ extension SMTPServerSession {
                 SMTPRecipient(address: address, mailbox: mailbox, heldFor: parameters.heldFor))
             return reply(.recipientOK)
         }
+        if takesCopies, parameters.mailbox == nil { return refuse(.missingMailbox) }
         guard let transaction = envelope?.id, let sender = envelope?.sender else { return refuse(.mailFirst) }
         recipientInQuestion = address
         phase = .awaitingRecipient
         return .resolveRecipient(
-            SMTPRecipientQuery(transaction: transaction, address: address, sender: sender, user: user))
+            SMTPRecipientQuery(
+                transaction: transaction, address: address, sender: sender, user: user, mailbox: parameters.mailbox))
     }
 
     /// RFC 5321 §4.5.3.1.10: a recipient that cannot be taken now is no error of the client's, and must not cost it the

@@ -9,28 +9,34 @@ extension SMTPServerSession {
 
     /// The parameters of MAIL that some service takes.
     private enum Keyword: UInt8 {
-        case size, body, utf8, auth, name, isRepeat, content
+        case size, body, utf8, auth, name, isRepeat, content, path
 
-        init?(_ bytes: UnsafeRawBufferPointer, isCluster: Bool) {
+        /// - Parameter takesCopies: whether the client is a frontend, a storage node or another site.
+        init?(_ bytes: UnsafeRawBufferPointer, takesCopies: Bool) {
             if bytes.equals("SIZE") {
                 self = .size
             } else if bytes.equals("BODY") {
                 self = .body
             } else if bytes.equals("SMTPUTF8") {
                 self = .utf8
-            } else if bytes.equals("AUTH"), !isCluster {
+            } else if bytes.equals("AUTH"), !takesCopies {
                 self = .auth
-            } else if bytes.equals("XNAME"), isCluster {
+            } else if bytes.equals("XNAME"), takesCopies {
                 self = .name
-            } else if bytes.equals("XREPEAT"), isCluster {
+            } else if bytes.equals("XREPEAT"), takesCopies {
                 self = .isRepeat
-            } else if bytes.equals("XCONTENT"), isCluster {
+            } else if bytes.equals("XCONTENT"), takesCopies {
                 self = .content
+            } else if bytes.equals("XPATH"), takesCopies {
+                self = .path
             } else {
                 return nil
             }
         }
     }
+
+    /// Whether the client gives messages names and mailboxes: the cluster's own processes, and other sites.
+    var takesCopies: Bool { settings.service == .cluster || user?.site != nil }
 
     /// RFC 1870, RFC 6152, RFC 6531 §3.4, RFC 4954 §5, and the cluster's own.
     func mailParameters(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Result<MailParameters, Refusal> {
@@ -44,7 +50,7 @@ extension SMTPServerSession {
             case .malformed:
                 return .failure(Refusal(reply: .badParameter))
             case .parameter(let parameter):
-                guard let keyword = Keyword(parameter.keyword, isCluster: settings.service == .cluster) else {
+                guard let keyword = Keyword(parameter.keyword, takesCopies: takesCopies) else {
                     return .failure(Refusal(reply: .unknownParameter))
                 }
                 let bit: UInt8 = 1 << keyword.rawValue
@@ -85,6 +91,9 @@ extension SMTPServerSession {
             }
             all.content = content
             return nil
+        case .path:
+            all.sitePath = value.flatMap { XText.decode($0) }.flatMap { SitePath($0) }
+            return all.sitePath == nil ? .badParameter : nil
         }
     }
 
@@ -100,7 +109,8 @@ extension SMTPServerSession {
         return nil
     }
 
-    /// The parameters of RCPT in the cluster's own service: `XMAILBOX`, and `XFOR` for a copy that is kept for another node.
+    /// The parameters of RCPT in the cluster's own service and from other sites: `XMAILBOX`, and in the cluster's own `XFOR`
+    /// for a copy that is kept for another node.
     func recipientParameters(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Result<RecipientParameters, Refusal> {
         var parameters = RecipientParameters()
         var reader = ParameterReader(bytes, from: start)
@@ -121,14 +131,14 @@ extension SMTPServerSession {
     private func read(
         _ keyword: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?, into all: inout RecipientParameters
     ) -> SMTPReply? {
-        guard settings.service == .cluster else { return .unknownParameter }
+        guard takesCopies else { return .unknownParameter }
         let text = value.flatMap { XText.decode($0) }
         if keyword.equals("XMAILBOX") {
             if all.mailbox != nil { return .repeatedParameter }
             all.mailbox = text.flatMap { MailboxName($0) }
             return all.mailbox == nil ? .badParameter : nil
         }
-        if keyword.equals("XFOR") {
+        if keyword.equals("XFOR"), settings.service == .cluster {
             if all.heldFor != nil { return .repeatedParameter }
             all.heldFor = text
             return text?.isEmpty ?? true ? .badParameter : nil

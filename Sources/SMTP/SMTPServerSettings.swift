@@ -34,6 +34,8 @@ package struct SMTPServerSettings: Hashable, Sendable {
     package var requiresAuthentication: Bool
     /// Whether bytes behind EHLO are taken, which RFC 2920 §3.1 forbids a client to send.
     package var clientMayPipelineEarly: Bool
+    /// Whether other sites may log in and send copies of what they have (XSITE).
+    package var takesSites: Bool
     /// The domain that `RCPT TO:<postmaster>` means (RFC 5321 §4.5.1).
     package var postmasterDomain: String
 
@@ -42,7 +44,8 @@ package struct SMTPServerSettings: Hashable, Sendable {
         hostname: String, service: SMTPService, limits: SMTPLimits = SMTPLimits(), offersStartTLS: Bool = false,
         startsWithTLS: Bool = false, mechanisms: [SASLMechanism] = [], saslSecret: [UInt8] = [],
         requiresTLSForAuthentication: Bool = true,
-        requiresAuthentication: Bool? = nil, clientMayPipelineEarly: Bool = false, postmasterDomain: String? = nil
+        requiresAuthentication: Bool? = nil, clientMayPipelineEarly: Bool = false, takesSites: Bool = false,
+        postmasterDomain: String? = nil
     ) {
         self.hostname = hostname
         self.service = service
@@ -54,6 +57,7 @@ package struct SMTPServerSettings: Hashable, Sendable {
         self.requiresTLSForAuthentication = requiresTLSForAuthentication
         self.requiresAuthentication = requiresAuthentication ?? (service == .submission)
         self.clientMayPipelineEarly = clientMayPipelineEarly
+        self.takesSites = takesSites && service == .submission
         self.postmasterDomain = postmasterDomain ?? hostname
     }
 }

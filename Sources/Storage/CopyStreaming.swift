@@ -1,7 +1,6 @@
 import Hops
 import Maildirs
 import NIOCore
-import SMTP
 import Wire
 
 /// Sends one large message from this node's disk to another node, a piece at a time and no faster than it takes them.
@@ -20,12 +19,13 @@ final class CopyStreaming {
 
     /// To be called on `eventLoop`; the transaction is told the outcome.
     static func start(
-        _ reader: MessageReader, as transaction: NodeTransaction, to target: DialTarget, settings: SMTPClientSettings,
+        _ reader: MessageReader, as transaction: NodeTransaction, to target: DialTarget, session: LinkSession,
         timeout: Duration, on eventLoop: any EventLoop
     ) {
         let streaming = CopyStreaming(reader: reader, eventLoop: eventLoop)
         let stream = MessageStream(
-            transaction: transaction, settings: settings, times: ConnectionTimes(idle: timeout, total: .zero),
+            transaction: transaction, session: session, isTLS: target.tls != nil,
+            times: ConnectionTimes(idle: timeout, total: .zero),
             stallTimeout: timeout, lagTimeout: timeout, changed: { streaming.pump() }, stalled: { _ in },
             unreachable: { _ in })
         streaming.stream = stream

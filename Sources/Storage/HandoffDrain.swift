@@ -12,11 +12,10 @@ struct HandoffDrain {
     /// Everything is looked through again after so many intervals: another process may serve the same store.
     private static let roundsPerWalk = 300
     private static let mailboxesPerStep = 64
-    private static let copiesMax = 8
 
     /// Runs until it is cancelled.
     func run() async {
-        var waiting: Set<HandoffTarget> = []
+        var waiting: Set<SpoolTarget> = []
         var round = 0
         while !Task.isCancelled {
             if round % Self.roundsPerWalk == 0, let all = try? await replicator.store.targets() {
@@ -30,9 +29,9 @@ struct HandoffDrain {
     }
 
     /// Whether nothing waits for the node any more.
-    private func drain(_ target: HandoffTarget) async -> Bool {
+    private func drain(_ target: SpoolTarget) async -> Bool {
         let peers = replicator.peers
-        if let node = peers.map.ring.index(of: target.node), !peers.isReachable(node) { return false }
+        if let node = peers.map.ring.index(of: target.name), !peers.isReachable(node) { return false }
         var isDone = true
         var last: MailboxKey?
         while !Task.isCancelled,
@@ -51,9 +50,9 @@ struct HandoffDrain {
     }
 
     /// Who is to have what waits for a node: the node, if it still owns the mailbox; else all who do.
-    private func takers(of key: MailboxKey, for target: HandoffTarget, _ peers: ReplicaPeers) -> [Peer] {
+    private func takers(of key: MailboxKey, for target: SpoolTarget, _ peers: ReplicaPeers) -> [Peer] {
         let owners = peers.map.ring.owners(ofPartition: key.partition)
-        if let node = peers.map.ring.index(of: target.node), owners.contains(node) { return [peers.peer(node)] }
+        if let node = peers.map.ring.index(of: target.name), owners.contains(node) { return [peers.peer(node)] }
         return owners.map(peers.peer)
     }
 
@@ -65,7 +64,7 @@ struct HandoffDrain {
         var count = 0
         var isWhole = true
         for target in targets {
-            let isFor = target.node == taker.name
+            let isFor = target.name == taker.name
             if let taken = await drain(replicator.key(of: mailbox), for: target, to: [taker], lettingGo: isFor) {
                 count += taken
             } else {
@@ -99,7 +98,7 @@ struct HandoffDrain {
     /// How many copies each of the nodes took; nil if some have to wait on because one did not take them now. What somebody
     /// else handed over meanwhile, and what is refused for good, is not waited for; nor is what is `known` brought.
     private func drain(
-        _ key: MailboxKey, for target: HandoffTarget, to takers: [Peer], lettingGo: Bool,
+        _ key: MailboxKey, for target: SpoolTarget, to takers: [Peer], lettingGo: Bool,
         except known: ReplicaContents = ReplicaContents()
     ) async -> Int? {
         do throws(MaildirError) {
@@ -113,9 +112,10 @@ struct HandoffDrain {
             var messages = Set(heldMessages)
             var isWhole = true
             for taker in takers {
-                let (takenTombstones, areTombstonesWhole) = try await carry(
-                    heldTombstones.sorted(), of: snapshot, key, taker)
-                let (takenMessages, areMessagesWhole) = await carry(heldMessages, of: snapshot, key, taker)
+                let carriage = SpoolCarriage(
+                    snapshot: snapshot, taker: taker, store: replicator.store, log: replicator.log)
+                let (takenTombstones, areTombstonesWhole) = try await carriage.carry(heldTombstones.sorted())
+                let (takenMessages, areMessagesWhole) = await carriage.carry(heldMessages)
                 tombstones.formIntersection(takenTombstones.map(\.text))
                 messages.formIntersection(takenMessages)
                 isWhole = isWhole && areTombstonesWhole && areMessagesWhole
@@ -136,68 +136,5 @@ struct HandoffDrain {
             replicator.log.error("handoff", metadata: ["mailbox": "\(key.mailbox)", "reason": "\(error)"])
             return nil
         }
-    }
-
-    /// The tombstones that the node took, and whether no other is left.
-    private func carry(
-        _ tombstones: [String], of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
-    ) async throws(MaildirError) -> (taken: [MessageIdentity], isWhole: Bool) {
-        var taken: [MessageIdentity] = []
-        for name in tombstones.compactMap({ MessageIdentity($0) }) {
-            guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
-            let verdict = await taker.carry(.tombstone(tombstone), of: key.mailbox)
-            guard verdict.isAccepted else { return (taken, false) }
-            taken.append(name)
-        }
-        return (taken, true)
-    }
-
-    /// The messages that the node took, and whether none was deferred.
-    private func carry(
-        _ messages: [Int], of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
-    ) async -> (taken: [Int], isWhole: Bool) {
-        await withTaskGroup(of: (Int, Verdict?).self) { group in
-            var taken: [Int] = []
-            var next = 0
-            var answered = 0
-            var hasFailed = false
-            while true {
-                while next < messages.count, next < answered + Self.copiesMax, !hasFailed {
-                    let index = messages[next]
-                    group.addTask { (index, await carryMessage(index, of: snapshot, key, taker)) }
-                    next += 1
-                }
-                guard let (index, verdict) = await group.next() else { return (taken, !hasFailed) }
-                answered += 1
-                switch verdict {
-                case .accepted: taken.append(index)
-                case .deferred: hasFailed = true
-                case nil: break
-                // One bad file never holds up those behind it.
-                case .refused(let reason):
-                    replicator.log.error(
-                        "a copy is refused for good",
-                        metadata: ["message": "\(snapshot.uidl(at: index))", "reason": "\(reason)"])
-                }
-            }
-        }
-    }
-
-    /// Nil if the message is gone: somebody else handed it over, or it was deleted.
-    private func carryMessage(
-        _ index: Int, of snapshot: MaildropSnapshot, _ key: MailboxKey, _ taker: Peer
-    ) async -> Verdict? {
-        guard let name = MessageIdentity(snapshot.uidl(at: index)) else { return .deferred(.unexpected) }
-        let reader: MessageReader
-        do throws(MaildirError) {
-            guard let found = try await replicator.store.reader(of: index, in: snapshot) else { return nil }
-            reader = found
-        } catch {
-            return .deferred(Reason(451, "4.3.0", "\(error)"))
-        }
-        defer { reader.close() }
-        let verdict = await taker.carry(.message(name, reader), of: key.mailbox)
-        if let damage = reader.damage { return .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)")) }
-        return verdict
     }
 }

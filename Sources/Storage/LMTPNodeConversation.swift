@@ -143,6 +143,8 @@ final class LMTPNodeConversation: Conversation {
             arrival = .tombstone(TombstoneText())
         case .hold:
             arrival = .hold
+        case .release:
+            arrival = .release
         }
         session.messageStarted(.accepted)
     }
@@ -151,20 +153,21 @@ final class LMTPNodeConversation: Conversation {
     private func recipients(of envelope: SMTPEnvelope) -> [DeliveryRecipient]? {
         let isWhole = envelope.content == .message
         let returnPath = isWhole ? TraceHeaders.returnPath(envelope.sender) : []
+        // What a client sent goes to all sites; what comes from another replica has gone there, unless it says where it was.
+        let path = envelope.sitePath ?? (isWhole ? .origin : nil)
         var recipients: [DeliveryRecipient] = []
         for recipient in envelope.recipients {
             guard let mailbox = recipient.mailbox else {
                 preconditionFailure("a cluster's recipient without a mailbox")
             }
-            let target = recipient.heldFor.flatMap { node.handoffTarget($0) }
-            guard (target == nil) == (recipient.heldFor == nil), target != nil || envelope.content != .hold else {
-                return nil
-            }
+            let target = recipient.heldFor.flatMap { node.spoolTarget($0) }
+            let needsTarget = envelope.content == .hold || envelope.content == .release
+            guard (target == nil) == (recipient.heldFor == nil), target != nil || !needsTarget else { return nil }
             let header = isWhole ? returnPath + TraceHeaders.deliveredTo(recipient.address) : []
             recipients.append(
                 DeliveryRecipient(
                     mailbox: mailbox, partition: node.partition(of: mailbox), header: header.filter { $0 != 0x0D },
-                    heldFor: target))
+                    heldFor: target, sites: target == nil ? node.sites.spools(mailbox, at: path) : SiteSpools()))
         }
         return recipients
     }
@@ -178,7 +181,7 @@ final class LMTPNodeConversation: Conversation {
         case .tombstone(var tombstone):
             tombstone.append(text)
             arrival = .tombstone(tombstone)
-        case .hold, nil:
+        case .hold, .release, nil:
             break
         }
     }
@@ -214,13 +217,17 @@ final class LMTPNodeConversation: Conversation {
                 let refusal = Verdict.refused(Reason(554, "5.6.0", "a tombstone is a list of identities, a line each"))
                 return session.messageStored(id, Array(repeating: refusal, count: envelope.recipients.count))
             }
-        case .hold:
+        case .hold, .release:
             break
         }
         let began = ContinuousClock.now
         arrival.commit(
             identity, for: recipients, store: node.store,
-            then: connection.completion { [self] results in
+            then: connection.completion { [self, recipients] results in
+                for (recipient, result) in zip(recipients, results) where (try? result.get()) != nil {
+                    node.replicator.noteSpooled(
+                        MailboxKey(mailbox: recipient.mailbox, partition: recipient.partition), for: recipient.sites)
+                }
                 node.metrics.commitTime.record(duration: began.duration(to: .now))
                 answer(id, results, envelope)
                 // More answers may be there already.
@@ -237,7 +244,7 @@ final class LMTPNodeConversation: Conversation {
             switch result {
             case .success(let outcome):
                 node.metrics.messagesStored.increment()
-                if let target = recipient.heldFor.flatMap(node.handoffTarget) {
+                if let target = recipient.heldFor.flatMap(node.spoolTarget), envelope.content != .release {
                     node.replicator.noteHeld(for: target)
                 }
                 log.info(

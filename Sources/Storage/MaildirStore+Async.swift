@@ -4,7 +4,7 @@ import Maildirs
 /// The store's operations for async code.
 extension MaildirStore {
     func snapshot(
-        of key: MailboxKey, heldFor target: HandoffTarget? = nil
+        of key: MailboxKey, heldFor target: SpoolTarget? = nil
     ) async throws(MaildirError) -> MaildropSnapshot {
         try await result { open(key.mailbox, partition: key.partition, heldFor: target, then: $0) }
     }
@@ -23,8 +23,14 @@ extension MaildirStore {
         try await result { deliver(tombstone, to: key.mailbox, partition: key.partition, then: $0) }
     }
 
-    func keep(_ name: MessageIdentity, of key: MailboxKey, for target: HandoffTarget) async throws(MaildirError) {
+    func keep(_ name: MessageIdentity, of key: MailboxKey, for target: SpoolTarget) async throws(MaildirError) {
         try await result { hold(name, of: key.mailbox, partition: key.partition, for: target, then: $0) }
+    }
+
+    func restore(
+        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget
+    ) async throws(MaildirError) {
+        try await result { restore(index, of: snapshot, heldFor: target, then: $0) }
     }
 
     func letGo(
@@ -33,12 +39,12 @@ extension MaildirStore {
         try await result { release(messages: messages, tombstones: tombstones, of: snapshot, then: $0) }
     }
 
-    func targets() async throws(MaildirError) -> [HandoffTarget] {
+    func targets() async throws(MaildirError) -> [SpoolTarget] {
         try await result { handoffTargets(then: $0) }
     }
 
     func mailboxes(
-        heldFor target: HandoffTarget, after last: MailboxKey?, count: Int
+        heldFor target: SpoolTarget, after last: MailboxKey?, count: Int
     ) async throws(MaildirError) -> [MailboxKey] {
         try await result { heldMailboxes(for: target, after: last, count: count, then: $0) }
     }

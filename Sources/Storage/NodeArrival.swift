@@ -9,6 +9,8 @@ enum NodeArrival {
     case tombstone(TombstoneText)
     /// There is no text: the node has it.
     case hold
+    /// There is no text: the node need not keep it for another any more.
+    case release
 
     func discard() {
         if case .message(let writer) = self { writer.discard() }
@@ -27,7 +29,7 @@ enum NodeArrival {
             Self.forEach(recipients, then: then) { recipient, done in
                 store.deliver(
                     tombstone, to: recipient.mailbox, partition: recipient.partition, heldFor: recipient.heldFor,
-                    then: { done($0.map { .stored }) })
+                    sites: recipient.sites, then: { done($0.map { .stored }) })
             }
         case .hold:
             Self.forEach(recipients, then: then) { recipient, done in
@@ -35,6 +37,13 @@ enum NodeArrival {
                 store.hold(
                     identity, of: recipient.mailbox, partition: recipient.partition, for: target,
                     then: { done($0.map { .stored }) })
+            }
+        case .release:
+            Self.forEach(recipients, then: then) { recipient, done in
+                guard let target = recipient.heldFor else { preconditionFailure("a release for nobody") }
+                store.release(
+                    identity, of: recipient.mailbox, partition: recipient.partition, for: target,
+                    then: { done($0.map { .alreadyThere }) })
             }
         }
     }

@@ -307,11 +307,14 @@ final class POP3NodeConversation: Conversation {
     private func delete(_ positions: [Int], _ connection: Connection) {
         guard let maildrop, let snapshot else { preconditionFailure("QUIT deletes without a maildrop") }
         waiting = true
+        let sites = node.sites.spools(snapshot.mailbox, at: .origin)
         node.store.delete(
-            positions.map(maildrop.index), of: snapshot,
+            positions.map(maildrop.index), of: snapshot, sites: sites,
             then: connection.completion { [self] result in
                 switch result {
                 case .success(let outcome):
+                    node.replicator.noteSpooled(
+                        MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition), for: sites)
                     log.debug(
                         "messages deleted", metadata: ["count": "\(positions.count)", "left": "\(outcome.failures)"])
                     return replicate(outcome, connection)

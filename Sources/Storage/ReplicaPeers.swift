@@ -37,9 +37,6 @@ final class ReplicaPeers: Sendable {
     private let health: [NodeHealth]
     private let settings: Settings
 
-    /// A larger message streams to the other node and is never whole in memory.
-    private static let wholeBytesMax = 1 << 20
-
     /// - Parameter previous: those of the epoch before, for what is known of nodes that are the same.
     init(_ map: ClusterMap, settings: Settings, after previous: ReplicaPeers? = nil) {
         let clock = ContinuousClock()
@@ -50,9 +47,12 @@ final class ReplicaPeers: Sendable {
         let delivery = settings.delivery
         let link = NodeLinkSettings(
             timeout: delivery.timeout, lagTimeout: delivery.handoffAfter, idleTimeout: delivery.idleTimeout,
-            connectionsMax: delivery.connectionsPerNode, inFlightMax: delivery.inFlightPerConnectionMax,
+            connectionsMax: delivery.connectionsPerNode,
             reconnect: ReconnectBackoff(first: delivery.reconnectDelay, max: delivery.reconnectDelayMax),
-            clientName: settings.name)
+            session: LinkSession(
+                SMTPClientSettings(
+                    mode: .lmtp, clientName: settings.name,
+                    transactionsInFlightMax: delivery.inFlightPerConnectionMax)))
         self.map = map
         own = map.ring.index(of: settings.name)
         self.health = health
@@ -171,40 +171,44 @@ final class ReplicaPeers: Sendable {
         case message(MessageIdentity, MessageReader)
         /// The node has it, and is to keep it for another one.
         case hold(MessageIdentity)
+        /// The node need not keep it for another any more.
+        case release(MessageIdentity)
     }
 
     /// Carries a message or tombstone of a mailbox to a node.
-    /// - Parameter owner: the node that it is to be kept for, by name; nil for the mailbox itself.
+    /// - Parameters:
+    ///   - owner: whom it is to be kept for, as `XFOR` says it; nil for the mailbox itself.
+    ///   - sitePath: the sites that it has been at, if the node is to pass it on to others; nil if that was done before.
     func carry(
-        _ cargo: Cargo, of mailbox: MailboxName, to node: Ring.NodeIndex, heldFor owner: String? = nil
+        _ cargo: Cargo, of mailbox: MailboxName, to node: Ring.NodeIndex, heldFor owner: String? = nil,
+        sitePath: SitePath? = nil
     ) async -> Verdict {
         let recipient = SMTPRecipient(
             address: EmailAddress(local: "replica", domain: "hauberk.invalid"), mailbox: mailbox,
             heldFor: owner)
         switch cargo {
         case .tombstone(let tombstone):
-            var text = CopyText()
-            var body = ByteBuffer()
-            text.append(tombstone.lines, to: &body)
-            return await submit(tombstone.name, .tombstone, body, recipient, to: node)
+            return await submit(tombstone.name, .tombstone, CopyText.whole(tombstone), recipient, sitePath, to: node)
         case .hold(let name):
             return await submit(name, .hold, ByteBuffer(), recipient, to: node)
+        case .release(let name):
+            return await submit(name, .release, ByteBuffer(), recipient, to: node)
         case .message(let name, let reader):
-            if reader.size > Self.wholeBytesMax { return await stream(name, reader, recipient, to: node) }
-            guard let body = await Self.wholeText(reader) else { return .deferred(.unexpected) }
-            return await submit(name, .copy, body, recipient, to: node)
+            if reader.size > CopyText.wholeBytesMax { return await stream(name, reader, recipient, sitePath, to: node) }
+            guard let body = await CopyText.whole(reader) else { return .deferred(.unexpected) }
+            return await submit(name, .copy, body, recipient, sitePath, to: node)
         }
     }
 
     private func submit(
         _ name: MessageIdentity, _ content: HopContent, _ body: ByteBuffer, _ recipient: SMTPRecipient,
-        to node: Ring.NodeIndex
+        _ sitePath: SitePath? = nil, to node: Ring.NodeIndex
     ) async -> Verdict {
         let loop = settings.group.any()
         return await withCheckedContinuation { submitted in
             loop.execute { [self] in
                 let transaction = NodeTransaction(
-                    identity: name, recipients: [recipient], content: content, body: body
+                    identity: name, recipients: [recipient], content: content, sitePath: sitePath, body: body
                 ) { verdicts in
                     submitted.resume(returning: verdicts.first ?? .deferred(.unexpected))
                 }
@@ -214,37 +218,22 @@ final class ReplicaPeers: Sendable {
     }
 
     private func stream(
-        _ name: MessageIdentity, _ reader: MessageReader, _ recipient: SMTPRecipient, to node: Ring.NodeIndex
+        _ name: MessageIdentity, _ reader: MessageReader, _ recipient: SMTPRecipient, _ sitePath: SitePath?,
+        to node: Ring.NodeIndex
     ) async -> Verdict {
         let loop = settings.group.any()
         return await withCheckedContinuation { submitted in
             loop.execute { [self] in
                 let transaction = NodeTransaction(
-                    identity: name, recipients: [recipient], content: .copy, body: ByteBuffer()
+                    identity: name, recipients: [recipient], content: .copy, sitePath: sitePath, body: ByteBuffer()
                 ) { verdicts in
                     submitted.resume(returning: verdicts.first ?? .deferred(.unexpected))
                 }
                 CopyStreaming.start(
                     reader, as: transaction, to: hops[loop].deliveries[node].target,
-                    settings: SMTPClientSettings(mode: .lmtp, clientName: settings.name),
+                    session: LinkSession(SMTPClientSettings(mode: .lmtp, clientName: settings.name)),
                     timeout: settings.delivery.timeout, on: loop)
             }
-        }
-    }
-
-    /// Nil if it cannot be read to its end.
-    private static func wholeText(_ reader: MessageReader) async -> ByteBuffer? {
-        var text = CopyText()
-        var body = ByteBuffer()
-        var octets = 0
-        while true {
-            let piece: MessageReader.Piece = await withCheckedContinuation { read in
-                reader.read { read.resume(returning: $0) }
-            }
-            guard case .success(let bytes) = piece else { return nil }
-            guard !bytes.isEmpty else { return octets >= reader.size ? body : nil }
-            octets += bytes.count
-            text.append(bytes, to: &body)
         }
     }
 }
@@ -272,5 +261,12 @@ struct Peer: Sendable {
         _ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, heldFor owner: String? = nil
     ) async -> Verdict {
         await peers.carry(cargo, of: mailbox, to: index, heldFor: owner)
+    }
+}
+
+extension Peer: SpoolTaker {
+    /// Whoever kept it for this node has not passed it on to other sites.
+    func take(_ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath) async -> Verdict {
+        await peers.carry(cargo, of: mailbox, to: index, sitePath: path)
     }
 }

@@ -21,7 +21,10 @@ final class Replicator: Sendable {
     private let current: Mutex<ReplicaPeers>
     private let merges = Mutex<[MailboxName: Task<Convergence, Never>]>([:])
     /// For whom something came to wait since it was last looked for.
-    private let freshTargets = Mutex<Set<HandoffTarget>>([])
+    private let freshTargets = Mutex<Set<SpoolTarget>>([])
+    /// Where something came to wait for a site since that was last looked for.
+    private let spooled = Mutex<[SpoolTarget: Set<MailboxKey>]>([:])
+    let sites: Sites
 
     init(
         _ configuration: ClusterConfiguration, store: MaildirStore, peers: ReplicaPeers.Settings,
@@ -31,6 +34,7 @@ final class Replicator: Sendable {
         self.metrics = metrics
         self.log = log
         settings = configuration.delivery
+        sites = Sites(configuration)
         durableCopies = configuration.cluster.durableCopies
         peerSettings = peers
         current = Mutex(ReplicaPeers(ClusterMap(configuration), settings: peers))
@@ -238,9 +242,9 @@ final class Replicator: Sendable {
         let owner = copy.kind == .own ? nil : peers.map[copy.owner].name
         guard copy.node == peers.own else {
             let cargo: ReplicaPeers.Cargo = copy.kind == .hold ? .hold(tombstone.name) : .tombstone(tombstone)
-            return await peers.carry(cargo, of: mailbox, to: copy.node, heldFor: owner)
+            return await peers.carry(cargo, of: mailbox, to: copy.node, heldFor: owner, sitePath: .origin)
         }
-        guard let target = owner.flatMap({ HandoffTarget($0) }) else { return .deferred(.unexpected) }
+        guard let target = owner.flatMap({ SpoolTarget(node: $0) }) else { return .deferred(.unexpected) }
         do throws(MaildirError) {
             try await store.keep(tombstone.name, of: key(of: mailbox), for: target)
             noteHeld(for: target)
@@ -253,11 +257,23 @@ final class Replicator: Sendable {
     // MARK: what waits
 
     /// Something came to wait for a node.
-    func noteHeld(for target: HandoffTarget) {
-        freshTargets.withLock { _ = $0.insert(target) }
+    func noteHeld(for target: SpoolTarget) {
+        if target.kind == .node { freshTargets.withLock { _ = $0.insert(target) } }
     }
 
-    func takeFreshTargets() -> Set<HandoffTarget> {
+    /// Something came to wait for sites.
+    func noteSpooled(_ key: MailboxKey, for sites: SiteSpools) {
+        guard !sites.isEmpty else { return }
+        spooled.withLock { spooled in
+            for target in sites.targets { spooled[target, default: []].insert(key) }
+        }
+    }
+
+    func takeSpooled(for target: SpoolTarget) -> Set<MailboxKey> {
+        spooled.withLock { $0.removeValue(forKey: target) ?? [] }
+    }
+
+    func takeFreshTargets() -> Set<SpoolTarget> {
         freshTargets.withLock { targets in
             defer { targets = [] }
             return targets

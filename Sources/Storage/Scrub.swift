@@ -66,7 +66,7 @@ struct Scrub {
     }
 
     private func scrub(
-        _ key: MailboxKey, heldFor target: HandoffTarget? = nil, _ report: inout ScrubReport, _ pace: inout Resting
+        _ key: MailboxKey, heldFor target: SpoolTarget? = nil, _ report: inout ScrubReport, _ pace: inout Resting
     ) async {
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
@@ -113,14 +113,14 @@ struct Scrub {
 
     private struct DamagedCopy {
         let key: MailboxKey
-        let target: HandoffTarget?
+        let target: SpoolTarget?
         let snapshot: MaildropSnapshot
         let index: Int
         let damage: CopyDamage
         let name: MessageIdentity?
 
         init(
-            _ key: MailboxKey, heldFor target: HandoffTarget?, _ snapshot: MaildropSnapshot, _ index: Int,
+            _ key: MailboxKey, heldFor target: SpoolTarget?, _ snapshot: MaildropSnapshot, _ index: Int,
             _ damage: CopyDamage
         ) {
             self.key = key

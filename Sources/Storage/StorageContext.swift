@@ -50,8 +50,14 @@ final class StorageContext: Sendable {
         replicator.adopt(map)
     }
 
-    /// Another node, for which copies may be kept here: perhaps of an epoch that this one has not heard of yet.
-    func handoffTarget(_ name: String) -> HandoffTarget? { name != node.name ? HandoffTarget(name) : nil }
+    /// Who copies may be kept for here, as `XFOR` says it: another node, perhaps of an epoch that this one has not heard of
+    /// yet, or a site.
+    func spoolTarget(_ name: String) -> SpoolTarget? {
+        if name.hasPrefix(Sites.mark) { return SpoolTarget(site: name.dropFirst(Sites.mark.count)) }
+        return name != node.name ? SpoolTarget(node: name) : nil
+    }
+
+    var sites: Sites { replicator.sites }
 
     var name: String { node.name }
 

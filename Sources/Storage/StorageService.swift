@@ -21,15 +21,18 @@ package final class StorageService: Service {
     private let drainTimeout: Duration
     private let tls: ServerTLS?
     private let group: any EventLoopGroup
+    private let configuration: ClusterConfiguration
+    private let siteSecrets: [String: String]
 
     /// Opens the store.
     /// - Parameters:
+    ///   - siteSecrets: what this site shares with each other one, by the other's name.
     ///   - tls: what frontends and other nodes see; nil if hops to this node are plain.
     ///   - hopTLS: what other nodes see when this one connects; nil if all hops are plain.
     /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail.
     package init(
-        _ configuration: ClusterConfiguration, node: NodeSettings, tls: ServerTLS?, hopTLS: ClientTLS?,
-        group: any EventLoopGroup, log: Logger
+        _ configuration: ClusterConfiguration, node: NodeSettings, siteSecrets: [String: String], tls: ServerTLS?,
+        hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
     ) throws {
         let storage = configuration.storage
         var options = StoreOptions()
@@ -48,6 +51,8 @@ package final class StorageService: Service {
         self.node = node
         self.tls = tls
         self.group = group
+        self.configuration = configuration
+        self.siteSecrets = siteSecrets
         connectionsMax = storage.connectionsMax
         drainTimeout = storage.drainTimeout
     }
@@ -77,6 +82,9 @@ package final class StorageService: Service {
         let heartbeat = Task { [context] in await Self.beat(context) }
         let repair = Task { [context] in await context.repair.run() }
         let mover = Task { [context] in await context.mover.run() }
+        let drains = try await SiteDrains(
+            configuration, secrets: siteSecrets, replicator: context.replicator, group: group)
+        let sites = Task { await drains.run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
         let scrub = Task { [context] in
             let settings = context.housekeeping
@@ -91,12 +99,14 @@ package final class StorageService: Service {
         mover.cancel()
         scrub.cancel()
         handoff.cancel()
+        sites.cancel()
         context.log.notice("draining")
         await Listener.drain([lmtp, pop3], timeout: drainTimeout)
         await repair.value
         await mover.value
         await scrub.value
         await handoff.value
+        await sites.value
         await context.replicator.quit()
         context.store.shutdown()
         context.log.notice("stopped")

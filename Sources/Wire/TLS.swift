@@ -57,6 +57,20 @@ package struct ClientTLS: Sendable {
         }
     }
 
+    /// For servers of others: their certificates are checked, and the name in them.
+    ///
+    /// - Parameter roots: a PEM file with the certificates that are trusted; nil for the system's.
+    package init(roots: String?) throws(TLSFileError) {
+        context = try makeContext(roots ?? "the system's certificates") {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.minimumTLSVersion = .tlsv12
+            if let roots {
+                configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(roots))
+            }
+            return configuration
+        }
+    }
+
     /// Takes any certificate: for measuring servers with self-signed ones, never for mail.
     package init(unverified: Void) throws(TLSFileError) {
         context = try makeContext("client") {

@@ -1,12 +1,9 @@
-import DurableFiles
 import Etcd
 import Logging
 import Membership
 import NIOPosix
 
 extension EtcdSettings {
-    private static let passwordBytesMax = 4_096
-
     /// How the configuration reaches etcd; reads the password's file.
     init(_ configuration: ClusterConfiguration) throws {
         let etcd = configuration.membership.etcd
@@ -16,18 +13,7 @@ extension EtcdSettings {
         certificate = etcd.certificate
         key = etcd.key
         user = etcd.user
-        password = try etcd.passwordFile.map(Self.firstLine)
-    }
-
-    private static func firstLine(of path: String) throws -> String {
-        let bytes: [UInt8]?
-        do throws(DurableFileError) {
-            bytes = try DurableFile.read(path, bytesMax: passwordBytesMax)
-        } catch {
-            throw CommandFailure("\(error) (membership.etcd.passwordFile)")
-        }
-        guard let bytes else { throw CommandFailure("\(path): there is no such file (membership.etcd.passwordFile)") }
-        return String(decoding: bytes.prefix { $0 != 0x0A && $0 != 0x0D }, as: UTF8.self)
+        password = try etcd.passwordFile.map { try SecretFile.firstLine(of: $0, for: "membership.etcd.passwordFile") }
     }
 }
 

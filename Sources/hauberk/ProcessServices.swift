@@ -19,9 +19,10 @@ struct ProcessServices: Sendable {
     init(plan: ProcessPlan, registry: PrometheusRegistry) async throws {
         let configuration = plan.configuration
         let group = MultiThreadedEventLoopGroup.singleton
+        let secrets = try configuration.siteSecrets()
         nodes = try plan.nodes.map { node in
             let service = try StorageService(
-                configuration, node: node, tls: ServerTLS(hopOf: node, configuration),
+                configuration, node: node, siteSecrets: secrets, tls: ServerTLS(hopOf: node, configuration),
                 hopTLS: ClientTLS(hopsOf: node.name, configuration), group: group, log: Logger(label: node.name))
             return (node.name, service)
         }
@@ -29,7 +30,8 @@ struct ProcessServices: Sendable {
         frontends = try plan.frontends.map { frontend in
             guard let directory else { preconditionFailure("frontends without a directory") }
             let service = FrontendService(
-                configuration, frontend: frontend, directory: directory, tls: try ServerTLS(listenersOf: frontend),
+                configuration, frontend: frontend, siteSecrets: secrets, directory: directory,
+                tls: try ServerTLS(listenersOf: frontend),
                 hopTLS: try ClientTLS(hopsOf: frontend.name, configuration), group: group,
                 log: Logger(label: frontend.name))
             return (frontend.name, service)

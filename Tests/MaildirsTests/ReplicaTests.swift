@@ -7,9 +7,9 @@ import Testing
 
 /// What replicas of a mailbox tell each other, and what waits here for another node.
 @Suite struct ReplicaTests {
-    private let other: HandoffTarget
+    private let other: SpoolTarget
 
-    init() throws { other = try #require(HandoffTarget("b")) }
+    init() throws { other = try #require(SpoolTarget(node: "b")) }
 
     /// As another replica would make it now.
     private func tombstone(_ numbers: [Int], counter: UInt64 = 1) -> Tombstone {
@@ -129,7 +129,7 @@ import Testing
     func holdWaiting() async throws {
         let folder = try TestFolder()
         let store = try folder.store()
-        let third = try #require(HandoffTarget("c"))
+        let third = try #require(SpoolTarget(node: "c"))
         let recipient = DeliveryRecipient(mailbox: .alice, partition: 3, header: [], heldFor: other)
         let writer = store.writer(identity: .numbered(1), mayBeRepeat: false, recipients: [recipient])
         Array("x\r\n".utf8).withUnsafeBytes { writer.append($0) }
@@ -305,25 +305,25 @@ extension MaildirStore {
     }
 
     fileprivate func hold(
-        _ name: MessageIdentity, of mailbox: MailboxName = .alice, for target: HandoffTarget
+        _ name: MessageIdentity, of mailbox: MailboxName = .alice, for target: SpoolTarget
     ) async throws {
         try await withCheckedContinuation { waiting in
             hold(name, of: mailbox, partition: 3, for: target) { waiting.resume(returning: $0) }
         }.get()
     }
 
-    fileprivate func list(_ mailbox: MailboxName, heldFor target: HandoffTarget) async throws -> MaildropSnapshot {
+    fileprivate func list(_ mailbox: MailboxName, heldFor target: SpoolTarget) async throws -> MaildropSnapshot {
         try await withCheckedContinuation { waiting in
             open(mailbox, partition: 3, heldFor: target) { waiting.resume(returning: $0) }
         }.get()
     }
 
-    fileprivate func targets() async throws -> [HandoffTarget] {
+    fileprivate func targets() async throws -> [SpoolTarget] {
         try await withCheckedContinuation { waiting in handoffTargets { waiting.resume(returning: $0) } }.get()
     }
 
     fileprivate func heldMailboxes(
-        for target: HandoffTarget, after last: MailboxKey?, count: Int
+        for target: SpoolTarget, after last: MailboxKey?, count: Int
     ) async throws -> [MailboxKey] {
         try await withCheckedContinuation { waiting in
             heldMailboxes(for: target, after: last, count: count) { waiting.resume(returning: $0) }

@@ -54,7 +54,7 @@ import Testing
     func otherNumbers(number: String) async throws {
         let folder = try TestFolder()
         let store = try folder.store()
-        let target = try #require(HandoffTarget("b"))
+        let target = try #require(SpoolTarget(node: "b"))
         for top in ["mail", "spool/handoff-b"] {
             let new = "\(folder.root)/\(top)/\(number)/example.test/alice/new"
             try FileManager.default.createDirectory(atPath: new, withIntermediateDirectories: true)

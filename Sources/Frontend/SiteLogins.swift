@@ -1,0 +1,36 @@
+import Mail
+import SASL
+
+/// The other sites that may log in, with the secrets that they share with this one.
+struct SiteLogins: Sendable {
+    private let credentials: [String: SCRAMCredentials]
+
+    /// - Parameters:
+    ///   - secrets: by the other site's name.
+    ///   - salt: random, of this process.
+    init(secrets: [String: String], salt: [UInt8]) {
+        credentials = secrets.mapValues { SCRAMCredentials(password: $0, salt: salt) }
+    }
+
+    var isEmpty: Bool { credentials.isEmpty }
+
+    /// Whether it is a site that wants in: such a user is never an account.
+    static func isSite(_ user: String) -> Bool { user.hasSuffix(suffix) }
+
+    private static let suffix = "@\(AuthenticatedUser.siteDomain)"
+
+    func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {
+        let name = String(request.user.dropLast(Self.suffix.count))
+        let known = credentials[name]
+        switch request {
+        case .password(_, let password):
+            guard let known, let user = AuthenticatedUser(site: name) else { return .rejected }
+            let given = SCRAMCredentials(password: password, salt: known.salt, iterations: known.iterations)
+            return given.isSame(as: known) ? .user(user) : .rejected
+        case .scramCredentials:
+            return .credentials(known, known == nil ? nil : AuthenticatedUser(site: name))
+        case .apop:
+            return .rejected
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import Cluster
+import Hops
+import Logging
+import Mail
+import Maildirs
+import Membership
+import NIOCore
+import SASL
+import SMTP
+import Synchronization
+import Wire
+
+/// The way from this node to another site's frontends: a few connections that copies of messages and deletions share.
+final class SiteLink: Sendable {
+    let settings: SiteSettings
+    /// This site's own name, with which it logs in and which it adds to the path.
+    private let own: String
+    private let eventLoop: any EventLoop
+    private let link: NIOLoopBound<NodeLink>
+    private let health: NodeHealth
+    private let transfer: Transfer
+    private let log: Logger
+    private let addresses: AddressRotation
+    private let session: LinkSession
+
+    /// - Parameters:
+    ///   - secret: what both sites know.
+    ///   - tls: nil if the settings say that there is none.
+    static func make(
+        _ settings: SiteSettings, own: String, hostname: String, secret: String, tls: ClientTLS?,
+        on eventLoop: any EventLoop, log: Logger
+    ) async throws -> SiteLink {
+        try await eventLoop.submit {
+            SiteLink(settings, own: own, hostname: hostname, secret: secret, tls: tls, on: eventLoop, log: log)
+        }.get()
+    }
+
+    private init(
+        _ settings: SiteSettings, own: String, hostname: String, secret: String, tls: ClientTLS?,
+        on eventLoop: any EventLoop, log: Logger
+    ) {
+        self.settings = settings
+        self.own = own
+        self.eventLoop = eventLoop
+        self.log = log
+        transfer = Transfer(rate: settings.rate)
+        let clock = ContinuousClock()
+        let start = clock.now
+        health = NodeHealth(clock: { start.duration(to: clock.now) })
+        addresses = AddressRotation(settings, tls: tls)
+        let smtp = SMTPClientSettings(
+            mode: .smtp, clientName: hostname, startTLS: settings.tls == .starttls ? .required : .never,
+            credentials: SMTPClientSettings.Credentials(
+                user: "\(own)@\(AuthenticatedUser.siteDomain)", password: secret),
+            transactionsInFlightMax: settings.inFlightPerConnectionMax)
+        let addresses = addresses
+        session = LinkSession(smtp, startTLS: tls.map { tls in { (tls, addresses.lastName) } })
+        let link = NodeLink(
+            target: { addresses.next() }, health: health,
+            settings: NodeLinkSettings(
+                timeout: settings.timeout, lagTimeout: settings.timeout, idleTimeout: .seconds(60),
+                connectionsMax: settings.connectionsMax,
+                reconnect: ReconnectBackoff(first: .seconds(1), max: .seconds(60)), session: session,
+                peer: "site \(settings.name)"),
+            eventLoop: eventLoop, log: log)
+        self.link = NIOLoopBound(link, eventLoop: eventLoop)
+    }
+
+    /// Whether it is worth a try.
+    var isReachable: Bool { health.isReachable }
+
+    func quit() { eventLoop.execute { [link] in link.value.quit() } }
+
+    private func submit(
+        _ name: MessageIdentity, _ content: HopContent, _ body: ByteBuffer, _ mailbox: MailboxName, _ path: SitePath
+    ) async -> Verdict {
+        await withCheckedContinuation { submitted in
+            eventLoop.execute { [self] in
+                link.value.submit(transaction(name, content, body, mailbox, path) { submitted.resume(returning: $0) })
+            }
+        }
+    }
+
+    private func stream(
+        _ name: MessageIdentity, _ reader: MessageReader, _ mailbox: MailboxName, _ path: SitePath
+    ) async -> Verdict {
+        await withCheckedContinuation { submitted in
+            eventLoop.execute { [self] in
+                CopyStreaming.start(
+                    reader,
+                    as: transaction(name, .copy, ByteBuffer(), mailbox, path) { submitted.resume(returning: $0) },
+                    to: addresses.next(), session: session, timeout: settings.timeout, on: eventLoop)
+            }
+        }
+    }
+
+    private func transaction(
+        _ name: MessageIdentity, _ content: HopContent, _ body: ByteBuffer, _ mailbox: MailboxName, _ path: SitePath,
+        finished: @escaping (Verdict) -> Void
+    ) -> NodeTransaction {
+        let address = EmailAddress(local: mailbox.local, domain: mailbox.domain)
+        return NodeTransaction(
+            identity: name, recipients: [SMTPRecipient(address: address, mailbox: mailbox)], content: content,
+            sitePath: path.adding(own), body: body
+        ) { finished($0.first ?? .deferred(.unexpected)) }
+    }
+}
+
+extension SiteLink: SpoolTaker {
+    var name: String { "site \(settings.name)" }
+
+    func take(_ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath) async -> Verdict {
+        switch cargo {
+        case .tombstone(let tombstone):
+            await transfer.admit(tombstone.lines.count)
+            return await submit(tombstone.name, .tombstone, CopyText.whole(tombstone), mailbox, path)
+        case .message(let name, let reader):
+            await transfer.admit(reader.size)
+            if reader.size > CopyText.wholeBytesMax { return await stream(name, reader, mailbox, path) }
+            guard let body = await CopyText.whole(reader) else { return .deferred(.unexpected) }
+            return await submit(name, .copy, body, mailbox, path)
+        case .hold, .release:
+            preconditionFailure("a site is not asked to keep anything for others")
+        }
+    }
+}
+
+/// The site's addresses in turn: each connection goes to the next one.
+private final class AddressRotation: Sendable {
+    private let settings: SiteSettings
+    private let tls: ClientTLS?
+    private let count = Atomic<Int>(0)
+
+    init(_ settings: SiteSettings, tls: ClientTLS?) {
+        self.settings = settings
+        self.tls = tls
+    }
+
+    func next() -> DialTarget {
+        let index = count.wrappingAdd(1, ordering: .relaxed).oldValue
+        let endpoint = settings.addresses[index % settings.addresses.count]
+        return DialTarget(
+            endpoint: endpoint, tls: settings.tls == .implicit ? tls : nil, certificateName: name(at: endpoint),
+            timeout: .seconds(30))
+    }
+
+    /// The name that the certificate behind the address given last must bear; nil for none that can be checked.
+    var lastName: String? {
+        let index = count.load(ordering: .relaxed) - 1
+        return name(at: settings.addresses[max(0, index) % settings.addresses.count])
+    }
+
+    private func name(at endpoint: Endpoint) -> String? {
+        if let name = settings.certificateName { return name }
+        if case .tcp(let host, _) = endpoint { return host }
+        return nil
+    }
+}

@@ -1,0 +1,87 @@
+import Logging
+import Mail
+import Maildirs
+
+/// Whoever takes what waits in a spool: another storage node, or another site.
+protocol SpoolTaker: Sendable {
+    var name: String { get }
+    /// - Parameter path: the sites that it has been at.
+    func take(_ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath) async -> Verdict
+}
+
+/// Carries what waits in one mailbox to one that takes it. Nothing is removed here.
+struct SpoolCarriage {
+    let snapshot: MaildropSnapshot
+    let taker: any SpoolTaker
+    let store: MaildirStore
+    let log: Logger
+    /// Messages that are on their way at the same time.
+    var inFlightMax = 8
+    /// Done with a message before it is carried.
+    var prepare: @Sendable (Int) async throws(MaildirError) -> Void = { _ in }
+
+    /// The tombstones that were taken, and whether no other is left.
+    func carry(
+        _ tombstones: [String]
+    ) async throws(MaildirError) -> (taken: [MessageIdentity], isWhole: Bool) {
+        var taken: [MessageIdentity] = []
+        for name in tombstones.compactMap({ MessageIdentity($0) }) {
+            guard let tombstone = try await store.tombstone(name, in: snapshot) else { continue }
+            guard await taker.take(.tombstone(tombstone), of: snapshot.mailbox, at: .origin).isAccepted else {
+                return (taken, false)
+            }
+            taken.append(name)
+        }
+        return (taken, true)
+    }
+
+    /// The messages that were taken, and whether none was deferred.
+    func carry(_ messages: [Int]) async -> (taken: [Int], isWhole: Bool) {
+        await withTaskGroup(of: (Int, Verdict?).self) { group in
+            var taken: [Int] = []
+            var next = 0
+            var answered = 0
+            var hasFailed = false
+            while true {
+                while next < messages.count, next < answered + inFlightMax, !hasFailed {
+                    let index = messages[next]
+                    group.addTask { (index, await carryMessage(index)) }
+                    next += 1
+                }
+                guard let (index, verdict) = await group.next() else { return (taken, !hasFailed) }
+                answered += 1
+                switch verdict {
+                case .accepted: taken.append(index)
+                case .deferred: hasFailed = true
+                case nil: break
+                // One bad file never holds up those behind it.
+                case .refused(let reason):
+                    log.error(
+                        "a copy is refused for good",
+                        metadata: [
+                            "message": "\(snapshot.uidl(at: index))", "mailbox": "\(snapshot.mailbox)",
+                            "to": "\(taker.name)", "reason": "\(reason)",
+                        ])
+                }
+            }
+        }
+    }
+
+    /// Nil if the message is gone: somebody else handed it over, or it was deleted.
+    private func carryMessage(_ index: Int) async -> Verdict? {
+        guard let name = MessageIdentity(snapshot.uidl(at: index)) else { return .deferred(.unexpected) }
+        let reader: MessageReader
+        do throws(MaildirError) {
+            try await prepare(index)
+            guard let found = try await store.reader(of: index, in: snapshot) else { return nil }
+            reader = found
+        } catch {
+            return .deferred(Reason(451, "4.3.0", "\(error)"))
+        }
+        defer { reader.close() }
+        let verdict = await taker.take(
+            .message(name, reader), of: snapshot.mailbox, at: snapshot.sitePath(at: index))
+        if let damage = reader.damage { return .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)")) }
+        return verdict
+    }
+}
