@@ -1,6 +1,6 @@
 import Mail
 package import NIOCore
-package import SMTP
+import SMTP
 package import Wire
 
 /// A large message on its way to one storage node, on a connection of its own: what comes from the client goes on at

@@ -1,8 +1,8 @@
 package import Cluster
 import DequeModule
-import Logging
+package import Logging
 import Mail
-import NIOCore
+package import NIOCore
 import SMTP
 package import Wire
 

@@ -19,9 +19,9 @@ package struct SitePath: Hashable, Sendable {
             self = .origin
             return
         }
-        let names = text.split(separator: ",", omittingEmptySubsequences: false)
-        guard names.count <= Self.sitesMax, names.allSatisfy(Self.isName) else { return nil }
-        sites = names.map(String.init)
+        let names = text.split(separator: ",", omittingEmptySubsequences: false).map { String($0) }
+        guard names.count <= Self.sitesMax, names.allSatisfy({ Self.isName($0) }) else { return nil }
+        sites = names
     }
 
     /// As it crosses the wire.

@@ -18,7 +18,7 @@ extension MaildirStore {
             try core.root.withDirectory { root throws(MaildirError) in
                 let opened = try core.folders.make(folder, in: root)
                 // One that is here already was passed on when it came.
-                if try !sites.isEmpty && !Tombstones.isDurable(tombstone.name, in: opened) {
+                if !sites.isEmpty, try !Tombstones.isDurable(tombstone.name, in: opened) {
                     try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
                 }
                 let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)

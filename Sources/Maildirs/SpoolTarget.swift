@@ -1,4 +1,4 @@
-package import Mail
+import Mail
 
 /// What a store keeps mail for until it takes it: another storage node of the cluster (handoff), or another site. Its name
 /// is one component of a path.

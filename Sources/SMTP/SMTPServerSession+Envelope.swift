@@ -1,4 +1,5 @@
 package import Mail
+import SASL
 
 /// MAIL and RCPT (RFC 5321 §4.1.1.2 and §4.1.1.3).
 extension SMTPServerSession {

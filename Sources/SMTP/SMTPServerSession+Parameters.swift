@@ -1,4 +1,5 @@
 import Mail
+import SASL
 
 /// The parameters of MAIL and RCPT (RFC 5321 §4.1.1.11).
 extension SMTPServerSession {

@@ -242,9 +242,11 @@ final class LMTPNodeConversation: Conversation {
         for (recipient, result) in zip(envelope.recipients, results) {
             let mailbox = Logger.MetadataValue.string(recipient.mailbox?.description ?? "")
             switch result {
+            case .success where envelope.content == .release:
+                break
             case .success(let outcome):
                 node.metrics.messagesStored.increment()
-                if let target = recipient.heldFor.flatMap(node.spoolTarget), envelope.content != .release {
+                if let target = recipient.heldFor.flatMap(node.spoolTarget) {
                     node.replicator.noteHeld(for: target)
                 }
                 log.info(

@@ -1,7 +1,9 @@
+import Cluster
 import Glibc
 import Logging
 import Mail
 import Maildirs
+import Membership
 
 /// Brings what waits on this node for another site there, as soon as it takes it.
 ///

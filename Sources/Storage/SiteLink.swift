@@ -47,14 +47,16 @@ final class SiteLink: Sendable {
         let clock = ContinuousClock()
         let start = clock.now
         health = NodeHealth(clock: { start.duration(to: clock.now) })
-        addresses = AddressRotation(settings, tls: tls)
+        let addresses = AddressRotation(settings, tls: tls)
+        self.addresses = addresses
         let smtp = SMTPClientSettings(
             mode: .smtp, clientName: hostname, startTLS: settings.tls == .starttls ? .required : .never,
             credentials: SMTPClientSettings.Credentials(
                 user: "\(own)@\(AuthenticatedUser.siteDomain)", password: secret),
             transactionsInFlightMax: settings.inFlightPerConnectionMax)
-        let addresses = addresses
-        session = LinkSession(smtp, startTLS: tls.map { tls in { (tls, addresses.lastName) } })
+        var session = LinkSession(smtp)
+        if let tls { session.startTLS = { (tls, addresses.lastName) } }
+        self.session = session
         let link = NodeLink(
             target: { addresses.next() }, health: health,
             settings: NodeLinkSettings(
