@@ -116,7 +116,7 @@ extension SMTPClientSession {
         case .mail:
             guard !reply.isPositive else { return }
             running[0].mailIsRefused = true
-            running[0].judgeAccepted(verdict(reply))
+            running[0].judgeAccepted(reply.code == 503 ? outOfSequence(reply) : verdict(reply))
         case .recipient(let index):
             if !running[0].mailIsRefused { running[0].verdicts[index] = verdict(reply) }
         case .body:
@@ -179,6 +179,12 @@ extension SMTPClientSession {
     func verdict(_ reply: ParsedReply) -> Verdict {
         capabilities.takesNames && reply.isProtocolError
             ? .deferred(Reason(451, "4.5.0", "the server does not understand: \(reply.code)")) : reply.verdict
+    }
+
+    /// RFC 5321 §4.2.2: 503 at MAIL is about what was said before it, and no fault of the message's.
+    private func outOfSequence(_ reply: ParsedReply) -> Verdict {
+        capabilities.isStorageNode
+            ? verdict(reply) : .deferred(Reason(451, "4.5.0", "the server takes no MAIL now: 503 \(reply.reason.text)"))
     }
 
     /// Tells the outcome. One that has begun behind it has its own RSET if it needs one.

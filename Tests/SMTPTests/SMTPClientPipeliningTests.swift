@@ -84,6 +84,15 @@ struct SMTPClientPipeliningTests {
         #expect(!own.batches.joined().contains("RSET"))
     }
 
+    @Test("RFC 5321 §4.2.2: a server that finds MAIL out of sequence has refused no message for good")
+    func outOfSequence() {
+        let client = TestedClient(mode: .smtp, offers: ["PIPELINING"])
+        client.submit(1, ["a@x.test"])
+        _ = client.hear("503 5.5.1 nested MAIL\r\n503 x\r\n503 x\r\n")
+        let reason = Reason(451, "4.5.0", "the server takes no MAIL now: 503 nested MAIL")
+        #expect(client.events == [.verdicts(SMTPTransactionID(1), [.deferred(reason)])])
+    }
+
     @Test("In lock step too, RSET follows a text that was refused, for the server may hold its envelope")
     func refusedText() {
         let run = PipelinedRun(PipeliningPeer(), offers: ["CHUNKING"], inFlight: 1)
