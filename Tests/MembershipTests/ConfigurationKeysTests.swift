@@ -57,17 +57,20 @@ struct ConfigurationKeysTests {
     private static let examples = [
         "frontends[].name": "front", "frontends[].listeners[].service": "smtp",
         "frontends[].listeners[].address": "127.0.0.1:25", "nodes[].name": "store", "nodes[].lmtp": "127.0.0.1:24",
-        "nodes[].pop3": "127.0.0.1:110",
+        "nodes[].pop3": "127.0.0.1:110", "sites[].name": "east", "sites[].secretFile": "secret",
     ]
 
     /// Whether the default can stand in a file; others are a way to say what follows when the key is left out.
     private static func isWritten(_ text: String) -> Bool {
-        !text.hasPrefix("`") && !["required", "none", "by service", "the machine's own name"].contains(text)
+        !text.hasPrefix("`") && ![
+            "required", "none", "by service", "the machine's own name", "the system's", "the address's host",
+        ].contains(text)
     }
 
     private static let least = """
         frontends: [{name: front, listeners: [{service: smtp, address: "127.0.0.1:25"}]}]
         nodes: [{name: store, lmtp: "127.0.0.1:24", pop3: "127.0.0.1:110"}]
+        sites: [{name: east, secretFile: secret}]
         """
 
     /// A file with the keys that `value` gives a value for, in the shape of the table's paths.
