@@ -1,5 +1,4 @@
 import Glibc
-package import Mail
 
 /// Any Maildir, used as a spool or a mailbox by a small program that blocks: nothing of a store is needed around it.
 ///
@@ -95,15 +94,16 @@ package final class Maildir: Sendable {
     /// Begins to write a message into `tmp/`.
     package func deliver() throws(MaildirError) -> MaildirDelivery { try MaildirDelivery(self) }
 
-    /// Whether a message lies in `new/` or `cur/` whose name starts so, up to the first comma or colon.
-    package func contains(_ stem: MessageIdentity) throws(MaildirError) -> Bool {
+    /// The file names in `new/` and `cur/`, up to the first colon: without flags.
+    package func fileNames() throws(MaildirError) -> Set<String> {
+        var found: Set<String> = []
         for part in ["new", "cur"] {
             let folder = try OpenDirectory(part, in: directory)
             while let entry = try folder.next() {
-                let end = entry.name.firstIndex { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: ":") }
-                if entry.name[..<(end ?? entry.name.endIndex)].elementsEqual(stem.text.utf8) { return true }
+                let name = entry.name.prefix { $0 != UInt8(ascii: ":") }
+                if name.first != UInt8(ascii: ".") { found.insert(String(decoding: name, as: UTF8.self)) }
             }
         }
-        return false
+        return found
     }
 }

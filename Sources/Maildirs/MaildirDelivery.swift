@@ -36,15 +36,19 @@ package final class MaildirDelivery {
         size.add(bytes)
     }
 
+    /// What the file will be called in `new/`: its sizes are in its name.
+    ///
+    /// - Parameter stem: what the name begins with, if the message must have one of its own; nil for a new name.
+    package func fileName(as stem: MessageIdentity? = nil) -> String {
+        MessageFileName(identity: stem ?? name, diskOctets: size.diskOctets, wireOctets: size.wireOctets).text
+    }
+
     /// Makes the message durable and visible. Whoever is told of it afterwards may rely on it.
     ///
-    /// - Parameter stem: what its name begins with, if it must have one of its own; nil for a new name.
     /// - Returns: its name; nil if another message has that name, so that this one is there already.
     package func commit(as stem: MessageIdentity? = nil) throws(MaildirError) -> String? {
         try file.sync("tmp/\(temporary)")
-        let fileName = MessageFileName(
-            identity: stem ?? name, diskOctets: size.diskOctets, wireOctets: size.wireOctets
-        ).text
+        let fileName = fileName(as: stem)
         let new = try OpenFile.openDirectory("new", in: maildir.directory.descriptor)
         let outcome = try ExclusiveLink.make(file, at: temporary, in: tmp, as: fileName, in: new)
         try new.sync("new")
