@@ -69,10 +69,11 @@ struct Bouncer {
 
     private func recipient(_ envelope: SpoolEnvelope, _ cause: Cause) -> FailedRecipient {
         let text = envelope.recipient(without: prefix) ?? envelope.deliveredTo
-        let said = Printable.text(cause.text)
-        let reason = Reason(cause.isTooOld ? 451 : 550, cause.isTooOld ? "4.4.7" : "5.0.0", said)
+        let said = SaidText(Printable.text(cause.text))
+        let reason = said.reason(isRefusal: !cause.isTooOld)
         return FailedRecipient(
-            address: address(text), verdict: cause.isTooOld ? .deferred(reason) : .refused(reason))
+            address: address(text), verdict: cause.isTooOld ? .deferred(reason) : .refused(reason),
+            remoteHost: said.host)
     }
 
     /// As the file has it: an address without a domain is one of this host.
@@ -92,6 +93,39 @@ struct Bouncer {
             content += piece
         }
         return content
+    }
+}
+
+/// What a client has told of a peer: `ADDRESS said: 550 5.1.1 text`, or a text of its own.
+struct SaidText: Hashable {
+    let host: String?
+    private let code: Int?
+    private let status: String?
+    private let text: String
+
+    init(_ line: String) {
+        let words = line.split(separator: " ", maxSplits: 2)
+        let isSaid = words.count == 3 && words[1] == "said:"
+        host = isSaid ? String(words[0]) : nil
+        let reply = (isSaid ? words[2] : line[...]).split(separator: " ", maxSplits: 2)
+        let told = reply.first.flatMap { $0.utf8.count == 3 ? Int($0) : nil }
+        code = told.flatMap { (400...599).contains($0) ? $0 : nil }
+        status = code != nil && reply.count > 1 && Self.isStatus(reply[1]) ? String(reply[1]) : nil
+        let skipped = (code == nil ? 0 : 1) + (status == nil ? 0 : 1)
+        text = reply.dropFirst(skipped).joined(separator: " ")
+    }
+
+    /// A code of the other class is not repeated: the message may have become too old meanwhile.
+    func reason(isRefusal: Bool) -> Reason {
+        let kind = isRefusal ? 5 : 4
+        guard let code, code / 100 == kind else { return Reason(isRefusal ? 550 : 451, "\(kind).0.0", text) }
+        let told = status.flatMap { $0.hasPrefix("\(kind).") ? $0 : nil }
+        return Reason(code, told ?? "\(kind).0.0", text)
+    }
+
+    private static func isStatus(_ word: Substring) -> Bool {
+        let parts = word.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 3 && parts.allSatisfy { (1...3).contains($0.utf8.count) && Int($0) != nil }
     }
 }
 
