@@ -59,7 +59,9 @@ struct ChildProcess {
         _ command: [String], environment: [String: String], descriptors: [Int32: Int32]
     ) -> DescriptorFailure {
         guard let program = command.first else { return DescriptorFailure(errorNumber: ENOENT) }
-        for (number, descriptor) in descriptors where dup2(descriptor, number) < 0 {
+        // Out of the way first, and so that even a number that stays is open for the other program.
+        let copies = descriptors.map { (number: $0, copy: fcntl($1, F_DUPFD_CLOEXEC, 32)) }
+        for (number, copy) in copies where copy < 0 || dup2(copy, number) < 0 {
             return DescriptorFailure(errorNumber: errno)
         }
         signal(SIGPIPE, SIG_DFL)

@@ -89,9 +89,9 @@ struct POPNames {
     let server: String
     let user: String
 
-    /// Nil for a UIDL that another message of the same listing has too (RFC 1939 §7 allows that).
-    func name(of uniqueID: [UInt8], among all: [[UInt8]]) -> MessageIdentity? {
-        guard !uniqueID.isEmpty, all.count(where: { $0 == uniqueID }) == 1 else { return nil }
+    /// - Parameter uniqueID: empty if the message has none.
+    func name(of uniqueID: [UInt8]) -> MessageIdentity? {
+        guard !uniqueID.isEmpty else { return nil }
         let hash = SHA256.hash(Array("\(server)\0\(user)\0".utf8) + uniqueID)
         return MessageIdentity("pop.\(Hex.encode(hash.prefix(24)))")
     }

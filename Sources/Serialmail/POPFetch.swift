@@ -1,3 +1,4 @@
+import Mail
 import Maildirs
 import POP3
 
@@ -18,29 +19,30 @@ struct POPFetch {
             let reply = try dialogue.ask(command)
             guard reply.isOK else { throw MaildirPop.fatal("login failed: \(shown(reply))") }
         }
-        let uniqueIDs = try listUniqueIDs()
-        var count = 0
-        for (number, uniqueID) in uniqueIDs {
-            try fetch(number, uniqueID, among: uniqueIDs.map(\.1))
-            count += 1
+        let listed = try listUniqueIDs()
+        // RFC 1939 §7 lets two messages have one UIDL: then it tells nothing.
+        let counts = Dictionary(listed.map { ($0.uniqueID, 1) }, uniquingKeysWith: +)
+        for (number, uniqueID) in listed {
+            try fetch(number, as: counts[uniqueID] == 1 ? names.name(of: uniqueID) : nil)
         }
         let farewell = try dialogue.ask(.quit)
         guard farewell.isOK else { throw MaildirPop.fatal("server did not delete: \(shown(farewell))") }
-        log.say("maildirpop: info: \(count) messages")
+        log.say("maildirpop: info: \(listed.count) messages")
     }
 
     /// Every message with its UIDL; empty ones where the server has none.
-    private func listUniqueIDs() throws(ProgramExit) -> [(Int, [UInt8])] {
-        var found: [(Int, [UInt8])] = []
+    private func listUniqueIDs() throws(ProgramExit) -> [(number: Int, uniqueID: [UInt8])] {
+        var found: [(number: Int, uniqueID: [UInt8])] = []
         let reply = try dialogue.ask(.uidl) { line throws(ProgramExit) in found.append(try Self.entry(line)) }
         if reply.isOK { return found }
-        let list = try dialogue.ask(.list) { line throws(ProgramExit) in found.append((try Self.entry(line).0, [])) }
+        let list = try dialogue.ask(.list) { line throws(ProgramExit) in found.append((try Self.entry(line).number, []))
+        }
         guard list.isOK else { throw MaildirPop.fatal("unable to list: \(shown(list))") }
         return found
     }
 
     /// `number SP unique-id` (RFC 1939 §7), or `number SP size`.
-    private static func entry(_ line: [UInt8]) throws(ProgramExit) -> (Int, [UInt8]) {
+    private static func entry(_ line: [UInt8]) throws(ProgramExit) -> (number: Int, uniqueID: [UInt8]) {
         let words = line.split(separator: UInt8(ascii: " "), maxSplits: 1)
         let digits = words.first.map { String(decoding: $0, as: UTF8.self) } ?? ""
         guard words.count == 2, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(digits) else {
@@ -49,17 +51,15 @@ struct POPFetch {
         return (number, Array(words[1]))
     }
 
-    private func fetch(_ number: Int, _ uniqueID: [UInt8], among all: [[UInt8]]) throws(ProgramExit) {
-        if let failure = try store(number, as: uniqueID, among: all) { throw MaildirPop.fatal("\(failure)") }
+    private func fetch(_ number: Int, as name: MessageIdentity?) throws(ProgramExit) {
+        if let failure = try store(number, as: name) { throw MaildirPop.fatal("\(failure)") }
         if keeps { return }
         let reply = try dialogue.ask(.dele(number))
         guard reply.isOK else { throw MaildirPop.fatal("unable to delete message \(number): \(shown(reply))") }
     }
 
     /// - Returns: why it could not be kept; nil if it is durable.
-    private func store(
-        _ number: Int, as uniqueID: [UInt8], among all: [[UInt8]]
-    ) throws(ProgramExit) -> MaildirError? {
+    private func store(_ number: Int, as name: MessageIdentity?) throws(ProgramExit) -> MaildirError? {
         let delivery: MaildirDelivery
         do throws(MaildirError) { delivery = try maildir.deliver() } catch { return error }
         var lineEnds = LineFeeds()
@@ -72,7 +72,6 @@ struct POPFetch {
         if let failure { return failure }
         do throws(MaildirError) {
             try delivery.append(lineEnds.finish())
-            let name = names.name(of: uniqueID, among: all)
             // Of the same size and UIDL, from the same mailbox: the one that was fetched before a connection broke.
             if name != nil, known.contains(delivery.fileName(as: name)) { return nil }
             _ = try delivery.commit(as: name)

@@ -32,8 +32,10 @@ package enum SerialmailPrograms {
         guard let program = all.first(where: { $0.name == name }) else { return 100 }
         // A peer that goes away is an error of the write.
         signal(SIGPIPE, SIG_IGN)
+        // Whoever ignores the ends of children hears nothing of them.
+        signal(SIGCHLD, SIG_DFL)
         let diagnostics = Diagnostics(context.diagnostics)
-        if ["--help", "-h"].contains(context.arguments.first), name != TCPClient.name || context.arguments.count == 1 {
+        if context.arguments.first == "--help" {
             Diagnostics(context.output).say("usage: \(name) \(program.usage)\n\n\(program.abstract)")
             return 0
         }

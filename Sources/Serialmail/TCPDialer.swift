@@ -76,7 +76,7 @@ struct TCPDialer {
         guard !SocketAddress.resolve(nil, port: options.port, family: AF_UNSPEC).0.isEmpty else {
             throw TCPClient.fatal("unable to figure out port number for \(options.port)")
         }
-        let (found, failure) = SocketAddress.resolve(options.host, port: options.port, family: options.family)
+        let (found, failure) = SocketAddress.resolve(options.host, port: options.port, family: try family())
         if failure == EAI_AGAIN {
             throw TCPClient.fatal("temporarily unable to figure out IP address for \(options.host)")
         }
@@ -99,6 +99,14 @@ struct TCPDialer {
             addresses = silent
         }
         return nil
+    }
+
+    /// The one that the local address has, if there is one.
+    private func family() throws(ProgramExit) -> Int32 {
+        guard let address = options.localAddress else { return options.family }
+        let (local, _) = SocketAddress.resolve(address, port: nil, family: options.family, flags: AI_NUMERICHOST)
+        guard let family = local.first?.family else { throw TCPClient.usageExit }
+        return family
     }
 
     /// The socket, or an errno.

@@ -138,7 +138,7 @@ struct MaildirSerialTests {
 
     @Test(
         "A bounce that cannot be queued leaves the message",
-        arguments: ["cat > /dev/null; exit 75", "exec <&-; exit 0", "kill -9 $$", ""])
+        arguments: ["cat > /dev/null; exit 75", "exit 1", "kill -9 $$", ""])
     func notInjected(script: String) async throws {
         try workspace.message("1", to: "bob-refuse@d.example", String(repeating: "x\n", count: 200_000))
         let program = script.isEmpty ? "\(workspace.path)/none" : try workspace.script("inject", script)
