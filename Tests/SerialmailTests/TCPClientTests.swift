@@ -146,27 +146,56 @@ struct TCPClientTests {
 
 @Suite("The programs as links", .enabled(if: ProcessInfo.processInfo.environment["HAUBERK_BINARY"] != nil))
 struct LinkedProgramsTests {
-    @Test("maildirserial, tcpclient and serialsmtp, each a link, send a Maildir over TCP")
-    func together() async throws {
-        let workspace = try Workspace()
+    private let workspace: Workspace
+    private let client: [String]
+
+    init() throws {
+        workspace = try Workspace()
         let binary = ProcessInfo.processInfo.environment["HAUBERK_BINARY"] ?? ""
         for name in ["tcpclient", "serialsmtp"] {
             try FileManager.default.createSymbolicLink(atPath: "\(workspace.path)/\(name)", withDestinationPath: binary)
         }
+        client = [workspace.path + "/tcpclient", "-RHl0", "127.0.0.1"]
+    }
+
+    /// Runs maildirserial while connections come, one after the other, to as many servers.
+    private func send(to servers: [FakeSMTP]) async throws -> Ran {
         let listener = try Listener("127.0.0.1")
+        async let served: Void = onThread {
+            for server in servers {
+                let peer = FakePeer(accept(listener.descriptor, nil, nil))
+                server.serve(peer)
+                peer.close()
+            }
+        }
+        let ran = try await run(
+            "maildirserial",
+            ["M", "bob-"] + client + [listener.port, workspace.path + "/serialsmtp", "bob-", "me"], in: workspace)
+        await served
+        return ran
+    }
+
+    @Test("maildirserial, tcpclient and serialsmtp, each a link, send a Maildir over TCP")
+    func together() async throws {
         for name in ["1", "2"] { try workspace.message(name) }
         let server = FakeSMTP()
-        async let served: Void = onThread {
-            let peer = FakePeer(accept(listener.descriptor, nil, nil))
-            server.serve(peer)
-            peer.close()
-        }
-        let (tcpclient, serialsmtp) = ("\(workspace.path)/tcpclient", "\(workspace.path)/serialsmtp")
-        let ran = try await run(
-            "maildirserial", ["M", "bob-", tcpclient, "-RHl0", "127.0.0.1", listener.port, serialsmtp, "bob-", "me"],
-            in: workspace)
-        await served
+        let ran = try await send(to: [server])
         #expect(ran.code == 0 && server.texts.lines.count == 2 && workspace.names("M/new").isEmpty)
         #expect(ran.diagnostics.contains("new/1 succeeded: 127.0.0.1 said: 250 queued\n"))
+    }
+
+    @Test("When a connection breaks, what had its K is not sent again, and the rest is sent by the next one")
+    func lostConnection() async throws {
+        for name in ["1", "2", "3"] { try workspace.message(name, from: "\(name)@b.example") }
+        let (first, second) = (Tally(), FakeSMTP())
+        var breaking = FakeSMTP()
+        breaking.answer = { $0 == "." && first.next() == 2 ? "" : nil }
+        let ran = try await send(to: [breaking, second])
+        #expect(ran.code == 0 && workspace.names("M/new").isEmpty)
+        #expect(
+            second.heard.lines.filter { $0.hasPrefix("MAIL") } == [
+                "MAIL FROM:<2@b.example>", "MAIL FROM:<3@b.example>",
+            ])
+        #expect(ran.diagnostics.contains("serialsmtp: fatal: network read error: end of file\n"))
     }
 }
