@@ -110,7 +110,7 @@ let package = Package(
         tests("CertificatesTests", ["Certificates", "DurableFiles", nioSSL]),
         tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),
         tests("MaildirsTests", ["Maildirs", "Cluster", "Mail"]),
-        tests("SerialmailTests", ["Serialmail", "Maildirs", "QMTP", "SMTP", "Mail"]),
+        tests("SerialmailTests", ["Serialmail", "Maildirs", "QMTP", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
         tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),

@@ -58,7 +58,7 @@ struct MaildirSerial: Program {
             case .exited: break
             }
             fruitless = outcomes.count > before ? 0 : fruitless + 1
-            if fruitless == Self.fruitlessRoundsMax { throw Self.fatal("making no progress, giving up") }
+            if fruitless >= Self.fruitlessRoundsMax { throw Self.fatal("making no progress, giving up") }
         }
     }
 

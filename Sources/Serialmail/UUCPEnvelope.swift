@@ -11,12 +11,15 @@ struct UUCPEnvelope {
     }
 
     mutating func take(_ line: [UInt8]) {
-        let words = String(decoding: line.filter { $0 >= 0x20 && $0 != 0x7F }, as: UTF8.self).split(separator: " ")
+        // By bytes: a blank with a combining mark is one character.
+        let words = line.filter { $0 >= 0x20 && $0 != 0x7F }.split(separator: UInt8(ascii: " ")).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         guard words.count > 1 else { return }
         let mark = words.indices.dropLast(2).last { words[$0] == "remote" && words[$0 + 1] == "from" }
-        if let mark { hosts.append(String(words[mark + 2])) }
+        if let mark { hosts.append(words[mark + 2]) }
         // The last line is the nearest to the sender.
-        name = String(words[1])
+        name = words[1]
     }
 
     /// Empty for nobody; nil if no line told it.

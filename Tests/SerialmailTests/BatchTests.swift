@@ -3,7 +3,7 @@ import Testing
 
 @testable import Serialmail
 
-@Suite("maildirbsmtp")
+@Suite("maildirbsmtp", .timeLimit(.minutes(5)))
 struct MaildirBSMTPTests {
     private let workspace: Workspace
 
@@ -109,7 +109,7 @@ struct MaildirBSMTPTests {
     }
 }
 
-@Suite("rsmtp")
+@Suite("rsmtp", .timeLimit(.minutes(5)))
 struct ReadBSMTPTests {
     private let workspace: Workspace
 
@@ -200,7 +200,7 @@ struct ReadBSMTPTests {
     }
 }
 
-@Suite("rmail")
+@Suite("rmail", .timeLimit(.minutes(5)))
 struct ReceiveMailTests {
     private let workspace: Workspace
 
@@ -219,6 +219,7 @@ struct ReceiveMailTests {
             ("From a!b!bob Mon Jan 1 remote from here\n", "here!a!b!bob"),
             ("From bob Mon Jan 1\n", "bob"), ("From <> Mon Jan 1 remote from here\n", ""),
             ("From <bob@x> Mon Jan 1\n", "bob@x"),
+            ("From b \u{300}ob Mon Jan 1\n", "b"),
         ])
     func sender(lines: String, sender: String) async throws {
         let ran = try await receive(lines + "Subject: x\n\nFrom me\n")

@@ -46,7 +46,7 @@ private struct FakePOP: Sendable {
     }
 }
 
-@Suite("maildirpop")
+@Suite("maildirpop", .timeLimit(.minutes(5)))
 struct MaildirPopTests {
     private let workspace: Workspace
 

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("maildirserial")
+@Suite("maildirserial", .timeLimit(.minutes(5)))
 struct MaildirSerialTests {
     private let workspace: Workspace
 

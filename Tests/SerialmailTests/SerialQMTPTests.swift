@@ -48,7 +48,7 @@ private struct FakeQMTP: Sendable {
     }
 }
 
-@Suite("serialqmtp")
+@Suite("serialqmtp", .timeLimit(.minutes(5)))
 struct SerialQMTPTests {
     private let workspace: Workspace
 

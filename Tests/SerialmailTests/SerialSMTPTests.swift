@@ -3,7 +3,7 @@ import Serialmail
 import Synchronization
 import Testing
 
-@Suite("serialsmtp")
+@Suite("serialsmtp", .timeLimit(.minutes(5)))
 struct SerialSMTPTests {
     private let workspace: Workspace
     private let arguments = ["bob-", "me.example"]

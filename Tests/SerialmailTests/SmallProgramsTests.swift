@@ -3,7 +3,7 @@ import Testing
 
 @testable import Serialmail
 
-@Suite("setlock, maildirmake, maildirsmtp and names")
+@Suite("setlock, maildirmake, maildirsmtp and names", .timeLimit(.minutes(5)))
 struct SmallProgramsTests {
     private let workspace: Workspace
 
@@ -100,7 +100,7 @@ struct SmallProgramsTests {
     }
 }
 
-@Suite("Options")
+@Suite("Options", .timeLimit(.minutes(5)))
 struct OptionScannerTests {
     private func scan(_ arguments: String..., known: String = "ab:c") -> String? {
         OptionScanner(arguments, known).map { scanned in

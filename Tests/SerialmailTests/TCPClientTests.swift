@@ -38,7 +38,7 @@ private final class Listener: Sendable {
     }
 }
 
-@Suite("tcpclient")
+@Suite("tcpclient", .timeLimit(.minutes(5)))
 struct TCPClientTests {
     private let workspace: Workspace
 
@@ -144,7 +144,9 @@ struct TCPClientTests {
     }
 }
 
-@Suite("The programs as links", .enabled(if: ProcessInfo.processInfo.environment["HAUBERK_BINARY"] != nil))
+@Suite(
+    "The programs as links", .timeLimit(.minutes(5)),
+    .enabled(if: ProcessInfo.processInfo.environment["HAUBERK_BINARY"] != nil))
 struct LinkedProgramsTests {
     private let workspace: Workspace
     private let client: [String]

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Serialmail
 
-@Suite("Line ends and addresses")
+@Suite("Line ends and addresses", .timeLimit(.minutes(5)))
 struct TextTests {
     private func cut(_ text: String, piece: Int, _ body: ([UInt8]) -> [UInt8]) -> String {
         var output: [UInt8] = []
