@@ -94,8 +94,8 @@ let package = Package(
             name: "hauberk",
             dependencies: [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
-                "Membership", "Etcd", "DurableFiles", "Wire", "Hops", "Frontend", "Storage", "Serialmail", "Load", nioCore,
-                nioPosix, unixSignals, argumentParser, logging, metrics, coreMetrics, lifecycle,
+                "Membership", "Etcd", "DurableFiles", "Wire", "Hops", "Frontend", "Storage", "Serialmail", "Load",
+                nioCore, nioPosix, unixSignals, argumentParser, logging, metrics, coreMetrics, lifecycle,
             ],
             swiftSettings: settings),
         // tests
