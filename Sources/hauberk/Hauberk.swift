@@ -25,7 +25,9 @@ struct Hauberk: AsyncParsableCommand {
     /// A link's name may call another program.
     static func main() async {
         let environment = ProcessEnvironment.variables()
-        if let code = SerialmailPrograms.runIfCalled(CommandLine.arguments, environment: environment) { exit(code) }
+        if let code = SerialmailPrograms.runIfCalled(CommandLine.arguments, environment: environment) {
+            Glibc.exit(code)
+        }
         await main(nil)
     }
 }
