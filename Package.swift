@@ -53,6 +53,7 @@ let package = Package(
         // values
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+        .systemLibrary(name: "CSpawn"),
         module("Mail"),
         module("Digests", ["CCrypto"]),
         module("DurableFiles"),
@@ -61,6 +62,7 @@ let package = Package(
         module("SMTP", ["Mail", "SASL"]),
         module("POP3", ["Mail", "SASL"]),
         module("Bounces", ["Mail", "SMTP"]),
+        module("QMTP", ["Mail"]),
         module("Cluster", ["Mail"]),
         // resources
         module("Certificates", ["CCrypto", "DurableFiles"]),
@@ -85,14 +87,15 @@ let package = Package(
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", "Hops", logging, metrics,
                 coreMetrics, nioCore, lifecycle,
             ]),
+        module("Serialmail", ["Mail", "Digests", "CSpawn", "SASL", "SMTP", "QMTP", "POP3", "Bounces", "Maildirs"]),
         module("Load", ["Mail", "SMTP", "POP3", "Wire", nioCore, nioPosix]),
         // program
         .executableTarget(
             name: "hauberk",
             dependencies: [
                 "Mail", "SASL", "SMTP", "POP3", "Cluster", "Certificates", "Telemetry", "Maildirs", "Directory",
-                "Membership", "Etcd", "DurableFiles", "Wire", "Hops", "Frontend", "Storage", "Load", nioCore, nioPosix,
-                unixSignals, argumentParser, logging, metrics, coreMetrics, lifecycle,
+                "Membership", "Etcd", "DurableFiles", "Wire", "Hops", "Frontend", "Storage", "Serialmail", "Load",
+                nioCore, nioPosix, unixSignals, argumentParser, logging, metrics, coreMetrics, lifecycle,
             ],
             swiftSettings: settings),
         // tests
@@ -102,10 +105,12 @@ let package = Package(
         tests("SMTPTests", ["SMTP", "SASL", "Mail"]),
         tests("POP3Tests", ["POP3", "SASL", "Mail"]),
         tests("BouncesTests", ["Bounces", "Mail"]),
+        tests("QMTPTests", ["QMTP", "Mail"]),
         tests("ClusterTests", ["Cluster", "Mail"]),
         tests("CertificatesTests", ["Certificates", "DurableFiles", nioSSL]),
         tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),
         tests("MaildirsTests", ["Maildirs", "Cluster", "Mail"]),
+        tests("SerialmailTests", ["Serialmail", "Maildirs", "QMTP", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
         tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),

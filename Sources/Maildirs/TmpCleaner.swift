@@ -23,7 +23,7 @@ struct TmpCleaner {
         return report
     }
 
-    private static func removeIfOld(
+    static func removeIfOld(
         _ entry: OpenDirectory.Entry, _ tmp: Int32, _ limit: FileTime, _ report: inout MaintenanceReport
     ) throws(MaildirError) {
         guard entry.mayBeFile, entry.name.first != UInt8(ascii: ".") else { return }

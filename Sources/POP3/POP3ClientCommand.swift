@@ -8,6 +8,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case lang(String)
     case user(String)
     case pass(String)
+    /// The digest in hexadecimal.
+    case apop(user: String, digest: String)
     case xopen(MailboxName, utf8: Bool, language: String?)
     /// The node's own copy, for another node.
     case xopenLocal(MailboxName)
@@ -76,6 +78,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .lang(let range): "LANG \(range)"
         case .user(let name): "USER \(name)"
         case .pass(let password): "PASS \(password)"
+        case .apop(let user, let digest): "APOP \(user) \(digest)"
         case .xopen, .xopenLocal: "XOPEN"
         case .xdigest: "XDIGEST"
         case .xdrain: "XDRAIN"

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Glibc
+import Serialmail
 
 /// The one program of a Hauberk cluster: runs its processes, and administers them.
 @main
@@ -17,5 +19,15 @@ struct Hauberk: AsyncParsableCommand {
                     Locate.self, CertificateCommand.self,
                 ]),
             CommandGroup(name: "Configuration", subcommands: [CheckConfig.self, ConfigCommand.self]),
+            CommandGroup(name: "Any Maildir", subcommands: [SerialmailCommand.self]),
         ])
+
+    /// A link's name may call another program.
+    static func main() async {
+        let environment = ProcessEnvironment.variables()
+        if let code = SerialmailPrograms.runIfCalled(CommandLine.arguments, environment: environment) {
+            Glibc.exit(code)
+        }
+        await main(nil)
+    }
 }

@@ -25,22 +25,25 @@ let package = Package(
         module("SASL", ["Mail", "Digests"]),
         module("SMTP", ["Mail", "SASL"]),
         module("POP3", ["Mail", "SASL"]),
+        module("QMTP", ["Mail"]),
         module("Bounces", ["Mail", "SMTP"]),
         module("Cluster", ["Mail"]),
         module("Membership"),
         // What is fuzzed there is nobody else's.
         module("Maildirs", ["Mail", "Digests", "Cluster"], more: [.unsafeFlags(["-enable-testing"])]),
         module("Etcd", more: [.unsafeFlags(["-enable-testing"])]),
+        module("Serialmail", ["Mail", "SMTP"], more: [.unsafeFlags(["-enable-testing"])]),
         module("Wire"),
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "Mail", "SASL", "SMTP", "POP3", "Bounces", "Cluster", "Membership", "Maildirs", "Etcd", "Wire",
+                "Mail", "SASL", "SMTP", "POP3", "QMTP", "Bounces", "Cluster", "Membership", "Maildirs", "Serialmail",
+                "Etcd", "Wire",
             ],
             path: ".", exclude: ["Modules", "Dictionaries"],
             sources: [
-                "main.swift", "Mail", "SMTP", "POP3", "SASL", "Bounces", "Cluster", "Membership", "Maildirs", "Etcd",
-                "ProxyProtocol",
+                "main.swift", "Mail", "SMTP", "POP3", "SASL", "QMTP", "Bounces", "Cluster", "Membership", "Maildirs",
+                "Serialmail", "Etcd", "ProxyProtocol",
             ], swiftSettings: settings,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),
     ],

@@ -1,0 +1,88 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// How lines end in a QMTP message: its first byte tells. QMQP knows LF alone.
+package enum LineEnds: Sendable, Hashable {
+    case lf, crlf
+
+    /// The message's first byte.
+    package var mark: UInt8 { self == .lf ? Byte.lf : Byte.cr }
+}
+
+/// Gives a message CRLF line ends, piece by piece, and notices a CR or LF that ends no line: nobody may take it for one
+/// later (RFC 5321 §2.3.8).
+struct TextDecoder: Sendable {
+    private let lineEnds: LineEnds
+    private var last = Byte.lf
+    private(set) var isFaulty = false
+    /// Octets so far, with CRLF line ends.
+    private(set) var byteCount = 0
+
+    init(_ lineEnds: LineEnds) { self.lineEnds = lineEnds }
+
+    /// Whether what came so far ends in the middle of a line.
+    var endsInsideLine: Bool { last != Byte.lf }
+
+    /// Nothing more follows: a CR that waits for its LF is a fault.
+    mutating func finish() {
+        if last == Byte.cr { isFaulty = true }
+    }
+
+    /// The next bytes of the message with CRLF line ends; none after a fault.
+    mutating func decode(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        guard !isFaulty, let end = bytes.last else { return [] }
+        check(bytes)
+        last = end
+        if isFaulty { return [] }
+        let decoded = lineEnds == .crlf ? Array(bytes) : Self.withCarriageReturns(bytes)
+        byteCount += decoded.count
+        return decoded
+    }
+
+    private mutating func check(_ bytes: UnsafeRawBufferPointer) {
+        guard lineEnds == .crlf else {
+            isFaulty = bytes.position(of: Byte.cr, from: 0) != nil
+            return
+        }
+        var previous = last
+        var at = 0
+        while at < bytes.count, !isFaulty {
+            // A CR is followed by LF, and each LF was followed up from its CR.
+            if previous == Byte.cr {
+                isFaulty = bytes[at] != Byte.lf
+                previous = bytes[at]
+                at += 1
+                continue
+            }
+            let cr = bytes.position(of: Byte.cr, from: at) ?? bytes.count
+            isFaulty = UnsafeRawBufferPointer(rebasing: bytes[..<cr]).position(of: Byte.lf, from: at) != nil
+            previous = cr < bytes.count ? Byte.cr : 0
+            at = cr + 1
+        }
+    }
+
+    private static func withCarriageReturns(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(bytes.count + bytes.count / 32 + 2)
+        var at = 0
+        while let lf = bytes.position(of: Byte.lf, from: at) {
+            output.append(contentsOf: bytes[at..<lf])
+            output.append(Byte.cr)
+            output.append(Byte.lf)
+            at = lf + 1
+        }
+        output.append(contentsOf: bytes[at...])
+        return output
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The first place of `byte` at or behind `start`.
+    func position(of byte: UInt8, from start: Int) -> Int? {
+        guard start < count, let base = baseAddress else { return nil }
+        return memchr(base + start, Int32(byte), count - start).map { UnsafeRawPointer($0) - base }
+    }
+}

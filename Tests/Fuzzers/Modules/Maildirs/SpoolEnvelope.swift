@@ -1,0 +1,1 @@
+../../../../Sources/Maildirs/SpoolEnvelope.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Serialmail/DialogueReply.swift

@@ -1,0 +1,1 @@
+../../../../Sources/Serialmail/Printable.swift
