@@ -23,6 +23,7 @@ final class FrontendContext: Sendable {
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
     let durableCopies: Int
+    private let sites: [SiteSettings]
     let streamSession: LinkSession
     let streamTimes: ConnectionTimes
     /// How long a node may take to answer.
@@ -46,6 +47,7 @@ final class FrontendContext: Sendable {
         identifiers = Identifiers(origin: frontend.name, clock: clock)
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
         durableCopies = configuration.cluster.durableCopies
+        sites = configuration.sites
         self.directory = CachedDirectory(
             wrapping: directory, entriesMax: configuration.directory.cacheEntriesMax,
             lifetime: configuration.directory.cacheLifetime)
@@ -111,6 +113,12 @@ final class FrontendContext: Sendable {
             return .refused(
                 Reason(550, "5.7.1", "<\(query.address)>: relaying denied, mail for this domain is not taken here"))
         case .mailboxes(let destinations):
+            if let site = query.user?.site,
+                !sites.contains(where: { $0.name == site && $0.shares(query.address.domain) })
+            {
+                return .refused(
+                    Reason(550, "5.7.1", "<\(query.address)>: this domain is not shared with the site \(site)"))
+            }
             if let wanted = query.mailbox, !destinations.contains(where: { $0.mailbox == wanted }) {
                 return .refused(
                     Reason(550, "5.1.6", "<\(query.address)> has another mailbox here than \(wanted)"))

@@ -64,7 +64,8 @@ final class NodeConnection: Conversation {
         connection.consume(consumed)
         if consumed > 0 {
             connection.madeProgress()
-            link.heard()
+            // A server that greets, and then does not let us in, is of no use.
+            if session.isReady { link.heard() }
         }
         if connection.inputEnded { session.connectionLost() }
         carryOutEvents()

@@ -10,6 +10,7 @@ package final class NodeHealth: Sendable {
         var isLost = false
         var isLagging = false
         var suspectUntil: Duration?
+        var lastFailure: String?
     }
 
     private let state = Mutex(State())
@@ -44,10 +45,14 @@ package final class NodeHealth: Sendable {
         state.withLock { $0.suspectUntil = until }
     }
 
+    /// Why the last connection failed; nil if one has come up since.
+    package var lastFailure: String? { state.withLock { $0.lastFailure } }
+
     /// A connection did not come up, or broke.
-    func failed() {
+    func failed(_ why: String) {
         let now = clock()
         state.withLock { state in
+            state.lastFailure = why
             state.failures += 1
             let first = state.firstFailure ?? now
             state.firstFailure = first

@@ -155,7 +155,7 @@ package final class NodeLink {
 
     private func lost(_ why: String) {
         failures += 1
-        health.failed()
+        health.failed(why)
         if health.isLost { giveUpWaiting() }
         if failures == 1 {
             log.warning("\(settings.peer) is lost", metadata: ["node": "\(address)", "reason": "\(why)"])

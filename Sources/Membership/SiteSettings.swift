@@ -24,9 +24,7 @@ package struct SiteSettings: Sendable, Equatable {
     package var rate = 0
 
     /// Whether mailboxes of a domain are the same at both sites.
-    package func replicates(_ domain: String) -> Bool {
-        !addresses.isEmpty && (domains.isEmpty || domains.contains(domain))
-    }
+    package func shares(_ domain: String) -> Bool { domains.isEmpty || domains.contains(domain) }
 }
 
 extension SiteSettings: ConfigurationSection {
@@ -41,7 +39,8 @@ extension SiteSettings: ConfigurationSection {
                 "addresses", \.addresses, .endpoint,
                 "Its submission listeners, tried in turn; empty for a site that comes to us and is never gone to"),
             .list(
-                "domains", \.domains, .domain, "Domains whose messages and deletions go there; empty for all"),
+                "domains", \.domains, .domain,
+                "Domains whose messages and deletions go there and may come from there; empty for all"),
             .value(
                 "secretFile", \.secretFile, .path,
                 "A file with the secret that both sites share, in one line of at least 16 characters", required: true),

@@ -77,7 +77,10 @@ final class SiteLink: Sendable {
     private let journal = Mutex(Journal())
 
     /// When the site last took something, in seconds since 1970, and why it did not since then.
-    var lastOutcomes: (succeeded: Int64?, error: String?) { journal.withLock { ($0.succeeded, $0.error) } }
+    var lastOutcomes: (succeeded: Int64?, error: String?) {
+        let failure = health.lastFailure
+        return journal.withLock { ($0.succeeded, failure ?? $0.error) }
+    }
 
     private func note(_ verdict: Verdict) {
         journal.withLock { journal in

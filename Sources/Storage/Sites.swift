@@ -19,7 +19,7 @@ struct Sites: Sendable {
     /// Who is to have what comes into a mailbox; nobody, if it is nothing new to this site (`path` is nil).
     func spools(_ mailbox: MailboxName, at path: SitePath?) -> SiteSpools {
         guard let path, !peers.isEmpty else { return SiteSpools() }
-        let targets = peers.lazy.filter { $0.replicates(mailbox.domain) && !path.contains($0.name) }.compactMap {
+        let targets = peers.lazy.filter { $0.shares(mailbox.domain) && !path.contains($0.name) }.compactMap {
             SpoolTarget(site: $0.name)
         }
         return SiteSpools(Array(targets), path: path)

@@ -95,6 +95,31 @@ extension SystemTests {
                 try await sites["west"].waitForLog("front", "login refused")
                 #expect(try await sites["west"].messages(reader).isEmpty)
                 #expect(try !sites.waiting(at: "east").isEmpty)
+                var status = ""
+                try await eventually("the reason is told") {
+                    status = try await sites["east"].hauberk(["site", "status"])
+                    return status.contains("535")
+                }
+                let lines = status.split(separator: "\n").filter { $0.hasPrefix("west") }
+                #expect(lines.count == 2)
+                #expect(lines.allSatisfy { $0.contains(#/ 1 +0 +[\d.]+ B +\d+ s +never/#) }, "\(status)")
+            }
+        }
+
+        @Test("A site may not bring what is not shared with it, and is not brought it")
+        func otherDomain() async throws {
+            try await TestSites.run(["east": ["west"], "west": []], domains: "[other.test]") { sites in
+                let reader = try await sites.makeAccount()
+                try await deliver("stays", to: reader, at: sites["east"])
+                #expect(try sites.waiting(at: "east").isEmpty)
+                #expect(try await sites["west"].messages(reader).isEmpty)
+                // As a site would that does not keep to it.
+                let connection = try await sites["west"].smtp(5587)
+                let login = Data("\0east@site.invalid\0known to two sites".utf8).base64EncodedString()
+                #expect(try await connection.say("AUTH PLAIN \(login)").hasPrefix("235"))
+                #expect(try await connection.say("MAIL FROM:<> XNAME=1.x XCONTENT=copy XPATH=east").hasPrefix("250"))
+                let reply = try await connection.say("RCPT TO:<\(reader.address)> XMAILBOX=\(reader.address)")
+                #expect(reply.hasPrefix("550 5.7.1"), "\(reply)")
             }
         }
 

@@ -19,11 +19,13 @@ final class TestSites: Sendable {
         get throws { try #require(clusters[site]) }
     }
 
-    /// - Parameter peers: which sites each site brings its mail.
+    /// - Parameters:
+    ///   - peers: which sites each site brings its mail.
+    ///   - domains: what they share, as the configuration says it.
     static func run(
-        _ peers: [String: [String]], _ body: (TestSites) async throws -> Void
+        _ peers: [String: [String]], domains: String = "[]", _ body: (TestSites) async throws -> Void
     ) async throws {
-        let sites = try await start(peers.keys.sorted()[...], peers, [:])
+        let sites = try await start(peers.keys.sorted()[...], peers, domains, [:])
         do {
             try await body(sites)
         } catch {
@@ -35,17 +37,21 @@ final class TestSites: Sendable {
 
     /// Each cluster starts when all have their ports and certificates.
     private static func start(
-        _ names: ArraySlice<String>, _ peers: [String: [String]], _ prepared: [String: TestCluster]
+        _ names: ArraySlice<String>, _ peers: [String: [String]], _ domains: String,
+        _ prepared: [String: TestCluster]
     ) async throws -> TestSites {
         guard let name = names.first else {
-            for (name, cluster) in prepared { try join(cluster, to: peers[name] ?? [], of: prepared, peers, name) }
+            for (name, cluster) in prepared {
+                try join(cluster, to: peers[name] ?? [], of: prepared, peers, domains, name)
+            }
             return TestSites([:])
         }
         let others = Mutex<TestSites?>(nil)
         let cluster = try await TestCluster.start(change: { _ in configuration(name) }) { cluster in
             try await cluster.hauberk(["certs", "listener"])
             _ = try cluster.home.write("secret", secret + "\n")
-            let sites = try await start(names.dropFirst(), peers, prepared.merging([name: cluster]) { $1 })
+            let sites = try await start(
+                names.dropFirst(), peers, domains, prepared.merging([name: cluster]) { $1 })
             others.withLock { $0 = sites }
         }
         return TestSites((others.withLock { $0 }?.clusters ?? [:]).merging([name: cluster]) { $1 })
@@ -54,15 +60,16 @@ final class TestSites: Sendable {
     /// Says in a site's configuration who its peers are, and who may come to it.
     private static func join(
         _ cluster: TestCluster, to peers: [String], of all: [String: TestCluster], _ links: [String: [String]],
-        _ name: String
+        _ domains: String, _ name: String
     ) throws {
         let comers = links.filter { $1.contains(name) && !peers.contains($0) }.keys
         let entries =
             try peers.map { peer in
                 let other = try #require(all[peer])
-                return "{name: \(peer), addresses: [\"localhost:\(other.port(5587))\"], secretFile: secret, "
+                return
+                    "{name: \(peer), addresses: [\"localhost:\(other.port(5587))\"], secretFile: secret, domains: \(domains), "
                     + "pinnedCertificate: \(other.home.path)/certs/frontend.pem}"
-            } + comers.map { "{name: \($0), secretFile: secret}" }
+            } + comers.map { "{name: \($0), secretFile: secret, domains: \(domains)}" }
         try cluster.rewriteConfiguration { $0 + "\nsites: [\(entries.joined(separator: ", "))]\n" }
     }
 
