@@ -1,4 +1,5 @@
 import CoreMetrics
+import Glibc
 import Logging
 import Mail
 import Maildirs
@@ -243,7 +244,9 @@ final class LMTPNodeConversation: Conversation {
             let mailbox = Logger.MetadataValue.string(recipient.mailbox?.description ?? "")
             switch result {
             case .success where envelope.content == .release:
-                break
+                recipient.heldFor.flatMap(node.spoolTarget).map {
+                    node.replicator.noteCarried(to: $0, at: Int64(time(nil)))
+                }
             case .success(let outcome):
                 node.metrics.messagesStored.increment()
                 if let target = recipient.heldFor.flatMap(node.spoolTarget) {

@@ -24,6 +24,8 @@ final class Replicator: Sendable {
     private let freshTargets = Mutex<Set<SpoolTarget>>([])
     /// Where something came to wait for a site since that was last looked for.
     private let spooled = Mutex<[SpoolTarget: Set<MailboxKey>]>([:])
+    /// What the first owners said of what they have carried to sites.
+    private let carriages = Mutex<[SpoolTarget: LateCarriage]>([:])
     let sites: Sites
 
     init(
@@ -272,6 +274,15 @@ final class Replicator: Sendable {
                 spooled[target, default: []].insert(key)
             }
         }
+    }
+
+    /// Another owner has carried something to a site.
+    func noteCarried(to target: SpoolTarget, at now: Int64) {
+        carriages.withLock { $0[target, default: LateCarriage()].heard(at: now) }
+    }
+
+    func lateCarriage(to target: SpoolTarget) -> LateCarriage {
+        carriages.withLock { $0[target] ?? LateCarriage() }
     }
 
     func takeSpooled(for target: SpoolTarget) -> Set<MailboxKey> {

@@ -18,8 +18,6 @@ struct SiteDrain {
     private static let interval = Duration.milliseconds(100)
     private static let retryDelay = Duration.seconds(2)
     private static let walkInterval = Duration.seconds(300)
-    /// An owner that is not the first waits so long before it carries what the first has not.
-    private static let lateAfter = Duration.seconds(60)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
     private static let inFlightMax = 32
@@ -152,8 +150,9 @@ struct SiteDrain {
         let owners = peers.map.ring.owners(ofPartition: key.partition)
         let first = owners.first { $0 == peers.own || peers.isReachable($0) }
         if first == peers.own || first == nil { return { _ in true } }
-        let limit = Int64(time(nil)) - Self.lateAfter.components.seconds
-        return { name in Self.seconds(name).map { $0 < limit } ?? true }
+        let late = replicator.lateCarriage(to: target)
+        let now = Int64(time(nil))
+        return { name in Self.seconds(name).map { late.isLate(birth: $0, now: now) } ?? true }
     }
 
     /// What waits for the site here; counting stops at a bound.
