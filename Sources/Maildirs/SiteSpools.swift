@@ -29,18 +29,26 @@ package struct SiteSpools: Hashable, Sendable {
     }
 
     /// The path that a name in a site's spool tells.
-    static func path(inFileName name: String) -> SitePath {
-        guard let field = name.split(separator: ":")[0].split(separator: ",").last(where: { $0.hasPrefix("P=") }) else {
-            return .origin
-        }
-        return SitePath(field.dropFirst(2).replacing(separator, with: ",")) ?? .origin
+    static func path(inFileName name: [UInt8]) -> SitePath {
+        guard let field = fields(of: name).dropFirst().last(where: isPath) else { return .origin }
+        return SitePath(String(decoding: field.dropFirst(2), as: UTF8.self).replacing(separator, with: ",")) ?? .origin
     }
 
     /// The name in the mailbox of what is called `fileName` in a site's spool: without the path, and without flags.
     static func mailboxName(ofSpooled fileName: [UInt8]) -> [UInt8] {
-        let text = String(decoding: fileName.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
-        return Array(text.split(separator: ",").filter { !$0.hasPrefix("P=") }.joined(separator: ",").utf8)
+        let fields = fields(of: fileName)
+        let kept = fields.prefix(1) + fields.dropFirst().filter { !isPath($0) }
+        return Array(kept.joined(separator: CollectionOfOne(comma)))
     }
+
+    /// The stem, which may look like any field, and the fields behind it; without flags.
+    private static func fields(of name: [UInt8]) -> [ArraySlice<UInt8>] {
+        name.prefix { $0 != UInt8(ascii: ":") }.split(separator: comma, omittingEmptySubsequences: false)
+    }
+
+    private static func isPath(_ field: ArraySlice<UInt8>) -> Bool { field.starts(with: "P=".utf8) }
+
+    private static let comma = UInt8(ascii: ",")
 
     private static let pathField = ",P="
     private static let separator = "+"
@@ -50,6 +58,6 @@ package struct SiteSpools: Hashable, Sendable {
 extension MaildropSnapshot {
     /// The sites that a message of a site's spool has been at.
     package func sitePath(at index: Int) -> SitePath {
-        SiteSpools.path(inFileName: String(decoding: name(at: index), as: UTF8.self))
+        SiteSpools.path(inFileName: name(at: index))
     }
 }
