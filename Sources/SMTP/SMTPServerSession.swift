@@ -71,7 +71,7 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     var phase = Phase.new
     var hello: Hello?
     var envelope: SMTPEnvelope?
-    var recipientInQuestion: EmailAddress?
+    var recipientInQuestion: SMTPRecipient?
     var message: IncomingMessage
     var chunk = Chunk()
     /// Whether the open message comes by BDAT.

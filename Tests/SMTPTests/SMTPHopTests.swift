@@ -9,7 +9,7 @@ struct SMTPHopTests {
     private let id = SMTPTransactionID(1)
 
     private func outcome(_ code: Int) -> Verdict {
-        .deferred(Reason(451, "4.5.0", "the storage node does not understand: \(code)"))
+        .deferred(Reason(451, "4.5.0", "the server does not understand: \(code)"))
     }
 
     @Test(
