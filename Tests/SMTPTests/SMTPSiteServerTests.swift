@@ -110,6 +110,16 @@ struct SMTPSiteServerTests {
         #expect(server.messages.count == (isTaken ? 1 : 0))
     }
 
+    @Test("A site cannot log in where sites are not taken", arguments: [SMTPService.mx, .submission, .lmtp])
+    func notTaken(_ service: SMTPService) {
+        let server = TestedServer(service)
+        server.receive(service.isLMTP ? "LHLO c\r\n" : "EHLO c\r\n")
+        let login = "AUTH PLAIN AGJAc2l0ZS5pbnZhbGlkAHNlY3JldA==\r\n"
+        #expect(said(login, server) == "535 5.7.8 wrong user or password\r\n")
+        #expect(said(mail, server) == "555 5.5.4 parameter not known\r\n")
+        #expect(said(login, .ofSite()) == "503 5.5.1 already authenticated\r\n")
+    }
+
     @Test(
         "A site cannot send ordinary mail",
         arguments: ["MAIL FROM:<>", "MAIL FROM:<a@b.c> SIZE=3", "MAIL FROM:<> XNAME=n"])
