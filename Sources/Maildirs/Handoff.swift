@@ -149,7 +149,7 @@ struct Handoff {
             let named = NamedMessage(identity: snapshot.identity(at: index), content: nil)
             guard try search.findDurable([named]).isEmpty else { return }
             let path = snapshot.path(at: index)
-            let name = SiteSpools.mailboxName(ofSpooled: Array(path.dropFirst(4)))
+            let name = SiteSpoolName.mailboxName(of: Array(path.dropFirst(4)))
             _ = try link(path, to: Array("new/".utf8) + name, spool, mailbox)
             try OpenFile.openDirectory("new", in: mailbox.descriptor).sync("new")
         }
