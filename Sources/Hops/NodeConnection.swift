@@ -85,7 +85,7 @@ final class NodeConnection: Conversation {
         if session.isReady, session.load == 0 { quit() } else { fail("the node does not answer") }
     }
 
-    private func fail(_ why: String) {
+    func fail(_ why: String) {
         guard !isOver else { return }
         failure = why
         isOver = true
@@ -94,7 +94,12 @@ final class NodeConnection: Conversation {
 
     func closed(_ reason: ConnectionEnd) {
         // A connection that the node closes without our QUIT has failed, however orderly it was closed.
-        if !isOver, case .closed = reason { failure = failure ?? "the node closed the connection" }
+        if !isOver {
+            switch reason {
+            case .closed: failure = failure ?? "the node closed the connection"
+            case .failed(let why): failure = failure ?? why
+            }
+        }
         session.connectionLost()
         carryOutEvents()
         isOver = true

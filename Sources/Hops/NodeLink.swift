@@ -51,6 +51,7 @@ package final class NodeLink {
     private var lastEndpoint: Endpoint?
     private var pausedUntil: Scheduled<Void>?
     private var hasQuit = false
+    private var isAbandoned = false
     private let deadlines: TransactionTimer
     private let lags: TransactionTimer
 
@@ -84,7 +85,7 @@ package final class NodeLink {
     /// Hands a message over; it is finished once, within the delivery timeout.
     package func submit(_ transaction: NodeTransaction) {
         let size = transaction.body.readableBytes
-        guard heldBytes + size <= Self.heldBytesMax else { return transaction.finish(.unanswered) }
+        guard heldBytes + size <= Self.heldBytesMax, !isAbandoned else { return transaction.finish(.unanswered) }
         heldBytes += size
         transaction.released = { [self] in heldBytes -= size }
         setTimes(transaction)
@@ -101,6 +102,7 @@ package final class NodeLink {
     /// A connection broke under a message: it goes out again, before those that wait.
     func resubmit(_ transaction: NodeTransaction) {
         guard !transaction.isFinished else { return }
+        if isAbandoned { return transaction.finish(.unanswered) }
         waiting.prepend(transaction)
     }
 
@@ -189,6 +191,15 @@ package final class NodeLink {
 
     /// Messages that have no answer yet.
     package var load: Int { waiting.count + connections.reduce(0) { $0 + $1.load } }
+
+    /// Nobody waits for answers any more: what has none is told so at once.
+    package func abandon() {
+        hasQuit = true
+        isAbandoned = true
+        pausedUntil?.cancel()
+        for connection in connections { connection.fail("the process is about to end") }
+        giveUpWaiting()
+    }
 
     /// Nobody will submit anything more: says goodbye on every connection.
     package func quit() {

@@ -14,6 +14,7 @@ extension ClusterConfiguration {
         for index in sites.indices {
             sites[index].secretFile = resolved(sites[index].secretFile)
             sites[index].ca = sites[index].ca.map { resolved($0) }
+            sites[index].pinnedCertificate = sites[index].pinnedCertificate.map { resolved($0) }
         }
         for index in nodes.indices {
             nodes[index].data = resolved(nodes[index].data, name: nodes[index].name)

@@ -15,6 +15,7 @@ package struct SiteSettings: Sendable, Equatable {
     package var secretFile = ""
     package var tls = TLSMode.starttls
     package var ca: String?
+    package var pinnedCertificate: String?
     package var certificateName: String?
     package var connectionsMax = 2
     package var inFlightPerConnectionMax = 64
@@ -47,7 +48,10 @@ extension SiteSettings: ConfigurationSection {
             .value("tls", \.tls, .choice, "How TLS begins; `none` between loopback addresses only"),
             .value(
                 "ca", \.ca, .optional(.path, "the system's"),
-                "The certificates that the site's own is checked against (PEM): a CA's, or the site's own"),
+                "The CA that its certificate must be of (PEM)"),
+            .value(
+                "pinnedCertificate", \.pinnedCertificate, .optional(.path, "none"),
+                "The one certificate that it must show (PEM), whatever its names and dates; instead of a CA"),
             .value(
                 "certificateName", \.certificateName, .optional(.domain, "the address's host"),
                 "The name that its certificate must bear"),
@@ -76,6 +80,9 @@ extension ClusterConfiguration {
                 reader.problem("\"\(site.name)\" is the name of sites[\(other)] already", path: "sites[\(index)].name")
             }
             places[site.name] = index
+            if site.ca != nil, site.pinnedCertificate != nil {
+                reader.problem("a certificate is pinned or of a CA: not both", path: "sites[\(index)].ca")
+            }
             for (place, address) in site.addresses.enumerated() where site.tls == .none && !address.isLocal {
                 reader.problem(
                     "\(address) would be spoken to without TLS: expected a loopback address or a Unix socket, or "

@@ -115,7 +115,7 @@ struct HandoffDrain {
                 let carriage = SpoolCarriage(
                     snapshot: snapshot, taker: taker, store: replicator.store, log: replicator.log)
                 let (takenTombstones, areTombstonesWhole) = try await carriage.carry(heldTombstones.sorted())
-                let (takenMessages, areMessagesWhole) = await carriage.carry(heldMessages)
+                let (takenMessages, _, areMessagesWhole) = await carriage.carry(heldMessages)
                 tombstones.formIntersection(takenTombstones.map(\.text))
                 messages.formIntersection(takenMessages)
                 isWhole = isWhole && areTombstonesWhole && areMessagesWhole

@@ -261,11 +261,16 @@ final class Replicator: Sendable {
         if target.kind == .node { freshTargets.withLock { _ = $0.insert(target) } }
     }
 
+    /// Mailboxes that are remembered for one site; the others are found by walking its spool.
+    static let spooledMax = 100_000
+
     /// Something came to wait for sites.
     func noteSpooled(_ key: MailboxKey, for sites: SiteSpools) {
         guard !sites.isEmpty else { return }
         spooled.withLock { spooled in
-            for target in sites.targets { spooled[target, default: []].insert(key) }
+            for target in sites.targets where (spooled[target]?.count ?? 0) < Self.spooledMax {
+                spooled[target, default: []].insert(key)
+            }
         }
     }
 

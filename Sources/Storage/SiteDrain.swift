@@ -23,22 +23,50 @@ struct SiteDrain {
     private static let mailboxesAtOnce = 16
     private static let inFlightMax = 32
 
+    /// What became of a mailbox.
+    private enum Outcome {
+        /// Nothing of it waits on.
+        case done
+        case deferred
+        /// The site refuses some of it: it may have no such account yet.
+        case refused
+    }
+
+    /// The mailboxes that are to be tried again, and when.
+    private struct Retries {
+        private var times: [MailboxKey: (next: ContinuousClock.Instant, refusals: Int)] = [:]
+
+        mutating func takeDue(_ now: ContinuousClock.Instant) -> Set<MailboxKey> {
+            Set(times.filter { $0.value.next <= now }.keys)
+        }
+
+        mutating func note(_ outcome: Outcome, of key: MailboxKey, _ now: ContinuousClock.Instant) {
+            // What does not fit is found by the next walk.
+            guard times[key] != nil || times.count < Replicator.spooledMax || outcome == .done else { return }
+            switch outcome {
+            case .done: times[key] = nil
+            case .deferred: times[key] = (now + SiteDrain.retryDelay, 0)
+            case .refused:
+                let refusals = (times[key]?.refusals ?? 0) + 1
+                let delay = min(SiteDrain.retryDelay * (1 << min(refusals, 10)), SiteDrain.walkInterval)
+                times[key] = (now + delay, refusals)
+            }
+        }
+
+        func isWaiting(_ key: MailboxKey, _ now: ContinuousClock.Instant) -> Bool {
+            times[key].map { $0.next > now } ?? false
+        }
+    }
+
     /// Runs until it is cancelled.
     func run() async {
         let clock = ContinuousClock()
-        var failed: Set<MailboxKey> = []
-        var nextRetry = clock.now
+        var retries = Retries()
         var nextWalk = clock.now
         while !Task.isCancelled {
-            var keys = replicator.takeSpooled(for: target)
-            if clock.now >= nextRetry {
-                keys.formUnion(failed)
-                failed = []
-                nextRetry = clock.now + Self.retryDelay
-            }
-            failed.formUnion(await drain(keys))
+            await drain(replicator.takeSpooled(for: target).union(retries.takeDue(clock.now)), &retries)
             if clock.now >= nextWalk {
-                failed.formUnion(await walk())
+                await walk(&retries)
                 nextWalk = clock.now + Self.walkInterval
             }
             try? await Task.sleep(for: Self.interval)
@@ -46,49 +74,43 @@ struct SiteDrain {
     }
 
     /// Everything that waits, whoever put it there: another process may serve the same store, and this one was away.
-    private func walk() async -> Set<MailboxKey> {
-        var failed: Set<MailboxKey> = []
+    private func walk(_ retries: inout Retries) async {
         var last: MailboxKey?
         while !Task.isCancelled,
             let keys = try? await replicator.store.mailboxes(
-                heldFor: target, after: last, count: Self.mailboxesPerStep),
-            !keys.isEmpty
+                heldFor: target, after: last, count: Self.mailboxesPerStep), !keys.isEmpty
         {
-            failed.formUnion(await drain(Set(keys)))
+            await drain(Set(keys), &retries)
             last = keys.last
         }
-        return failed
     }
 
-    /// Those of which something waits on.
-    private func drain(_ keys: Set<MailboxKey>) async -> Set<MailboxKey> {
-        guard !keys.isEmpty else { return [] }
-        return await withTaskGroup(of: MailboxKey?.self) { group in
-            var failed: Set<MailboxKey> = []
+    private func drain(_ keys: Set<MailboxKey>, _ retries: inout Retries) async {
+        let clock = ContinuousClock()
+        await withTaskGroup(of: (MailboxKey, Outcome).self) { group in
             var running = 0
-            for key in keys {
-                if running >= Self.mailboxesAtOnce, let outcome = await group.next() {
+            for key in keys where !retries.isWaiting(key, clock.now) {
+                if running >= Self.mailboxesAtOnce, let (key, outcome) = await group.next() {
                     running -= 1
-                    if let outcome { failed.insert(outcome) }
+                    retries.note(outcome, of: key, clock.now)
                 }
-                group.addTask { await drain(key) ? nil : key }
+                group.addTask { (key, await drain(key)) }
                 running += 1
             }
-            for await outcome in group { if let outcome { failed.insert(outcome) } }
-            return failed
+            for await (key, outcome) in group { retries.note(outcome, of: key, clock.now) }
         }
     }
 
-    /// Whether nothing of it waits on.
-    private func drain(_ key: MailboxKey) async -> Bool {
+    private func drain(_ key: MailboxKey) async -> Outcome {
+        guard site.isReachable else { return .deferred }
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
-            if snapshot.isEmpty { return true }
+            if snapshot.isEmpty { return .done }
             let isDue = dueNames(of: key)
             let messages = (0..<snapshot.count).filter { isDue(snapshot.uidl(at: $0)) }
             let tombstones = snapshot.tombstoneNames.filter(isDue)
             let isAll = messages.count == snapshot.count && tombstones.count == snapshot.tombstoneNames.count
-            if messages.isEmpty, tombstones.isEmpty { return false }
+            if messages.isEmpty, tombstones.isEmpty { return .deferred }
             let own = try await replicator.store.snapshot(of: key)
             let known = Set((0..<own.count).map(own.uidl))
             var carriage = SpoolCarriage(
@@ -100,14 +122,15 @@ struct SiteDrain {
             }
             try await makeSure(of: tombstones.filter { !own.tombstoneNames.contains($0) }, in: snapshot, key)
             let (takenTombstones, areTombstonesWhole) = try await carriage.carry(tombstones)
-            let (takenMessages, areMessagesWhole) = await carriage.carry(messages)
+            let (takenMessages, refused, areMessagesWhole) = await carriage.carry(messages)
             try await replicator.store.letGo(messages: takenMessages, tombstones: takenTombstones, of: snapshot)
             tellOthers(takenMessages.compactMap { MessageIdentity(snapshot.uidl(at: $0)) } + takenTombstones, of: key)
-            return areTombstonesWhole && areMessagesWhole && isAll
+            guard areTombstonesWhole, areMessagesWhole, isAll else { return .deferred }
+            return refused == 0 ? .done : .refused
         } catch {
             replicator.log.error(
                 "site", metadata: ["site": "\(site.settings.name)", "mailbox": "\(key.mailbox)", "reason": "\(error)"])
-            return false
+            return .deferred
         }
     }
 

@@ -19,7 +19,7 @@ struct SiteDrains {
             guard let secret = secrets[site.name], let target = SpoolTarget(site: site.name) else {
                 preconditionFailure("site \(site.name) has no secret")
             }
-            let tls = site.tls == .none ? nil : try ClientTLS(roots: site.ca)
+            let tls = site.tls == .none ? nil : try ClientTLS(of: site)
             let link = try await SiteLink.make(
                 site, own: replicator.sites.own, hostname: configuration.hostname, secret: secret, tls: tls,
                 on: group.next(), log: replicator.log)
@@ -30,9 +30,19 @@ struct SiteDrains {
 
     /// Runs until it is cancelled.
     func run() async {
-        await withTaskGroup { group in
-            for drain in drains { group.addTask { await drain.run() } }
+        await withTaskCancellationHandler {
+            await withTaskGroup { group in
+                for drain in drains { group.addTask { await drain.run() } }
+            }
+        } onCancel: {
+            // Another site may take its time to answer.
+            for drain in drains { drain.site.abandon() }
         }
-        for drain in drains { drain.site.quit() }
+    }
+}
+
+extension ClientTLS {
+    fileprivate init(of site: SiteSettings) throws(TLSFileError) {
+        if let pinned = site.pinnedCertificate { try self.init(pinned: pinned) } else { try self.init(roots: site.ca) }
     }
 }

@@ -71,7 +71,8 @@ final class SiteLink: Sendable {
     /// Whether it is worth a try.
     var isReachable: Bool { health.isReachable }
 
-    func quit() { eventLoop.execute { [link] in link.value.quit() } }
+    /// What has no answer yet is deferred at once, and so is all that comes.
+    func abandon() { eventLoop.execute { [link] in link.value.abandon() } }
 
     private func submit(
         _ name: MessageIdentity, _ content: HopContent, _ body: ByteBuffer, _ mailbox: MailboxName, _ path: SitePath

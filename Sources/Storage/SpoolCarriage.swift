@@ -35,10 +35,11 @@ struct SpoolCarriage {
         return (taken, true)
     }
 
-    /// The messages that were taken, and whether none was deferred.
-    func carry(_ messages: [Int]) async -> (taken: [Int], isWhole: Bool) {
+    /// The messages that were taken, how many were refused, and whether none was deferred.
+    func carry(_ messages: [Int]) async -> (taken: [Int], refused: Int, isWhole: Bool) {
         await withTaskGroup(of: (Int, Verdict?).self) { group in
             var taken: [Int] = []
+            var refused = 0
             var next = 0
             var answered = 0
             var hasFailed = false
@@ -48,7 +49,7 @@ struct SpoolCarriage {
                     group.addTask { (index, await carryMessage(index)) }
                     next += 1
                 }
-                guard let (index, verdict) = await group.next() else { return (taken, !hasFailed) }
+                guard let (index, verdict) = await group.next() else { return (taken, refused, !hasFailed) }
                 answered += 1
                 switch verdict {
                 case .accepted: taken.append(index)
@@ -56,8 +57,9 @@ struct SpoolCarriage {
                 case nil: break
                 // One bad file never holds up those behind it.
                 case .refused(let reason):
+                    refused += 1
                     log.error(
-                        "a copy is refused for good",
+                        "a copy is refused",
                         metadata: [
                             "message": "\(snapshot.uidl(at: index))", "mailbox": "\(snapshot.mailbox)",
                             "to": "\(taker.name)", "reason": "\(reason)",

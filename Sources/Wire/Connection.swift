@@ -238,8 +238,7 @@ package final class Connection {
 
     /// - Parameter name: the name that the peer's certificate must bear; nil to take any that the CA signed.
     func addClientTLS(_ tls: ClientTLS, name: String?) throws {
-        try channel.pipeline.syncOperations.addHandler(
-            NIOSSLClientHandler(context: tls.context, serverHostname: name), position: .first)
+        try channel.pipeline.syncOperations.addHandler(tls.makeHandler(name: name), position: .first)
     }
 
     // MARK: elsewhere and back

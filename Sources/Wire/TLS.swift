@@ -43,6 +43,8 @@ private let hopCurves: [NIOTLSCurve] = [.x25519]
 /// What a connection to a node of the cluster, or a load generator's to a server, needs to speak TLS.
 package struct ClientTLS: Sendable {
     let context: NIOSSLContext
+    /// The only certificate that the server may show, if it is one; whatever its names and dates.
+    private(set) var pinned: NIOSSLCertificate?
 
     /// For the cluster's own hops: both sides show a certificate of the cluster's CA.
     package init(clusterCA: String, certificate: String, key: String) throws(TLSFileError) {
@@ -69,6 +71,30 @@ package struct ClientTLS: Sendable {
             }
             return configuration
         }
+    }
+
+    /// For a server of others that shows one known certificate, such as a self-signed one.
+    ///
+    /// - Parameter pinned: a PEM file with that certificate.
+    package init(pinned path: String) throws(TLSFileError) {
+        var certificate: NIOSSLCertificate?
+        context = try makeContext(path) {
+            certificate = try NIOSSLCertificate.fromPEMFile(path).first
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.minimumTLSVersion = .tlsv12
+            return configuration
+        }
+        guard let certificate else { throw TLSFileError(description: "\(path) holds no certificate (PEM)") }
+        pinned = certificate
+    }
+
+    func makeHandler(name: String?) throws -> NIOSSLClientHandler {
+        guard let pinned else { return try NIOSSLClientHandler(context: context, serverHostname: name) }
+        return try NIOSSLClientHandler(
+            context: context, serverHostname: name,
+            customVerificationCallback: { shown, verdict in
+                verdict.succeed(shown.first == pinned ? .certificateVerified : .failed)
+            })
     }
 
     /// Takes any certificate: for measuring servers with self-signed ones, never for mail.

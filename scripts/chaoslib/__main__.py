@@ -21,8 +21,9 @@ from . import checker, disks, exports, final, nemeses, network, registry, selfte
 from .clocks import CERTIFICATES_AGE_SECONDS, MovableClocks, RightClocks
 from .cluster import ChaosCluster
 from .configuration import FRONTENDS, Shape
+from .sites import Sites
 from .history import History, load
-from .plan import KINDS, plan
+from .plan import AT_SITES, KINDS, OF_SITES, plan
 from .workload import Workload
 
 MAILBOXES = [f"reader{number}@example.test" for number in range(24)]
@@ -48,6 +49,9 @@ def arguments():
     parser.add_argument(
         "--export", action="store_true",
         help="stores on NFS, each served by two processes at once, and NFS that fails as NFS does (default: 1 node, R=1)")
+    parser.add_argument(
+        "--sites", type=int, default=1, metavar="N",
+        help="so many clusters that replicate to each other, on the loopback address (default: 1)")
     parser.add_argument("--strict", action="store_true", help="late, flickered and reappeared messages fail the run too")
     parser.add_argument("--strict-resend", action="store_true", help="so do messages that their senders sent twice")
     parser.add_argument("--keep", action="store_true", help="keep the whole folder, the nodes' disks too")
@@ -66,6 +70,8 @@ def arguments():
     options.nodes = options.nodes or options.replicas + (0 if options.export else 2)
     if not 1 <= options.quorum <= options.replicas <= options.nodes:
         parser.error(f"R={options.replicas} W={options.quorum} with {options.nodes} nodes: 1 <= W <= R <= nodes")
+    if options.sites > 1 and (options.export or options.strict):
+        parser.error("--sites does not go together with --export or --strict")
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     return options
@@ -81,9 +87,10 @@ class Run:
     def __init__(self, options, home):
         self.options, self.home = options, home
         self.shape = Shape(options.nodes, options.replicas, options.quorum, servers=2 if options.export else 1)
+        self.sites = [f"site-{number}" for number in range(1, options.sites + 1)] if options.sites > 1 else []
         self.history = History(os.path.join(home, "history.jsonl"))
         self.tools = nemeses.find_tools(options.peers)
-        self.network, why_loopback = network.choose(self.shape.processes, options.isolated)
+        self.network, why_loopback = network.choose(self.shape.processes, options.isolated and not self.sites)
         self.disks, why_folders = self._choose_disks()
         say(f"network: {self.network.description}{f' ({why_loopback})' if why_loopback else ''}")
         say(f"disks: {self.disks.description}{f' ({why_folders})' if why_folders else ''}")
@@ -92,6 +99,8 @@ class Run:
 
     def _choose_disks(self):
         options = self.options
+        if self.sites:
+            return disks.choose(self.home, [], options.seconds, False)
         if not options.export:
             return disks.choose(self.home, self.shape.node_names, options.seconds, options.isolated)
         if not options.isolated or exports.SERVER not in self.tools or not os.path.exists("/dev/fuse"):
@@ -106,25 +115,34 @@ class Run:
     def _abilities(self):
         able = {
             "network": self.network.can_be_cut, "disks": self.disks.can_fail, "namespaces": self.options.isolated,
-            "one server per store": self.shape.servers == 1}
+            "one server per store": self.shape.servers == 1, "sites": bool(self.sites)}
         return {need for need, can in able.items() if can} | set(self.tools)
 
     def _choose_kinds(self):
-        lacks = {kind: nemeses.lacking(kind, self._abilities()) for kind in KINDS}
+        known = AT_SITES if self.sites else [kind for kind in KINDS if kind not in OF_SITES]
+        lacks = {kind: nemeses.lacking(kind, self._abilities()) for kind in known}
         if self.options.nemeses:
             for kind in self.options.nemeses:
-                if lacks[kind]:
-                    raise CannotRun(f"{kind} cannot be had here: it needs {', '.join(lacks[kind])}")
+                needs = lacks.get(kind, ["one cluster" if self.sites else "--sites"])
+                if needs:
+                    raise CannotRun(f"{kind} cannot be had here: it needs {', '.join(needs)}")
             return self.options.nemeses
         for kind, needs in lacks.items():
             if needs:
                 say(f"left out: {kind} (it needs {', '.join(needs)})")
-        return [kind for kind in KINDS if not lacks[kind]]
+        return [kind for kind in known if not lacks[kind]]
 
     def run(self):
         """The whole story, up to the findings."""
         options = self.options
         kinds = self._choose_kinds()
+        if self.sites:
+            self.cluster = Sites(os.path.abspath(options.hauberk), self.shape, self.home, self.sites)
+            self._torture(plan(
+                options.seed, options.seconds, kinds, self.cluster.storage_processes,
+                [f"{site}/{name}" for site in self.sites for name in FRONTENDS],
+                [f"{one}>{other}" for one, other in self.cluster.relays], self.sites))
+            return
         clocks = MovableClocks(self.home, self.tools["libfaketime"]) if "clock" in kinds else RightClocks()
         self.registry = self._choose_registry(kinds)
         self.cluster = ChaosCluster(
@@ -133,11 +151,13 @@ class Run:
             clocks.set("certificates", -CERTIFICATES_AGE_SECONDS)
             self.cluster.make_certificates(clocks.prefix("certificates"))
         self.registry.begin(self.cluster, clocks.prefix("certificates"))
+        self._torture(plan(options.seed, options.seconds, kinds, self.shape.storage_processes, list(FRONTENDS)))
+
+    def _torture(self, steps):
+        options = self.options
         self.cluster.start()
         self.cluster.command("domain", "add", "example.test")
         passwords = {mailbox: self.cluster.add_account(mailbox) for mailbox in MAILBOXES}
-        steps = plan(
-            options.seed, options.seconds, kinds, self.shape.storage_processes, list(FRONTENDS))
         self.disks.begin_trouble()
         self.history.restart()
         self.workload = Workload(self.cluster, self.history, passwords, options.seed)
@@ -146,7 +166,7 @@ class Run:
         self.nemeses.run()
         self.workload.end()
         self.disks.end_trouble()
-        say(f"healed after {self.history.now():.0f} s; waiting for what waits in handoff")
+        say(f"healed after {self.history.now():.0f} s; waiting for what waits in spools")
         final.wait_until_drained(self.cluster, self.history)
         say(f"reading everything after {self.history.now():.0f} s")
         final.read_everything(self.cluster, self.history, passwords)
@@ -186,11 +206,12 @@ def operations(events):
     return count
 
 
-def tell(findings):
+def tell(findings, sites=()):
+    """Not what is late between sites: they converge, and are not expected to agree before."""
     for problem in findings.problems[:LINES_MAX]:
         say(f"problem: {problem}")
     for word, lines in findings.lines.items():
-        if word != "resent":
+        if word != "resent" and not (sites and word in checker.STRICT):
             for line in list(lines.values())[:LINES_MAX]:
                 say(f"{word}: {line}")
             if len(lines) > LINES_MAX:
@@ -222,7 +243,7 @@ def make_run(options):
         finally:
             run.close()
         findings = checker.judge(run.history.events, options.quorum)
-        tell(findings)
+        tell(findings, run.sites)
         status = 1 if findings.failed(options.strict, options.strict_resend) else 0
         print(run.summary(findings), flush=True)
     except CannotRun as error:
@@ -247,7 +268,7 @@ def clean(home, run, keep, failed):
     if not failed:
         shutil.rmtree(home, ignore_errors=True)
         return
-    for folder in ("nodes", "exports", "etcd"):
+    for folder in ("nodes", "exports", "etcd", *(f"{site}/nodes" for site in run.sites)):
         shutil.rmtree(os.path.join(home, folder), ignore_errors=True)
     for name in run.shape.node_names:
         image = os.path.join(home, f"{name}.img")

@@ -13,11 +13,11 @@ from .network import wait_until_listening
 
 
 class ChaosCluster(Cluster):
-    def __init__(self, hauberk, shape, home, network, disks, clocks, registry):
+    def __init__(self, hauberk, shape, home, network, disks, clocks, registry, name="chaos"):
         places = configuration.addresses(shape, network.host)
         source = os.path.join(home, "chaos.yaml")
         texts = {
-            side: configuration.text(shape, places, disks.data, side, registry.lines) for side in shape.sides}
+            side: configuration.text(shape, places, disks.data, side, registry.lines, name) for side in shape.sides}
         with open(source, "w", encoding="utf-8") as file:
             file.write(texts["a"])
         super().__init__(hauberk, source, home)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 FRONTENDS = {"smtp-a": "smtp", "smtp-b": "smtp", "pop3-a": "pop3", "pop3-b": "pop3"}
-_FIRST_PORTS = {"smtp": 2525, "pop3": 1110, "lmtp": 2401, "store": 1101, "telemetry": 9101}
+_FIRST_PORTS = {
+    "smtp": 2525, "submission": 5587, "pop3": 1110, "lmtp": 2401, "store": 1101, "telemetry": 9101}
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,22 @@ def addresses(shape, host_of):
     """Service and (host, port) of each process: {process: {service: (host, port)}}."""
     places = {}
     for number, name in enumerate(shape.processes):
-        services = (FRONTENDS[name],) if name in FRONTENDS else ("lmtp", "store")
+        services = _services(name)
         places[name] = {service: (host_of(name), _FIRST_PORTS[service] + number) for service in services}
     return places
 
 
-def text(shape, places, data_of, side="a", more=()):
+def _services(name):
+    if name not in FRONTENDS:
+        return ("lmtp", "store")
+    return ("smtp", "submission") if FRONTENDS[name] == "smtp" else (FRONTENDS[name],)
+
+
+def text(shape, places, data_of, side="a", more=(), cluster="chaos"):
     """The configuration, with `more` lines. Hops are mutual TLS, as between machines."""
     lines = [
         "cluster:",
-        "  name: chaos",
+        f"  name: {cluster}",
         "  partitions: 256",
         f"  replicas: {shape.replicas}",
         f"  durableCopies: {shape.quorum}",
@@ -70,8 +77,9 @@ def text(shape, places, data_of, side="a", more=()):
         lines.append("nodes:" if shape.node(name) == shape.node_names[0] else "")
         lines.append(f"  - name: {shape.node(name)}")
         if name in FRONTENDS:
-            host, port = services[FRONTENDS[name]]
-            lines += ["    listeners:", f'      - {{service: {FRONTENDS[name]}, address: "{host}:{port}"}}']
+            lines.append("    listeners:")
+            lines += [
+                f'      - {{service: {service}, address: "{host}:{port}"}}' for service, (host, port) in services.items()]
         else:
             for key, service in (("lmtp", "lmtp"), ("pop3", "store")):
                 lines.append(f"    {key}: {services[service][0]}:{services[service][1]}")

@@ -195,6 +195,40 @@ class ClockJump(Nemesis):
         self.cluster.clocks.set(self.target, 0)
 
 
+class Link(Nemesis):
+    """Nothing gets from one site to another, for up to a minute."""
+
+    needs = ("sites",)
+    state = "cut"
+
+    def inject(self):
+        self._relay().set(self.state)
+
+    def heal(self):
+        self._relay().set("whole")
+
+    def _relay(self):
+        return self.cluster.relays[tuple(self.target.split(">"))]
+
+
+class Mute(Link):
+    """What the other site answers gets lost: it has what is sent again."""
+
+    state = "mute"
+
+
+class Site(Nemesis):
+    """Every process of a site is killed; healed by new starts."""
+
+    needs = ("sites",)
+
+    def inject(self):
+        self.cluster.site_fell(self.target)
+
+    def heal(self):
+        self.cluster.site_rises(self.target)
+
+
 KINDS = {
     "kill": Kill,
     "stop": Stop,
@@ -207,6 +241,9 @@ KINDS = {
     "power": PowerLoss,
     "clock": ClockJump,
     "readonly": ReadOnlyDisk,
+    "link": Link,
+    "mute": Mute,
+    "site": Site,
 }
 
 

@@ -31,7 +31,8 @@ class Step:
 class Kind:
     """What the plan has to know of a kind of fault."""
 
-    # What it befalls: "node", "process" (a node or a frontend), "network", or "members" (and where they are kept).
+    # What it befalls: "node", "process" (a node or a frontend), "network", "members" (and where they are kept), "link"
+    # (between two sites) or "site".
     befalls: str
     # How long it holds, in seconds.
     holds: tuple
@@ -49,11 +50,20 @@ KINDS = {
     "power": Kind("node", (0.2, 4)),
     "clock": Kind("process", (3, 10)),
     "readonly": Kind("node", (1, 6)),
+    "link": Kind("link", (2, 60)),
+    "mute": Kind("link", (1, 5)),
+    "site": Kind("site", (2, 12)),
 }
+# What only befalls several sites, and what befalls their processes too.
+OF_SITES = ("link", "mute", "site")
+AT_SITES = ("kill", "stop", *OF_SITES)
 
 
-def plan(seed, seconds, kinds, nodes, frontends):
+def plan(seed, seconds, kinds, nodes, frontends, links=(), sites=()):
     """The steps, by their beginning. All are healed before `seconds` are over."""
+    targets = {
+        "node": nodes, "process": nodes + frontends, NETWORK: [NETWORK], MEMBERS: [MEMBERS], "link": list(links),
+        "site": list(sites)}
     noise = random.Random(f"chaos {seed}")
     deck, steps = [], []
     nexts = [lane["first"] for lane in LANES]
@@ -61,28 +71,32 @@ def plan(seed, seconds, kinds, nodes, frontends):
         lane = nexts.index(min(nexts))
         at = nexts[lane]
         deck = deck or noise.sample(kinds, len(kinds))
-        step = _step(noise, len(steps), deck, at, seconds, steps, nodes, frontends)
+        step = _step(noise, len(steps), deck, at, seconds, steps, targets)
         if step:
             steps.append(step)
         nexts[lane] = (step.until if step else at) + noise.uniform(*LANES[lane]["rest"])
     return steps
 
 
-def _step(noise, number, deck, at, seconds, steps, nodes, frontends):
+def _step(noise, number, deck, at, seconds, steps, targets):
     """The next of the deck that may come beside what holds already, or None."""
     # Healing takes a while too: a target rests before it is taken again.
     busy = {step.target for step in steps if step.until + 2 > at}
     for kind in deck:
-        befalls = KINDS[kind].befalls
-        candidates = {"node": nodes, "process": nodes + frontends, NETWORK: [NETWORK], MEMBERS: [MEMBERS]}[befalls]
-        candidates = [name for name in candidates if name not in busy]
+        candidates = [name for name in targets[KINDS[kind].befalls] if not any(_overlap(name, other) for other in busy)]
         if not candidates:
             continue
         deck.remove(kind)
         target = noise.choice(candidates)
         until = min(at + noise.uniform(*KINDS[kind].holds), seconds - 1)
-        return Step(number, kind, target, round(at, 3), round(until, 3), _detail(noise, kind, nodes, frontends))
+        detail = _detail(noise, kind, targets["node"], [name for name in targets["process"] if name not in targets["node"]])
+        return Step(number, kind, target, round(at, 3), round(until, 3), detail)
     return None
+
+
+def _overlap(one, other):
+    """Whether they are the same, or one is a site and the other a process of it."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def _detail(noise, kind, nodes, frontends):

@@ -1,0 +1,116 @@
+import Foundation
+import Testing
+
+extension SystemTests {
+    @Suite("Sites that replicate to each other", .serialized)
+    struct SiteTests {
+        private func message(_ subject: String, octets: Int = 0) -> String {
+            let line = String(repeating: "x", count: 98) + "\r\n"
+            return "Subject: \(subject)\r\n\r\n.dot\r\n\(String(repeating: line, count: octets / 100))Grüße\r\n"
+        }
+
+        private func deliver(
+            _ subject: String, to account: TestCluster.Account, at cluster: TestCluster, octets: Int = 0
+        ) async throws {
+            let reply = try await cluster.deliver(message(subject, octets: octets), to: account)
+            try #require(reply.hasPrefix("250"), "\(reply)")
+        }
+
+        private func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
+            for _ in 0..<600 {
+                if try await isSo() { return }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            Issue.record("it never came that \(what)")
+        }
+
+        @Test("Both sites take mail and deletions, and show one maildrop: the same UIDLs, the same bytes")
+        func bothWays() async throws {
+            try await TestSites.run(["east": ["west"], "west": ["east"]]) { sites in
+                let reader = try await sites.makeAccount()
+                for number in 0..<5 {
+                    try await deliver("east \(number)", to: reader, at: sites["east"])
+                    try await deliver("west \(number)", to: reader, at: sites["west"])
+                }
+                // Larger than what is carried whole in memory.
+                try await deliver("large", to: reader, at: sites["east"], octets: 3_000_000)
+                let all = try await sites.converge(reader, count: 11)
+                let names = all.keys.sorted()
+                try await sites.delete(Set(names[0..<3]), of: reader, at: "east")
+                try await sites.delete(Set(names[3..<6]), of: reader, at: "west")
+                let left = try await sites.converge(reader, count: 5)
+                #expect(Set(left.keys) == Set(names[6...]))
+                try await eventually("nothing waits any more") {
+                    try sites.waiting(at: "east").isEmpty && sites.waiting(at: "west").isEmpty
+                }
+            }
+        }
+
+        @Test("A site that was killed gets what came and went meanwhile, and the other one takes mail all the time")
+        func outage() async throws {
+            try await TestSites.run(["east": ["west"], "west": ["east"]]) { sites in
+                let reader = try await sites.makeAccount()
+                try await deliver("before", to: reader, at: sites["east"])
+                let before = try await sites.converge(reader, count: 1)
+                try await sites.crash("west")
+                for number in 0..<10 { try await deliver("meanwhile \(number)", to: reader, at: sites["east"]) }
+                try await sites.delete(Set(before.keys), of: reader, at: "east")
+                // Also what a node kept that is killed before the other site is back.
+                try await sites["east"].crash("store-1")
+                try await sites.restart("west")
+                try await sites["east"].restart("store-1", [2401, 1101])
+                let after = try await sites.converge(reader, count: 10)
+                #expect(Set(after.keys).isDisjoint(with: before.keys))
+                try await eventually("nothing waits any more") { try sites.waiting(at: "east").isEmpty }
+            }
+        }
+
+        @Test("In a ring of sites mail passes on to the next one, and does not go round for ever")
+        func ring() async throws {
+            try await TestSites.run(["a": ["b"], "b": ["c"], "c": ["a"]]) { sites in
+                let reader = try await sites.makeAccount()
+                for site in ["a", "b", "c"] { try await deliver("from \(site)", to: reader, at: sites[site]) }
+                let all = try await sites.converge(reader, count: 3)
+                try await sites.delete([try #require(all.keys.min())], of: reader, at: "b")
+                try await sites.converge(reader, count: 2)
+                try await eventually("nothing waits any more") {
+                    try ["a", "b", "c"].allSatisfy { try sites.waiting(at: $0).isEmpty }
+                }
+                // Each message makes two journeys: it does not come back to where it is from.
+                for site in ["a", "b", "c"] {
+                    #expect(try sites[site].logCount("front", "verdict=accepted") <= 3 + 1)
+                }
+            }
+        }
+
+        @Test("A site with another secret is not let in; its mail waits, and is delivered at home all the same")
+        func wrongSecret() async throws {
+            try await TestSites.run(["east": ["west"], "west": []]) { sites in
+                let reader = try await sites.makeAccount()
+                _ = try sites["west"].home.write("secret", "known to one site only\n")
+                try await sites["west"].crash("front")
+                try await sites["west"].restart("front", [2525, 5587, 1110])
+                try await deliver("waits", to: reader, at: sites["east"])
+                #expect(try await sites["east"].messages(reader).count == 1)
+                try await sites["west"].waitForLog("front", "login refused")
+                #expect(try await sites["west"].messages(reader).isEmpty)
+                #expect(try !sites.waiting(at: "east").isEmpty)
+            }
+        }
+
+        @Test("What has no account at the other site waits there, and does not hold up the others")
+        func unknownAccount() async throws {
+            try await TestSites.run(["east": ["west"], "west": []]) { sites in
+                let reader = try await sites.makeAccount()
+                let lonely = try await sites.makeAccount(at: ["east"])
+                try await deliver("lonely", to: lonely, at: sites["east"])
+                try await deliver("common", to: reader, at: sites["east"])
+                try await sites.converge(reader, count: 1)
+                let folder = "/\(lonely.address.prefix { $0 != "@" })/"
+                #expect(try sites.waiting(at: "east").contains { $0.contains(folder) })
+                try await sites["west"].add(lonely, options: [])
+                try await sites.converge(lonely, count: 1)
+            }
+        }
+    }
+}
