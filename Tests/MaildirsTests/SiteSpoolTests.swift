@@ -97,6 +97,26 @@ import Testing
         }
     }
 
+    @Test("A large message that cannot wait for one recipient's site is deferred for that one, and kept for the others")
+    func spilledFault() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        faults.set { step, name in step == .syncDirectory && name.hasPrefix("spool/site-b/") ? .fail(ENOSPC) : nil }
+        let recipients: [DeliveryRecipient] = [
+            .to(.alice, sites: SiteSpools([b])), .to(.bob, sites: SiteSpools([c])), .to(.named("carol")),
+        ]
+        let writer = store.writer(identity: .numbered(1), mayBeRepeat: false, recipients: recipients)
+        writer.append(String(repeating: "long\r\n", count: 50_000))
+        #expect(await writer.flush() == nil)
+        let outcomes = await writer.commit()
+        #expect(outcomes.dropFirst() == [.success(.stored), .success(.stored)])
+        #expect(throws: MaildirError.self) { try outcomes[0].get() }
+        store.shutdown()
+        #expect(folder.names(.alice, "new") == [] && folder.names(.bob, "new").count == 1)
+        for mailbox in [MailboxName.alice, .bob, .named("carol")] { #expect(folder.names(mailbox, "tmp") == []) }
+    }
+
     @Test("A repeat does not go to the sites once more, whether the message is there or was deleted")
     func repeats() async throws {
         let folder = try TestFolder()
