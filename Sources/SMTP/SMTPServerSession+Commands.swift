@@ -52,14 +52,10 @@ extension SMTPServerSession {
     /// Answers a command that was wrong; too many of them end the conversation.
     mutating func refuse(_ reply: SMTPReply) -> Action? {
         counts.errors += 1
-        if counts.errors > errorsMax { return end(with: .tooManyErrors) }
+        if counts.errors > limits.errorsMax { return end(with: .tooManyErrors) }
         replies.append(reply)
         return nil
     }
-
-    /// Commands that follow a refused one in the same pipeline are refused too: a site that carries what cannot be taken, one
-    /// message behind the other, is borne with as the cluster's own processes are.
-    private var errorsMax: Int { user?.site == nil ? limits.errorsMax : max(limits.errorsMax, SMTPLimits.hopErrorsMax) }
 
     /// Says a last reply; the connection is closed when all replies before it are out.
     mutating func end(with reply: SMTPReply) -> Action {

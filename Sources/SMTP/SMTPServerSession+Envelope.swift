@@ -117,8 +117,7 @@ extension SMTPServerSession {
             _ = put(off: reply)
         case .refused:
             counts.refusedRecipients += 1
-            // A site that has accounts which are unknown here guesses no addresses.
-            if user?.site == nil, counts.refusedRecipients > limits.refusedRecipientsMax {
+            if counts.refusedRecipients > limits.refusedRecipientsMax {
                 _ = end(with: .tooManyRefused)
             } else {
                 replies.append(reply)

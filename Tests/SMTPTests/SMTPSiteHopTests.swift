@@ -44,6 +44,22 @@ struct SMTPSiteHopTests {
         }
     }
 
+    @Test(
+        "A copy may be larger than what the other site takes from clients, by the fields on top; ordinary mail may not")
+    func sizes() {
+        let most = 1000 + (64 << 10)
+        for (size, content, isSaid) in [
+            (most, HopContent.copy, true), (most + 1, .copy, false), (1000, .message, true), (1001, .message, false),
+        ] {
+            let client = TestedClient(mode: .smtp, offers: offers)
+            client.submit(transaction(1, String(repeating: "x", count: size), content))
+            #expect(client.said().isEmpty != isSaid)
+            if !isSaid, case .verdicts(_, let verdicts) = client.events.last {
+                #expect(verdicts == [.refused(Reason(552, "5.3.4", "message is too big for the next server"))])
+            }
+        }
+    }
+
     @Test("What has a name is put off where the server offers neither XSITE nor XHAUBERK, and nothing of it is said")
     func elsewhere() {
         let client = TestedClient(mode: .smtp, offers: ["PIPELINING", "CHUNKING"])
