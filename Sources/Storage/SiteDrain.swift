@@ -1,5 +1,6 @@
 import Cluster
 import Glibc
+import Hops
 import Logging
 import Mail
 import Maildirs
@@ -152,9 +153,29 @@ struct SiteDrain {
         let first = owners.first { $0 == peers.own || peers.isReachable($0) }
         if first == peers.own || first == nil { return { _ in true } }
         let limit = Int64(time(nil)) - Self.lateAfter.components.seconds
-        // Names begin with the second in which they were made.
-        return { name in Int64(name.prefix { $0.isASCII && $0.isNumber }).map { $0 < limit } ?? true }
+        return { name in Self.seconds(name).map { $0 < limit } ?? true }
     }
+
+    /// What waits for the site here; counting stops at a bound.
+    func status() async -> SiteStatus {
+        var status = SiteStatus(name: target.name)
+        (status.succeeded, status.error) = site.lastOutcomes
+        let keys = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax)
+        for key in keys ?? [] {
+            guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else { continue }
+            status.messages += waiting.count
+            status.tombstones += waiting.tombstoneNames.count
+            status.octets += waiting.octets
+            let names = (waiting.count > 0 ? [waiting.uidl(at: 0)] : []) + waiting.tombstoneNames
+            for seconds in names.compactMap(Self.seconds) { status.oldest = min(status.oldest ?? seconds, seconds) }
+        }
+        return status
+    }
+
+    private static let countedMax = 10_000
+
+    /// Names begin with the second in which they were made.
+    private static func seconds(_ name: String) -> Int64? { Int64(name.prefix { $0.isASCII && $0.isNumber }) }
 
     /// The other owners keep it too, and need not any more. What is not heard costs a journey in vain.
     private func tellOthers(_ names: [MessageIdentity], of key: MailboxKey) {

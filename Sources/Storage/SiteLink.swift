@@ -1,4 +1,5 @@
 import Cluster
+import Glibc
 import Hops
 import Logging
 import Mail
@@ -68,6 +69,25 @@ final class SiteLink: Sendable {
         self.link = NIOLoopBound(link, eventLoop: eventLoop)
     }
 
+    private struct Journal {
+        var succeeded: Int64?
+        var error: String?
+    }
+
+    private let journal = Mutex(Journal())
+
+    /// When the site last took something, in seconds since 1970, and why it did not since then.
+    var lastOutcomes: (succeeded: Int64?, error: String?) { journal.withLock { ($0.succeeded, $0.error) } }
+
+    private func note(_ verdict: Verdict) {
+        journal.withLock { journal in
+            switch verdict {
+            case .accepted: journal = Journal(succeeded: Int64(time(nil)), error: nil)
+            case .deferred(let reason), .refused(let reason): journal.error = "\(reason)"
+            }
+        }
+    }
+
     /// Whether it is worth a try.
     var isReachable: Bool { health.isReachable }
 
@@ -113,6 +133,14 @@ extension SiteLink: SpoolTaker {
     var name: String { "site \(settings.name)" }
 
     func take(_ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath) async -> Verdict {
+        let verdict = await carry(cargo, of: mailbox, at: path)
+        note(verdict)
+        return verdict
+    }
+
+    private func carry(
+        _ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath
+    ) async -> Verdict {
         switch cargo {
         case .tombstone(let tombstone):
             await transfer.admit(tombstone.lines.count)

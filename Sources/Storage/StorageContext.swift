@@ -20,6 +20,8 @@ final class StorageContext: Sendable {
     let openMailboxes = OpenMailboxes()
     let mover: Mover
     let repair: Repair
+    /// The ways to other sites, once they stand.
+    let siteDrains = Mutex<[SiteDrain]>([])
     private let node: NodeSettings
     private let current: Mutex<StorageSessions>
 
@@ -78,6 +80,7 @@ final class StorageContext: Sendable {
         status.repairPartitions = comparison.partitions
         status.repairDone = comparison.done
         status.mailboxesWaiting = await mailboxesWaiting()
+        for drain in siteDrains.withLock({ $0 }) { status.sites.append(await drain.status()) }
         return status
     }
 

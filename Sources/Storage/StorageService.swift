@@ -84,6 +84,7 @@ package final class StorageService: Service {
         let mover = Task { [context] in await context.mover.run() }
         let drains = try await SiteDrains(
             configuration, secrets: siteSecrets, replicator: context.replicator, group: group)
+        context.siteDrains.withLock { $0 = drains.drains }
         let sites = Task { await drains.run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
         let scrub = Task { [context] in

@@ -1,0 +1,42 @@
+import SMTP
+
+/// How a storage node stands with another site, as a word of `XSTATUS` tells it.
+package struct SiteStatus: Sendable, Equatable {
+    package var name: String
+    /// What waits for the site on this node; counting stops at a bound.
+    package var messages = 0
+    package var tombstones = 0
+    package var octets = 0
+    /// When the oldest of it was made, in seconds since 1970; nil if nothing waits.
+    package var oldest: Int64?
+    /// When the site last took something from this node, in seconds since 1970.
+    package var succeeded: Int64?
+    /// Why it last did not; nil if it has taken something since.
+    package var error: String?
+
+    /// The answer is one line.
+    private static let errorMax = 100
+
+    package init(name: String) { self.name = name }
+
+    /// `NAME;messages;tombstones;octets;oldest;succeeded;error`, without blanks.
+    var text: String {
+        let numbers = [messages, tombstones, octets].map { String($0) }
+        let times = [oldest, succeeded].map { $0.map { String($0) } ?? "" }
+        return ([name] + numbers + times + [error.map { XText.encode(String($0.prefix(Self.errorMax))) } ?? ""]).joined(
+            separator: ";")
+    }
+
+    init?(_ text: Substring) {
+        let parts = text.split(separator: ";", omittingEmptySubsequences: false)
+        guard parts.count >= 7, let messages = Int(parts[1]), let tombstones = Int(parts[2]), let octets = Int(parts[3])
+        else { return nil }
+        name = String(parts[0])
+        self.messages = messages
+        self.tombstones = tombstones
+        self.octets = octets
+        oldest = Int64(parts[4])
+        succeeded = Int64(parts[5])
+        error = parts[6].isEmpty ? nil : XText.decode(Array(parts[6].utf8))
+    }
+}

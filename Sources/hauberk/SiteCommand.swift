@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import Hops
+import Membership
+
+/// `site`.
+struct SiteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "site",
+        abstract: "Show how it stands with other sites.",
+        subcommands: [SiteStatusCommand.self])
+}
+
+/// `site status`.
+struct SiteStatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show what waits for other sites on each storage node.",
+        discussion: """
+            All owners of a mailbox keep what waits for a site, and let it go when one of them has brought it there. \
+            'lag' is the age of the oldest message or deletion that waits.
+
+              hauberk site status
+              hauberk site status --json
+            """)
+
+    @OptionGroup var output: OutputOption
+    @OptionGroup var file: ConfigurationOption
+
+    private struct Row: Encodable {
+        let site: String
+        let node: String
+        let answers: Bool
+        var messages = 0
+        var tombstones = 0
+        var octets = 0
+        var lagSeconds: Int64?
+        var lastSuccess: Int64?
+        var lastError: String?
+    }
+
+    func run() async throws {
+        let configuration = try await file.loadWithMembers()
+        let questions = try NodeQuestions(configuration)
+        let statuses = await questions.statuses()
+        await questions.quit()
+        let now = Int64(Date().timeIntervalSince1970)
+        var rows: [Row] = []
+        for site in configuration.sites where !site.addresses.isEmpty {
+            for (node, status) in zip(configuration.nodes, statuses) {
+                let found = status?.sites.first { $0.name == site.name }
+                rows.append(
+                    Row(
+                        site: site.name, node: node.name, answers: found != nil, messages: found?.messages ?? 0,
+                        tombstones: found?.tombstones ?? 0, octets: found?.octets ?? 0,
+                        lagSeconds: found?.oldest.map { max(0, now - $0) }, lastSuccess: found?.succeeded,
+                        lastError: found?.error))
+            }
+        }
+        try output.show(rows, Self.text(rows, now: now))
+        if !rows.allSatisfy(\.answers) { throw ExitCode.failure }
+    }
+
+    private static func text(_ rows: [Row], now: Int64) -> String {
+        var table = TextTable(
+            ["site", "node", "messages", "deletions", "size", "lag", "last success", "last error"],
+            figures: [2, 3, 4, 5])
+        for row in rows {
+            guard row.answers else {
+                table.add([row.site, row.node, "", "", "", "", "", "the node does not answer"])
+                continue
+            }
+            table.add([
+                row.site, row.node, "\(row.messages)", "\(row.tombstones)", MoveProgress.size(row.octets),
+                row.lagSeconds.map { "\($0) s" } ?? "-", row.lastSuccess.map { "\(max(0, now - $0)) s ago" } ?? "never",
+                row.lastError ?? "",
+            ])
+        }
+        return table.text(empty: "there are no other sites that mail goes to (sites in the configuration)")
+    }
+}
