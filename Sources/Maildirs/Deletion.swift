@@ -65,6 +65,9 @@ struct Deletion {
 
     /// How many messages still have a file. Those that are not where the snapshot has them are looked for together.
     private func unlinkAll(in mailbox: OpenFile) throws(MaildirError) -> Int {
+        Handoff.forget(
+            DeletedMessages(identities: Set(indices.map(snapshot.identity)), window: core.options.resendWindow),
+            of: MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition), root, core)
         var failures = 0
         var missing: Set<[UInt8]> = []
         for index in indices {

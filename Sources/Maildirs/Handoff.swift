@@ -115,13 +115,27 @@ struct Handoff {
         try core.root.withDirectory { root throws(MaildirError) in
             guard let spool = try held.openIfThere(in: root) else { return }
             let identity = Array(name.text.utf8)
-            let paths = try MailboxScan(mailbox: spool, core: core).paths(of: [identity]).values
-            for path in paths + [Array("gone/".utf8) + identity] {
+            var paths = [Array("gone/".utf8) + identity]
+            // It may have come by two ways, and then has two names that tell them.
+            try MailboxScan(mailbox: spool, core: core).forEachFile { found, part, name in
+                if found.elementsEqual(identity) { paths.append(Array("\(part)/".utf8) + name) }
+            }
+            for path in paths {
                 let number = core.unlink(path, in: spool)
                 guard number == 0 || number == ENOENT else {
                     throw .failed(operation: "unlink", path: String(decoding: path, as: UTF8.self), errno: number)
                 }
             }
+        }
+    }
+
+    /// Removes deleted messages from what waits for sites: these hear of the deletion itself, or told of it. What is left for
+    /// want of a chance goes there in vain.
+    static func forget(_ deleted: DeletedMessages, of key: MailboxKey, _ root: OpenFile, _ core: StoreCore) {
+        for site in (try? targets(core, .site)) ?? [] {
+            let folder = MailboxFolder(key.mailbox, partition: key.partition, heldFor: site)
+            guard let spool = try? folder.openIfThere(in: root) else { continue }
+            _ = try? MailboxScan(mailbox: spool, core: core).remove(deleted)
         }
     }
 
@@ -135,7 +149,7 @@ struct Handoff {
             let named = NamedMessage(identity: snapshot.identity(at: index), content: nil)
             guard try search.findDurable([named]).isEmpty else { return }
             let path = snapshot.path(at: index)
-            let name = SiteSpools.mailboxName(ofSpooled: Array(path.dropFirst(4)))
+            let name = SiteSpoolName.mailboxName(of: Array(path.dropFirst(4)))
             _ = try link(path, to: Array("new/".utf8) + name, spool, mailbox)
             try OpenFile.openDirectory("new", in: mailbox.descriptor).sync("new")
         }
@@ -143,10 +157,10 @@ struct Handoff {
 
     // MARK: - what there is
 
-    static func targets(_ core: StoreCore) throws(MaildirError) -> [SpoolTarget] {
+    static func targets(_ core: StoreCore, _ kind: SpoolTarget.Kind = .node) throws(MaildirError) -> [SpoolTarget] {
         try core.root.withDirectory { root throws(MaildirError) in
             try StoreWalk.folders(in: MailboxFolder.spool, root, core).compactMap { SpoolTarget(folder: $0) }
-        }.filter { $0.kind == .node }
+        }.filter { $0.kind == kind }
     }
 
     static func mailboxes(

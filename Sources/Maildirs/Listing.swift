@@ -110,9 +110,12 @@ struct Listing {
         try measureForeign(KnownSizes(kept))
         core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
         let compacted = compacted()
+        // What waits for a site was never heard there, however long ago it was said.
+        let oldest =
+            folder.isOfSite ? FileTime(seconds: .min, nanoseconds: 0) : FileTime.now().minus(core.options.tombstoneAge)
         let snapshot = MaildropSnapshot(
             key: key, folder: folder, records: compacted.records, names: compacted.names, hidden: compacted.hidden,
-            tombstones: tombstones.names(since: FileTime.now().minus(core.options.tombstoneAge)))
+            tombstones: tombstones.names(since: oldest))
         return ListingCache.Kept(
             snapshot: snapshot, seen: reading.seen, isProvable: reading.isSettled && isComplete, tombstones: tombstones,
             measured: compacted.files)

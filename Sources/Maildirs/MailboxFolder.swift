@@ -30,6 +30,9 @@ struct MailboxFolder: Hashable, Sendable {
     /// What holds all mailboxes of this node, or all that waits for another.
     static func top(_ target: SpoolTarget?) -> String { target.map { "\(spool)/\($0.folder)" } ?? mail }
 
+    /// Whether it holds what waits for another site.
+    var isOfSite: Bool { path.hasPrefix("\(Self.spool)/\(SpoolTarget.Kind.site.rawValue)-") }
+
     /// Takes a path that `init` made back apart. Nil for a folder that is not a mailbox's.
     var key: MailboxKey? {
         let parts = path.split(separator: "/").suffix(3).map(String.init)

@@ -4,7 +4,8 @@ package import Mail
 /// What replicas of a mailbox give each other: tombstones, and copies that wait for another node.
 extension MaildirStore {
     /// Takes a tombstone that another replica made, and removes what it names. It is kept under its name, so a repeat does
-    /// nothing. One whose time is over is taken and forgotten: every replica has forgotten it. Where a full disk has no room
+    /// nothing. One whose time is over is taken and forgotten: every replica has forgotten it, but not another site, where it may
+    /// have waited for long. Where a full disk has no room
     /// for it, what it names makes room: the other replica has it, and brings it again.
     package func deliver(
         _ tombstone: Tombstone, to mailbox: MailboxName, partition: Int, heldFor target: SpoolTarget? = nil,
@@ -14,17 +15,18 @@ extension MaildirStore {
         let folder = MailboxFolder(mailbox, partition: partition, heldFor: target)
         let key = MailboxKey(mailbox: mailbox, partition: partition)
         core.remove(then: then) { [core] () throws(MaildirError) in
-            if Self.isForgotten(tombstone.name, core) { return }
+            if sites.path == .origin, Self.isForgotten(tombstone.name, core) { return }
             try core.root.withDirectory { root throws(MaildirError) in
                 let opened = try core.folders.make(folder, in: root)
                 // One that is here already was passed on when it came.
-                if !sites.isEmpty, try !Tombstones.isDurable(tombstone.name, in: opened) {
-                    try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
-                }
+                let isPassedOn = sites.isEmpty ? true : try Tombstones.isDurable(tombstone.name, in: opened)
                 let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
-                try Tombstones.write(tombstone, in: opened, folder, core) { () throws(MaildirError) in
+                try Tombstones.write(
+                    tombstone, in: opened, folder, sites: isPassedOn ? SiteSpools() : sites, of: key, root, core
+                ) { () throws(MaildirError) in
                     // What cannot be removed is hidden by the tombstone, and goes with a later listing.
                     _ = try MailboxScan(mailbox: opened, core: core).remove(deleted)
+                    if target == nil { Handoff.forget(deleted, of: key, root, core) }
                 }
             }
         }

@@ -16,40 +16,11 @@ package struct SiteSpools: Hashable, Sendable {
         targets.map { MailboxFolder(key.mailbox, partition: key.partition, heldFor: $0) }
     }
 
-    /// The name in a site's spool of the message that is called `fileName` in its mailbox: it tells the path. Sites that
-    /// would make it too long for a file system are left out, which costs a journey in vain and nothing else.
-    func fileName(_ fileName: String) -> String {
-        var name = fileName
-        var mark = Self.pathField
-        for site in path.sites where name.utf8.count + mark.utf8.count + site.utf8.count <= Self.fileNameBytesMax {
-            name += mark + site
-            mark = Self.separator
-        }
-        return name
-    }
-
-    /// The path that a name in a site's spool tells.
-    static func path(inFileName name: String) -> SitePath {
-        guard let field = name.split(separator: ":")[0].split(separator: ",").last(where: { $0.hasPrefix("P=") }) else {
-            return .origin
-        }
-        return SitePath(field.dropFirst(2).replacing(separator, with: ",")) ?? .origin
-    }
-
-    /// The name in the mailbox of what is called `fileName` in a site's spool: without the path, and without flags.
-    static func mailboxName(ofSpooled fileName: [UInt8]) -> [UInt8] {
-        let text = String(decoding: fileName.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
-        return Array(text.split(separator: ",").filter { !$0.hasPrefix("P=") }.joined(separator: ",").utf8)
-    }
-
-    private static let pathField = ",P="
-    private static let separator = "+"
-    private static let fileNameBytesMax = 255
+    /// The name in a site's spool of the message that is called `fileName` in its mailbox.
+    func fileName(_ fileName: String) -> String { SiteSpoolName.make(fileName, at: path) }
 }
 
 extension MaildropSnapshot {
     /// The sites that a message of a site's spool has been at.
-    package func sitePath(at index: Int) -> SitePath {
-        SiteSpools.path(inFileName: String(decoding: name(at: index), as: UTF8.self))
-    }
+    package func sitePath(at index: Int) -> SitePath { SiteSpoolName.path(in: name(at: index)) }
 }

@@ -37,6 +37,11 @@ final class StoreCore: Sendable {
         [MailboxFolder.mail] + (try Handoff.targets(self)).map { MailboxFolder.top($0) }
     }
 
+    /// The same of what waits for other sites. Tombstones stay there until they were taken, however old they are.
+    func siteTops() throws(MaildirError) -> [String] {
+        try Handoff.targets(self, .site).map { MailboxFolder.top($0) }
+    }
+
     /// Has `work` done on a reading thread, and its outcome told to `then` there; or tells at once that the store is shut down.
     func read<Value>(
         then: @escaping @Sendable (Result<Value, MaildirError>) -> Void,

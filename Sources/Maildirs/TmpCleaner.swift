@@ -9,7 +9,7 @@ struct TmpCleaner {
         let limit = try core.ages.limit(core, age: age)
         var report = MaintenanceReport()
         try StoreLeftovers(root: core.root.directory, limit: limit).remove(&report)
-        for top in try core.tops() {
+        for top in try core.tops() + core.siteTops() {
             try StoreWalk(core: core, top: top).forEachMailbox(
                 { folder, mailbox throws(MaildirError) in
                     report.mailboxes += 1

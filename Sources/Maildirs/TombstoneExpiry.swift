@@ -14,7 +14,7 @@ import Mail
 
 /// Removes tombstone files after their time, when nothing can bring the messages back any more. What has a deleted
 /// message's content may have come as much later as the resend window lasts, so that is added to the grace time (see
-/// `StoreOptions.tombstoneAge`).
+/// `StoreOptions.tombstoneAge`). Those that wait for another site, which has not heard of them yet, stay.
 struct TombstoneExpiry {
     let core: StoreCore
     let grace: Duration

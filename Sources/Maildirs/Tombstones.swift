@@ -127,20 +127,23 @@ enum Tombstones {
         return true
     }
 
-    /// Makes a tombstone durable, then removes what it names: `remove` does that. On a full disk the other way round, so that
-    /// what goes makes room for saying so.
+    /// Makes a tombstone durable, in the spools of sites too, then removes what it names: `remove` does that. On a full disk
+    /// the other way round, so that what goes makes room for saying so.
     static func write(
-        _ tombstone: Tombstone, in mailbox: OpenFile, _ folder: MailboxFolder, _ core: StoreCore,
-        remove: () throws(MaildirError) -> Void
+        _ tombstone: Tombstone, in mailbox: OpenFile, _ folder: MailboxFolder, sites: SiteSpools, of key: MailboxKey,
+        _ root: OpenFile, _ core: StoreCore, remove: () throws(MaildirError) -> Void
     ) throws(MaildirError) {
-        let name = tombstone.name.text
+        func write() throws(MaildirError) {
+            try spool(tombstone, for: sites, of: key, in: root, core)
+            try Self.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
+        }
         do throws(MaildirError) {
-            try write(tombstone.lines, named: name, in: mailbox, folder: folder, core: core)
+            try write()
         } catch {
             guard error.isFull else { throw error }
             try remove()
             for part in ["new", "cur"] { try? OpenFile.openDirectory(part, in: mailbox.descriptor).sync(part) }
-            try write(tombstone.lines, named: name, in: mailbox, folder: folder, core: core)
+            try write()
         }
         try remove()
     }

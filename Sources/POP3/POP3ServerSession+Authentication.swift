@@ -82,7 +82,8 @@ extension POP3ServerSession {
 
     private mutating func loggedIn(_ user: AuthenticatedUser?) -> Action {
         candidate = nil
-        guard let user else {
+        // Another site has no maildrop.
+        guard let user, user.site == nil else {
             refuseLogin()
             return .proceed
         }

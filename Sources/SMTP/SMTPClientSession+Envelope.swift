@@ -12,7 +12,9 @@ extension SMTPClientSession {
         if transaction.name != nil, !capabilities.takesNames {
             return .deferred(Reason(451, "4.3.0", "server is no storage node, and takes no copies from other sites"))
         }
-        if let size = transaction.byteCount, let most = capabilities.messageBytesMax, size > most {
+        if let size = transaction.byteCount, let most = capabilities.messageBytesMax,
+            size - headroom(of: transaction) > most
+        {
             return .refused(Reason(552, "5.3.4", "message is too big for the next server"))
         }
         if transaction.holdsAddress(where: Self.holdsControl) {
@@ -22,6 +24,11 @@ extension SMTPClientSession {
             return .refused(Reason(553, "5.6.7", "the next server takes no SMTPUTF8"))
         }
         return nil
+    }
+
+    /// What another site takes above the bound that it tells its clients.
+    private func headroom(of transaction: SMTPClientTransaction) -> Int {
+        capabilities.isSite && transaction.content.comesFromSites ? SMTPLimits.traceBytesMax : 0
     }
 
     private static func holdsControl(_ address: EmailAddress) -> Bool {

@@ -39,7 +39,7 @@ package enum HopContent: String, Hashable, Sendable, CaseIterable {
     case release
 
     /// Whether it is a message or a tombstone that another site may send.
-    var comesFromSites: Bool { self == .copy || self == .tombstone }
+    package var comesFromSites: Bool { self == .copy || self == .tombstone }
 }
 
 /// What a driver is asked at RCPT: may mail go there?

@@ -18,7 +18,7 @@ package struct SMTPLimits: Hashable, Sendable {
     package var refusedRecipientsMax: Int
     /// Failed AUTH commands; more get 421 4.7.0.
     package var authenticationFailuresMax: Int
-    /// Messages on one connection; more get 421 4.7.0. The cluster's own hops have no such bound.
+    /// Messages on one connection; more get 421 4.7.0. The cluster's own hops and other sites have no such bound.
     package var transactionsMax: Int
     /// `Received:` fields of one message; more get 554 5.4.6 (RFC 5321 §6.3).
     package var receivedMax: Int
@@ -53,12 +53,27 @@ package struct SMTPLimits: Hashable, Sendable {
     /// Recipients put off since the last message was accepted; more get 421 4.7.0.
     var deferredRecipientsMax: Int { 100 * recipientsMax }
 
+    /// What another site may ask. It has taken what it sends from its own clients, and put a few header fields on top; and if
+    /// it carries mail of accounts that are unknown here, it guesses no addresses, and each message costs several errors.
+    var ofSite: SMTPLimits {
+        var limits = self
+        limits.messageBytesMax += Self.traceBytesMax
+        limits.refusedRecipientsMax = .max
+        limits.errorsMax = max(errorsMax, Self.hopErrorsMax)
+        return limits
+    }
+
+    /// Refused commands that are borne with where the client is one of ours, or another site.
+    private static let hopErrorsMax = 10_000
+    /// Room for what deliveries put on top of a message, in octets.
+    static let traceBytesMax = 64 << 10
+
     /// What a storage node takes from the cluster's own hops, whatever clients may do: what a frontend has accepted,
     /// and what lies in another copy of a mailbox, must get there.
     package static func hop(transactionsInFlightMax: Int) -> SMTPLimits {
         SMTPLimits(
             messageBytesMax: 1 << 40, recipientsMax: 10_000, commandLineBytesMax: 64 << 10,
-            textLineBytesMax: 1 << 40, errorsMax: 10_000, receivedMax: .max,
+            textLineBytesMax: 1 << 40, errorsMax: hopErrorsMax, receivedMax: .max,
             transactionsInFlightMax: transactionsInFlightMax)
     }
 }

@@ -105,6 +105,8 @@ extension SMTPServerSession {
     }
 
     private mutating func succeed(_ found: AuthenticatedUser) {
+        // Where sites are not taken, none is known.
+        if found.site != nil, !settings.takesSites { return fail() }
         forgetExchange()
         phase = .command
         user = found

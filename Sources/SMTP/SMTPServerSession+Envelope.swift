@@ -43,7 +43,9 @@ extension SMTPServerSession {
         envelope.name = parameters.name
         envelope.isRepeat = parameters.isRepeat
         envelope.content = parameters.content
-        envelope.sitePath = parameters.sitePath ?? (user?.site == nil ? nil : .origin)
+        envelope.sitePath = parameters.sitePath
+        // A site that does not name itself would get back what it sends.
+        if let site = user?.site { envelope.sitePath = (parameters.sitePath ?? .origin).adding(site) }
         envelope.user = user
         self.envelope = envelope
         return reply(.senderOK)
@@ -84,7 +86,7 @@ extension SMTPServerSession {
         }
         if takesCopies, parameters.mailbox == nil { return refuse(.missingMailbox) }
         guard let transaction = envelope?.id, let sender = envelope?.sender else { return refuse(.mailFirst) }
-        recipientInQuestion = address
+        recipientInQuestion = SMTPRecipient(address: address, mailbox: parameters.mailbox)
         phase = .awaitingRecipient
         return .resolveRecipient(
             SMTPRecipientQuery(
@@ -104,12 +106,12 @@ extension SMTPServerSession {
     package mutating func recipientResolved(_ verdict: Verdict) {
         precondition(phase == .awaitingRecipient, "recipient in phase \(phase)")
         phase = .command
-        guard let address = recipientInQuestion else { return }
+        guard let recipient = recipientInQuestion else { return }
         recipientInQuestion = nil
         let reply = SMTPReply(verdict, accepted: .recipientOK)
         switch verdict {
         case .accepted:
-            envelope?.recipients.append(SMTPRecipient(address: address))
+            envelope?.recipients.append(recipient)
             replies.append(reply)
         case .deferred:
             _ = put(off: reply)

@@ -71,7 +71,7 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     var phase = Phase.new
     var hello: Hello?
     var envelope: SMTPEnvelope?
-    var recipientInQuestion: EmailAddress?
+    var recipientInQuestion: SMTPRecipient?
     var message: IncomingMessage
     var chunk = Chunk()
     /// Whether the open message comes by BDAT.
@@ -127,7 +127,7 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         message = IncomingMessage(framing: .dots, limits: settings.limits)
     }
 
-    var limits: SMTPLimits { settings.limits }
+    var limits: SMTPLimits { user?.site == nil ? settings.limits : settings.limits.ofSite }
 
     /// What is to be written now.
     package mutating func takeOutput() -> [UInt8] {

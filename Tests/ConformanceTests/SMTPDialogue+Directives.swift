@@ -71,6 +71,7 @@ extension SMTPDialogue {
         case "recipients": try same(addresses.joined(separator: " "), text)
         case "mailboxes":
             try same(envelope.recipients.map { $0.mailbox?.description ?? "-" }.joined(separator: " "), text)
+        case "path": try same(envelope.sitePath?.text ?? "none", text)
         case "content": try same(envelope.content.rawValue, text)
         case "held-for": try same(envelope.recipients.map { $0.heldFor ?? "-" }.joined(separator: " "), text)
         case "body": try same(envelope.body?.rawValue ?? "-", text)

@@ -10,6 +10,7 @@ import SMTP
 ///     set tls offered | on | none
 ///     set auth MECHANISM…
 ///     set auth-without-tls
+///     set sites            other sites may log in
 ///     set limit NAME VALUE
 ///     set whole            the dialogue depends on which bytes come together
 ///
@@ -24,7 +25,7 @@ import SMTP
 ///
 /// What must have happened: `message TEXT`, `no-message`, `abandoned`, `not-abandoned`, `closed`, `open`, `sender PATH`,
 /// `recipients ADDRESS…`, `mailboxes NAME…`, `name NAME`, `repeat yes | no`, `with KEYWORD`, `adds-line-end yes | no`, `hops NUMBER`,
-/// `content KIND`, `held-for NODE…`, `body KIND`, `begins-with-blank yes | no`,
+/// `content KIND`, `path SITE,…`, `held-for NODE…`, `body KIND`, `begins-with-blank yes | no`,
 /// `delivered-to ADDRESS…`, `message-id yes | no`. VERDICT is `accepted`, or `deferred` or `refused` with code, status and text.
 struct SMTPDialogue {
     /// What was wrong, and where.
@@ -132,6 +133,7 @@ struct SMTPDialogue {
             settings.startsWithTLS = words[1] == "on"
         case "auth": settings.mechanisms = words.dropFirst().compactMap { SASLMechanism(rawValue: $0) }
         case "auth-without-tls": settings.requiresTLSForAuthentication = false
+        case "sites": settings.takesSites = true
         case "whole": isWhole = true
         case "limit": try limit(words[1], Int(words[2]) ?? 0)
         default: throw Failure(description: "nothing to set")

@@ -5,7 +5,7 @@ import SMTP
 /// A driver without sockets: does what the session says, answers as the dialogue's author wished or by fixed rules.
 ///
 /// Known are the addresses of `example.test` but `nobody@example.test`; who has logged in may send anywhere. The one user is
-/// alice@example.test with the password "secret".
+/// alice@example.test, and the one other site is b, both with the password "secret".
 final class SMTPDialogueServer {
     /// What the next questions are answered with, instead of by the rules.
     struct Answers {
@@ -145,6 +145,7 @@ final class SMTPDialogueServer {
         let alice = AuthenticatedUser(address: address, mailbox: mailbox)
         switch request {
         case .password("alice@example.test", "secret"): return .user(alice)
+        case .password("b@site.invalid", "secret"): return AuthenticatedUser(site: "b").map { .user($0) } ?? .rejected
         case .scramCredentials("alice@example.test"):
             return .credentials(SCRAMCredentials(password: "secret", salt: Array(repeating: 7, count: 16)), alice)
         default: return .rejected

@@ -36,6 +36,7 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("email-address", fuzzEmailAddress),
     ("mailbox-name", fuzzMailboxName),
     ("message-name", fuzzMessageName),
+    ("site-path", fuzzSitePath),
     ("endpoint", fuzzEndpoint),
     ("line-ends", fuzzLineEnds),
     ("content-digest", fuzzContentDigest),

@@ -43,6 +43,19 @@ struct MailboxNameTests {
         #expect(MailboxName(domainComponent: "x.test", mailboxComponent: folder) == nil)
     }
 
+    @Test(
+        "the account is the name without the number of a later account; what is no such number stays",
+        arguments: [
+            ("alice", "alice"), ("alice~2", "alice"), ("alice~10", "alice"), ("alice~", "alice~"), ("~2", "~2"),
+            ("alice~02", "alice~02"), ("alice~0", "alice~0"), ("a~b~3", "a~b"), ("a~2~3", "a~2"), ("a~2~", "a~2~"),
+            ("a~x", "a~x"), ("a~2x", "a~2x"), ("a~-2", "a~-2"), ("a~²", "a~²"), ("a~٢", "a~٢"), ("ö~2", "ö"),
+            ("~~2", "~"), ("a b~2", "a b"), ("a~18446744073709551616", "a"),
+        ])
+    func account(local: String, account: String) throws {
+        let name = try #require(MailboxName(local: local, domain: "Example.test"))
+        #expect(name.account == EmailAddress(local: account, domain: "example.test"))
+    }
+
     @Test("every name that can be has a folder of its own, and comes back from it")
     func roundTrip() throws {
         var random = SystemRandomNumberGenerator()

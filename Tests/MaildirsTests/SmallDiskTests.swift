@@ -81,6 +81,32 @@ import Testing
         #expect(try await Self.everything(on: disk) == left)
     }
 
+    /// Delivers messages for a site, deletes one of them, and cuts the power. What the site is to have then.
+    private static func spoolBeforePowerCut(_ disk: SmallDisk, _ site: SpoolTarget) async throws -> [[String]] {
+        let store = try TestFolder(existing: disk.path + "/store").store()
+        defer { store.shutdown() }
+        let sites = SiteSpools([site])
+        for number in 0..<8 { _ = await store.deliver("x\r\n", .numbered(number), sites: sites) }
+        let snapshot = try await store.list()
+        let outcome = try await store.delete([0], of: snapshot, sites: sites)
+        try disk.cutPower()
+        return [Array(snapshot.uidls.dropFirst()), outcome.tombstones.map(\.name.text)]
+    }
+
+    @Test("Power cut: what was acknowledged, and what was deleted, waits for the site")
+    func powerCutWithSite() async throws {
+        guard let disk = try SmallDisk.make(megabytes: 16) else { return }
+        let site = try #require(SpoolTarget(site: "b"))
+        let wanted = try await Self.spoolBeforePowerCut(disk, site)
+        try disk.unmount()
+        try disk.mount()
+        let store = try TestFolder(existing: disk.path + "/store").store()
+        let waiting = try await store.list(heldFor: site)
+        #expect([waiting.uidls, waiting.tombstoneNames] == wanted)
+        #expect(try await store.list().uidls == wanted[0])
+        store.shutdown()
+    }
+
     @Test("A full disk defers, loses nothing acknowledged, leaves no rest, and takes mail again after a deletion")
     func fullDisk() async throws {
         guard let disk = try SmallDisk.make(megabytes: 16) else { return }

@@ -26,6 +26,20 @@ import Testing
         #expect(String(decoding: session.takeOutput(), as: UTF8.self).hasSuffix("+OK maildrop ready\r\n"))
     }
 
+    @Test("another site may log in elsewhere, but has no maildrop")
+    func site() throws {
+        var session = POP3ServerSession(
+            settings: POP3ServerSettings(hostname: "h", service: .frontend), nonce: "0123456789abcdefghij", seconds: 1)
+        session.opened()
+        var unread = Array("USER b@site.invalid\r\nPASS secret\r\nSTAT\r\n".utf8)
+        for _ in 0..<2 { unread.removeFirst(unread.withUnsafeBytes { session.receive($0) }.consumed) }
+        _ = session.takeOutput()
+        session.authenticationAnswered(.user(try #require(AuthenticatedUser(site: "b"))), nonce: "")
+        let step = unread.withUnsafeBytes { session.receive($0) }
+        #expect(step.action == .proceed)
+        #expect(String(decoding: session.takeOutput(), as: UTF8.self).hasPrefix("-ERR [AUTH] "))
+    }
+
     @Test("LIST and UIDL of 100,000 messages are made in pieces of at most about 64 KiB")
     func largeListing() {
         var server = POP3TestServer.opened(entries(100_000))

@@ -54,6 +54,8 @@ final class TestedClient {
         session.submit(transaction)
     }
 
+    func submit(_ transaction: SMTPClientTransaction) { session.submit(transaction) }
+
     func beginStreaming(_ number: UInt64, _ recipients: [String]) {
         session.beginStreaming(transaction(number, recipients, nil, nil))
     }

@@ -10,6 +10,7 @@ final class TestedServer {
     private var written: [UInt8] = []
     private(set) var messages: [[UInt8]] = []
     private(set) var envelopes: [SMTPEnvelope] = []
+    private(set) var queries: [SMTPRecipientQuery] = []
     private(set) var isClosed = false
     private(set) var proceedCount = 0
     /// How often `receive` made progress.
@@ -46,6 +47,18 @@ final class TestedServer {
             receive("RCPT TO:<\(recipient)>\(service == .cluster ? " XMAILBOX=\(recipient)" : "")\r\n")
         }
         output = ""
+    }
+
+    /// A submission server that takes what other sites send, with one of them, b, logged in.
+    static func ofSite(limits: SMTPLimits = SMTPLimits(), requiresAuthentication: Bool = true) -> TestedServer {
+        let server = TestedServer(.submission, limits: limits) {
+            $0.takesSites = true
+            $0.requiresAuthentication = requiresAuthentication
+        }
+        server.receive("EHLO c\r\n")
+        server.receive("AUTH PLAIN AGJAc2l0ZS5pbnZhbGlkAHNlY3JldA==\r\n")
+        server.output = ""
+        return server
     }
 
     var unreadCount: Int { unread.count }
@@ -86,6 +99,7 @@ final class TestedServer {
             output += session.takeOutput().text
         case .authenticate(let request): session.authenticationAnswered(answer(request))
         case .resolveRecipient(let query):
+            queries.append(query)
             let isKnown = query.address.local != "nobody"
             session.recipientResolved(isKnown ? .accepted : .refused(Reason(550, "5.1.1", "no such user")))
         case .startMessage(let envelope):
@@ -112,7 +126,13 @@ final class TestedServer {
         }
     }
 
+    /// Another site comes as `NAME@site.invalid`; everybody else is a@example.test.
     private func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {
+        if let name = request.user.split(separator: "@").first, request.user.hasSuffix(AuthenticatedUser.siteDomain),
+            let site = AuthenticatedUser(site: String(name))
+        {
+            return .user(site)
+        }
         guard let mailbox = MailboxName("a@example.test"), let address = EmailAddress("a@example.test") else {
             return .rejected
         }

@@ -3,7 +3,7 @@ import SASL
 import SMTP
 
 /// A server session of any service, any bytes in any pieces, answers of any kind: it never traps, says only replies,
-/// gives messages only as the contract has them, and says the same however the bytes are cut.
+/// gives messages only as the contract has them, takes from another site what a site may send only, and says the same however the bytes are cut.
 func fuzzSMTPServerSession(_ input: UnsafeRawBufferPointer) {
     guard input.count > 4 else { return }
     let bytes = Array(input.dropFirst(4))
@@ -24,6 +24,8 @@ private final class FuzzedServer {
 
     private var session: SMTPServerSession
     private let answers: UInt8
+    /// Whether whoever logs in is another site.
+    private let isSite: Bool
     private var asked = 0
     private var output: [UInt8] = []
     private var messages: [[UInt8]] = []
@@ -41,10 +43,12 @@ private final class FuzzedServer {
         let settings = SMTPServerSettings(
             hostname: "mx.example.test", service: services[Int(input[0]) % services.count], limits: limits,
             offersStartTLS: input[2] & 2 != 0, mechanisms: SASLMechanism.allCases,
-            requiresTLSForAuthentication: input[2] & 4 != 0, requiresAuthentication: input[2] & 8 != 0)
+            requiresTLSForAuthentication: input[2] & 4 != 0, requiresAuthentication: input[2] & 8 != 0,
+            takesSites: input[2] & 16 != 0)
         session = SMTPServerSession(
             settings: settings, peer: SMTPPeer(address: "192.0.2.1"), nonce: "fyko+d2lbbFgONRv9qkxdawL")
         answers = input[3]
+        isSite = input[2] & 32 != 0
     }
 
     func run(_ bytes: [UInt8], piece: Int) -> Result {
@@ -93,6 +97,7 @@ private final class FuzzedServer {
         case .resolveRecipient: session.recipientResolved(verdict())
         case .startMessage(let started):
             precondition(open == nil && !started.recipients.isEmpty, "started without recipients")
+            check(started)
             envelope = started
             let verdict = verdict()
             open = verdict.isAccepted ? [] : nil
@@ -117,8 +122,9 @@ private final class FuzzedServer {
         open = nil
         precondition(message.count == summary.byteCount, "counted \(summary.byteCount)")
         if summary.appendLineEnd { message += [13, 10] }
-        precondition(message.isEmpty || message.suffix(2) == [13, 10], "no line end at the end")
-        for (index, byte) in message.enumerated() {
+        precondition(
+            envelope.content == .copy || message.isEmpty || message.suffix(2) == [13, 10], "no line end at the end")
+        for (index, byte) in message.enumerated() where envelope.content != .copy {
             if byte == 13 { precondition(message[index + 1] == 10, "a bare CR came through") }
             if byte == 10 { precondition(index > 0 && message[index - 1] == 13, "a bare LF came through") }
         }
@@ -130,6 +136,18 @@ private final class FuzzedServer {
     private func settle(_ id: SMTPTransactionID, _ count: Int) {
         awaiting.removeAll { $0.0 == id }
         session.messageStored(id, (0..<count).map { $0 % 2 == 0 ? .accepted : .deferred(.unexpected) })
+    }
+
+    private func check(_ envelope: SMTPEnvelope) {
+        guard session.settings.service != .cluster else { return }
+        guard let site = envelope.user?.site else {
+            precondition(
+                envelope.name == nil && envelope.content == .message && envelope.sitePath == nil, "\(envelope)")
+            return precondition(envelope.recipients.allSatisfy { $0.mailbox == nil && $0.heldFor == nil })
+        }
+        precondition(envelope.name != nil && envelope.content.comesFromSites, "\(envelope)")
+        precondition(envelope.sitePath?.sites.last == site, "\(envelope)")
+        precondition(envelope.recipients.allSatisfy { $0.mailbox != nil && $0.heldFor == nil }, "\(envelope)")
     }
 
     private func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {
@@ -147,6 +165,7 @@ private final class FuzzedServer {
                     serverKey: Array(repeating: 2, count: 32))
                 return .credentials(credentials, AuthenticatedUser(address: address, mailbox: mailbox))
             }
+            if isSite, let site = AuthenticatedUser(site: "b") { return .user(site) }
             return .user(AuthenticatedUser(address: address, mailbox: mailbox))
         }
     }

@@ -1,0 +1,1 @@
+../../../../Sources/Maildirs/SpoolTarget.swift
