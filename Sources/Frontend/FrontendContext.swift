@@ -54,7 +54,7 @@ final class FrontendContext: Sendable {
         let throttle = configuration.authentication.throttle
         login = LoginGate(
             directory: directory,
-            sites: SiteLogins(secrets: siteSecrets, salt: Array(identifiers.nonce().utf8)),
+            sites: SiteLogins(secrets: siteSecrets, seed: Array(identifiers.nonce().utf8)),
             throttle: LoginThrottle.Settings(
                 delayFirst: throttle.delay, delayMax: throttle.delayMax, forgetting: throttle.forgetting,
                 entriesMax: throttle.entriesMax),

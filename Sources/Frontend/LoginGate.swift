@@ -32,7 +32,9 @@ final class LoginGate: Sendable {
 
     /// Asks the directory when it is this login's turn; or says at once that too many stand before it.
     func answer(_ request: AuthenticationRequest, from address: String) async -> LoginAnswer {
-        let account = directory.accountKey(of: request.user)
+        // Nobody from elsewhere can slow another site's logins down.
+        let isSite = SiteLogins.isSite(request.user)
+        let account = isSite ? "\(request.user) \(address)" : directory.accountKey(of: request.user)
         let now = clock.monotonic()
         let admission = throttle.withLock { $0.begin(address: address, account: account, now: now) }
         guard case .admitted(let place, let delay) = admission else {
@@ -43,7 +45,7 @@ final class LoginGate: Sendable {
         do {
             if delay > .zero { try await Task.sleep(for: delay) }
             let answer =
-                SiteLogins.isSite(request.user) ? sites.answer(request) : try await directory.answer(request)
+                isSite ? sites.answer(request) : try await directory.answer(request)
             switch answer {
             case .user: attempt.end(.right)
             case .rejected: attempt.end(.wrong)

@@ -118,9 +118,10 @@ final class MessageDelivery {
 
     private func openStreams() {
         for (node, copies) in Self.legs(makePlan(canResend: false)) {
+            let target = links[node].target
             let transaction = transaction(copies, content: content, body: ByteBuffer())
             let stream = MessageStream(
-                transaction: transaction, session: frontend.streamSession, isTLS: links[node].target.tls != nil,
+                transaction: transaction, session: frontend.streamSession, target: target,
                 times: frontend.streamTimes,
                 stallTimeout: frontend.answerTimeout, lagTimeout: frontend.lagTimeout
             ) { [weak self] in
@@ -132,7 +133,7 @@ final class MessageDelivery {
                 link.failedElsewhere($0)
             }
             streams.append((stream, transaction, node))
-            Dialer.connect(links[node].target, on: eventLoop, conversation: stream)
+            Dialer.connect(target, on: eventLoop, conversation: stream)
         }
     }
 

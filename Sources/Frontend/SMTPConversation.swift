@@ -223,16 +223,12 @@ final class SMTPConversation: Conversation {
     }
 
     private func resolve(accountOf query: SMTPRecipientQuery, _ connection: Connection) {
-        if let known = frontend.directory.cached(query.address) {
+        if let known = frontend.directory.cached(query.address), Self.isAnswer(known, to: query) {
             return resolved(known, query, connection)
         }
         waiting = .answer
         connection.perform { [directory = frontend.directory] in
-            do throws(DirectoryError) {
-                return Result<Resolution, DirectoryError>.success(try await directory.resolve(query.address))
-            } catch {
-                return .failure(error)
-            }
+            await Self.answer(to: query, from: directory)
         } then: { [self] result in
             guard !ended else { return }
             waiting = .no
@@ -246,6 +242,25 @@ final class SMTPConversation: Conversation {
             }
             run(connection)
         }
+    }
+
+    private static func answer(
+        to query: SMTPRecipientQuery, from directory: CachedDirectory
+    ) async -> Result<Resolution, DirectoryError> {
+        do throws(DirectoryError) {
+            let found = try await directory.resolve(query.address)
+            guard let mailbox = query.mailbox, !isAnswer(found, to: query) else { return .success(found) }
+            // An account may have an address that only looks like a numbered mailbox.
+            return .success(try await directory.resolve(EmailAddress(local: mailbox.local, domain: mailbox.domain)))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Whether the address leads to the mailbox that a site means, or is that mailbox's only one.
+    private static func isAnswer(_ resolution: Resolution, to query: SMTPRecipientQuery) -> Bool {
+        guard let mailbox = query.mailbox, mailbox.local != query.address.local else { return true }
+        return resolution.destinations.contains { $0.mailbox == mailbox }
     }
 
     private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {

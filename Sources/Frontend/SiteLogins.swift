@@ -7,9 +7,15 @@ struct SiteLogins: Sendable {
 
     /// - Parameters:
     ///   - secrets: by the other site's name.
-    ///   - salt: random, of this process.
-    init(secrets: [String: String], salt: [UInt8]) {
-        credentials = secrets.mapValues { SCRAMCredentials(password: $0, salt: salt) }
+    ///   - seed: random, of this process.
+    init(secrets: [String: String], seed: [UInt8]) {
+        var credentials: [String: SCRAMCredentials] = [:]
+        for (name, secret) in secrets {
+            // As those that are invented for names that nobody has: a salt of its own for each name.
+            let salt = SCRAMCredentials.invented(user: name, secret: seed).salt
+            credentials[name] = SCRAMCredentials(password: secret, salt: salt)
+        }
+        self.credentials = credentials
     }
 
     var isEmpty: Bool { credentials.isEmpty }

@@ -12,6 +12,7 @@ package final class MessageStream: Conversation {
     private let stalled: (MessageStream) -> Void
     private let unreachable: (String) -> Void
     private let settings: LinkSession
+    private let target: DialTarget
     private var session: SMTPClientSession
     private var connection: Connection?
     /// What came before the node was ready for it.
@@ -39,7 +40,7 @@ package final class MessageStream: Conversation {
     ///   - unreachable: told why, if the connection never came up.
     ///   - changed: called when `isBlocked` may have become false.
     package init(
-        transaction: NodeTransaction, session settings: LinkSession, isTLS: Bool, times: ConnectionTimes,
+        transaction: NodeTransaction, session settings: LinkSession, target: DialTarget, times: ConnectionTimes,
         stallTimeout: Duration, lagTimeout: Duration, changed: @escaping () -> Void,
         stalled: @escaping (MessageStream) -> Void, unreachable: @escaping (String) -> Void
     ) {
@@ -51,7 +52,8 @@ package final class MessageStream: Conversation {
         self.stalled = stalled
         self.unreachable = unreachable
         self.settings = settings
-        session = settings.begin(isTLS: isTLS)
+        self.target = target
+        session = settings.begin(at: target)
         transaction.expired = { [weak self] in self?.abandon() }
         session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
     }
@@ -182,7 +184,7 @@ package final class MessageStream: Conversation {
         case .closed:
             connection.close()
         case .startTLS:
-            settings.startTLS(on: connection)
+            settings.startTLS(on: connection, to: target)
         case .bodyWanted:
             preconditionFailure("a stream was told \(event)")
         }

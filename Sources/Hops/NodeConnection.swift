@@ -7,6 +7,7 @@ import Wire
 final class NodeConnection: Conversation {
     private let link: NodeLink
     private let settings: LinkSession
+    private let target: DialTarget
     private var session: SMTPClientSession
     private var connection: Connection?
     private var transactions: [SMTPTransactionID: NodeTransaction] = [:]
@@ -16,10 +17,11 @@ final class NodeConnection: Conversation {
     /// Why the conversation ended, unless we ended it.
     private var failure: String?
 
-    init(link: NodeLink, session settings: LinkSession, isTLS: Bool) {
+    init(link: NodeLink, session settings: LinkSession, target: DialTarget) {
         self.link = link
+        self.target = target
         self.settings = settings
-        session = settings.begin(isTLS: isTLS)
+        session = settings.begin(at: target)
         inFlightMax = settings.smtp.transactionsInFlightMax
     }
 
@@ -143,7 +145,7 @@ final class NodeConnection: Conversation {
             isOver = true
             connection?.close()
         case .startTLS:
-            connection.map(settings.startTLS)
+            connection.map { settings.startTLS(on: $0, to: target) }
         case .startedStreaming:
             preconditionFailure("a shared connection was told \(event)")
         }

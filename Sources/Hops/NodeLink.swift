@@ -127,7 +127,7 @@ package final class NodeLink {
         else { return }
         let target = target
         lastEndpoint = target.endpoint
-        let connection = NodeConnection(link: self, session: settings.session, isTLS: target.tls != nil)
+        let connection = NodeConnection(link: self, session: settings.session, target: target)
         connections.append(connection)
         Dialer.connect(target, on: eventLoop, conversation: connection)
     }

@@ -141,7 +141,9 @@ struct Handoff {
 
     /// Links a message that waits in the spool into this node's own mailbox, durably, if it is not there and was not deleted:
     /// whoever delivered it may have died between the two.
-    func restore(_ index: Int, of snapshot: MaildropSnapshot) throws(MaildirError) {
+    ///
+    /// - Parameter sites: those that are to have it. Whoever delivered it may have died between two of their spools, too.
+    func restore(_ index: Int, of snapshot: MaildropSnapshot, sites: SiteSpools) throws(MaildirError) {
         try core.root.withDirectory { root throws(MaildirError) in
             guard let spool = try snapshot.folder.openIfThere(in: root) else { return }
             let mailbox = try core.folders.make(own, in: root)
@@ -150,6 +152,12 @@ struct Handoff {
             guard try search.findDurable([named]).isEmpty else { return }
             let path = snapshot.path(at: index)
             let name = SiteSpoolName.mailboxName(of: Array(path.dropFirst(4)))
+            let spooled = Array(sites.fileName(String(decoding: name, as: UTF8.self)).utf8)
+            for folder in sites.folders(of: key) where folder != held {
+                let other = try core.folders.make(folder, in: root)
+                _ = try link(path, to: Array("new/".utf8) + spooled, spool, other)
+                try OpenFile.openDirectory("new", in: other.descriptor).sync("new")
+            }
             _ = try link(path, to: Array("new/".utf8) + name, spool, mailbox)
             try OpenFile.openDirectory("new", in: mailbox.descriptor).sync("new")
         }

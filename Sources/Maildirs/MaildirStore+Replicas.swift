@@ -81,13 +81,15 @@ extension MaildirStore {
     }
 
     /// Makes sure that a message that waits for a site is in this node's own mailbox, or was deleted from it.
+    ///
+    /// - Parameter sites: those that are to have it, if it was not there.
     package func restore(
-        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget,
+        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget, sites: SiteSpools = SiteSpools(),
         then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
     ) {
         let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
         core.remove(then: then) { [core] () throws(MaildirError) in
-            try Handoff(key: key, target: target, core: core).restore(index, of: snapshot)
+            try Handoff(key: key, target: target, core: core).restore(index, of: snapshot, sites: sites)
         }
     }
 

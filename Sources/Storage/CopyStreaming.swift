@@ -24,7 +24,7 @@ final class CopyStreaming {
     ) {
         let streaming = CopyStreaming(reader: reader, eventLoop: eventLoop)
         let stream = MessageStream(
-            transaction: transaction, session: session, isTLS: target.tls != nil,
+            transaction: transaction, session: session, target: target,
             times: ConnectionTimes(idle: timeout, total: .zero),
             stallTimeout: timeout, lagTimeout: timeout, changed: { streaming.pump() }, stalled: { _ in },
             unreachable: { _ in })

@@ -114,7 +114,7 @@ struct HandoffDrain {
             for taker in takers {
                 let carriage = SpoolCarriage(
                     snapshot: snapshot, taker: taker, store: replicator.store, log: replicator.log)
-                let (takenTombstones, areTombstonesWhole) = try await carriage.carry(heldTombstones.sorted())
+                let (takenTombstones, _, areTombstonesWhole) = try await carriage.carry(heldTombstones.sorted())
                 let (takenMessages, _, areMessagesWhole) = await carriage.carry(heldMessages)
                 tombstones.formIntersection(takenTombstones.map(\.text))
                 messages.formIntersection(takenMessages)

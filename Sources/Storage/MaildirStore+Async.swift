@@ -19,8 +19,11 @@ extension MaildirStore {
         try await result { tombstone(name, of: snapshot, then: $0) }
     }
 
-    func take(_ tombstone: Tombstone, for key: MailboxKey) async throws(MaildirError) {
-        try await result { deliver(tombstone, to: key.mailbox, partition: key.partition, then: $0) }
+    /// - Parameter sites: those that are to have it too, if it is new here.
+    func take(
+        _ tombstone: Tombstone, for key: MailboxKey, sites: SiteSpools = SiteSpools()
+    ) async throws(MaildirError) {
+        try await result { deliver(tombstone, to: key.mailbox, partition: key.partition, sites: sites, then: $0) }
     }
 
     func keep(_ name: MessageIdentity, of key: MailboxKey, for target: SpoolTarget) async throws(MaildirError) {
@@ -28,9 +31,9 @@ extension MaildirStore {
     }
 
     func restore(
-        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget
+        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget, sites: SiteSpools
     ) async throws(MaildirError) {
-        try await result { restore(index, of: snapshot, heldFor: target, then: $0) }
+        try await result { restore(index, of: snapshot, heldFor: target, sites: sites, then: $0) }
     }
 
     func letGo(

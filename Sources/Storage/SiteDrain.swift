@@ -16,116 +16,89 @@ struct SiteDrain {
     let target: SpoolTarget
 
     private static let interval = Duration.milliseconds(100)
-    private static let retryDelay = Duration.seconds(2)
     private static let walkInterval = Duration.seconds(300)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
     private static let inFlightMax = 32
 
-    /// What became of a mailbox.
-    private enum Outcome {
-        /// Nothing of it waits on.
-        case done
-        case deferred
-        /// The site refuses some of it: it may have no such account yet.
-        case refused
-    }
-
-    /// The mailboxes that are to be tried again, and when.
-    private struct Retries {
-        private var times: [MailboxKey: (next: ContinuousClock.Instant, refusals: Int)] = [:]
-
-        mutating func takeDue(_ now: ContinuousClock.Instant) -> Set<MailboxKey> {
-            Set(times.filter { $0.value.next <= now }.keys)
-        }
-
-        mutating func note(_ outcome: Outcome, of key: MailboxKey, _ now: ContinuousClock.Instant) {
-            // What does not fit is found by the next walk.
-            guard times[key] != nil || times.count < Replicator.spooledMax || outcome == .done else { return }
-            switch outcome {
-            case .done: times[key] = nil
-            case .deferred: times[key] = (now + SiteDrain.retryDelay, 0)
-            case .refused:
-                let refusals = (times[key]?.refusals ?? 0) + 1
-                let delay = min(SiteDrain.retryDelay * (1 << min(refusals, 10)), SiteDrain.walkInterval)
-                times[key] = (now + delay, refusals)
-            }
-        }
-
-        func isWaiting(_ key: MailboxKey, _ now: ContinuousClock.Instant) -> Bool {
-            times[key].map { $0.next > now } ?? false
-        }
-    }
-
     /// Runs until it is cancelled.
     func run() async {
         let clock = ContinuousClock()
-        var retries = Retries()
-        var nextWalk = clock.now
+        var retries = SiteRetries()
+        var walk = Walk(next: clock.now)
         while !Task.isCancelled {
-            await drain(replicator.takeSpooled(for: target).union(retries.takeDue(clock.now)), &retries)
-            if clock.now >= nextWalk {
-                await walk(&retries)
-                nextWalk = clock.now + Self.walkInterval
-            }
-            try? await Task.sleep(for: Self.interval)
+            let fresh = replicator.takeSpooled(for: target)
+            await drain(fresh, &retries)
+            if site.isReachable { await drain(retries.due(clock.now), &retries) }
+            // A step at a time, so that what comes meanwhile does not wait behind all that is there.
+            if walk.next <= clock.now { await step(&walk, &retries) }
+            if !walk.isUnderWay { try? await Task.sleep(for: Self.interval) }
         }
     }
 
-    /// Everything that waits, whoever put it there: another process may serve the same store, and this one was away.
-    private func walk(_ retries: inout Retries) async {
+    /// A walk through everything that waits, whoever put it there: another process may serve the same store, and this one was
+    /// away.
+    private struct Walk {
+        var next: ContinuousClock.Instant
         var last: MailboxKey?
-        while !Task.isCancelled,
-            let keys = try? await replicator.store.mailboxes(
-                heldFor: target, after: last, count: Self.mailboxesPerStep), !keys.isEmpty
-        {
-            await drain(Set(keys), &retries)
-            last = keys.last
-        }
+        var isUnderWay: Bool { last != nil }
     }
 
-    private func drain(_ keys: Set<MailboxKey>, _ retries: inout Retries) async {
-        let clock = ContinuousClock()
-        await withTaskGroup(of: (MailboxKey, Outcome).self) { group in
+    private func step(_ walk: inout Walk, _ retries: inout SiteRetries) async {
+        let keys = try? await replicator.store.mailboxes(
+            heldFor: target, after: walk.last, count: Self.mailboxesPerStep)
+        let now = ContinuousClock.now
+        await drain(Set((keys ?? []).filter { !retries.isWaiting($0, now) }), &retries)
+        walk.last = keys?.last
+        if walk.last == nil { walk.next = .now + Self.walkInterval }
+    }
+
+    private func drain(_ keys: Set<MailboxKey>, _ retries: inout SiteRetries) async {
+        await withTaskGroup(of: (MailboxKey, SiteRetries.Outcome).self) { group in
             var running = 0
-            for key in keys where !retries.isWaiting(key, clock.now) {
+            for key in keys {
                 if running >= Self.mailboxesAtOnce, let (key, outcome) = await group.next() {
                     running -= 1
-                    retries.note(outcome, of: key, clock.now)
+                    retries.note(outcome, of: key, .now, seconds: Int64(time(nil)))
                 }
-                group.addTask { (key, await drain(key)) }
+                let since = retries.since(key) ?? Int64(time(nil))
+                group.addTask { (key, await drain(key, waitingSince: since)) }
                 running += 1
             }
-            for await (key, outcome) in group { retries.note(outcome, of: key, clock.now) }
+            for await (key, outcome) in group { retries.note(outcome, of: key, .now, seconds: Int64(time(nil))) }
         }
     }
 
-    private func drain(_ key: MailboxKey) async -> Outcome {
+    private func drain(_ key: MailboxKey, waitingSince since: Int64) async -> SiteRetries.Outcome {
         guard site.isReachable else { return .deferred }
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
             if snapshot.isEmpty { return .done }
-            let isDue = dueNames(of: key)
+            let isDue = dueNames(of: key, waitingSince: since)
             let messages = (0..<snapshot.count).filter { isDue(snapshot.uidl(at: $0)) }
             let tombstones = snapshot.tombstoneNames.filter(isDue)
             let isAll = messages.count == snapshot.count && tombstones.count == snapshot.tombstoneNames.count
             if messages.isEmpty, tombstones.isEmpty { return .deferred }
-            let own = try await replicator.store.snapshot(of: key)
-            let known = Set((0..<own.count).map(own.uidl))
             var carriage = SpoolCarriage(
                 snapshot: snapshot, taker: site, store: replicator.store, log: replicator.log,
                 inFlightMax: Self.inFlightMax)
-            carriage.prepare = { [replicator, target] index throws(MaildirError) in
-                if known.contains(snapshot.uidl(at: index)) { return }
-                try await replicator.store.restore(index, of: snapshot, heldFor: target)
+            if replicator.peers.owns(partition: key.partition) {
+                let own = try await replicator.store.snapshot(of: key)
+                let known = Set((0..<own.count).map(own.uidl))
+                carriage.prepare = { [replicator, target] index throws(MaildirError) in
+                    if known.contains(snapshot.uidl(at: index)) { return }
+                    let sites = replicator.sites.spools(key.mailbox, at: snapshot.sitePath(at: index))
+                    try await replicator.store.restore(index, of: snapshot, heldFor: target, sites: sites)
+                    replicator.noteSpooled(key, for: sites)
+                }
+                try await makeSure(of: tombstones.filter { !own.tombstoneNames.contains($0) }, in: snapshot, key)
             }
-            try await makeSure(of: tombstones.filter { !own.tombstoneNames.contains($0) }, in: snapshot, key)
-            let (takenTombstones, areTombstonesWhole) = try await carriage.carry(tombstones)
-            let (takenMessages, refused, areMessagesWhole) = await carriage.carry(messages)
+            let (takenTombstones, refusedTombstones, areTombstonesWhole) = try await carriage.carry(tombstones)
+            let (takenMessages, refusedMessages, areMessagesWhole) = await carriage.carry(messages)
             try await replicator.store.letGo(messages: takenMessages, tombstones: takenTombstones, of: snapshot)
             tellOthers(takenMessages.compactMap { MessageIdentity(snapshot.uidl(at: $0)) } + takenTombstones, of: key)
             guard areTombstonesWhole, areMessagesWhole, isAll else { return .deferred }
-            return refused == 0 ? .done : .refused
+            return refusedTombstones + refusedMessages == 0 ? .done : .refused
         } catch {
             replicator.log.error(
                 "site", metadata: ["site": "\(site.settings.name)", "mailbox": "\(key.mailbox)", "reason": "\(error)"])
@@ -139,20 +112,23 @@ struct SiteDrain {
     ) async throws(MaildirError) {
         for name in tombstones.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
-            try await replicator.store.take(tombstone, for: key)
+            try await replicator.store.take(
+                tombstone, for: key, sites: replicator.sites.spools(key.mailbox, at: .origin))
         }
     }
 
     /// Which names this node is to carry now: all if it is the first owner that is there, otherwise those that the first one
     /// should have carried by now.
-    private func dueNames(of key: MailboxKey) -> (String) -> Bool {
+    ///
+    /// A name tells when the message was made, which may be long before it came here from another site.
+    private func dueNames(of key: MailboxKey, waitingSince since: Int64) -> (String) -> Bool {
         let peers = replicator.peers
         let owners = peers.map.ring.owners(ofPartition: key.partition)
         let first = owners.first { $0 == peers.own || peers.isReachable($0) }
         if first == peers.own || first == nil { return { _ in true } }
         let late = replicator.lateCarriage(to: target)
         let now = Int64(time(nil))
-        return { name in Self.seconds(name).map { late.isLate(birth: $0, now: now) } ?? true }
+        return { name in late.isLate(birth: max(since, Self.seconds(name) ?? since), now: now) }
     }
 
     /// What waits for the site here; counting stops at a bound.

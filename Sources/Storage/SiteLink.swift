@@ -55,9 +55,7 @@ final class SiteLink: Sendable {
             credentials: SMTPClientSettings.Credentials(
                 user: "\(own)@\(AuthenticatedUser.siteDomain)", password: secret),
             transactionsInFlightMax: settings.inFlightPerConnectionMax)
-        var session = LinkSession(smtp)
-        if let tls { session.startTLS = { (tls, addresses.lastName) } }
-        self.session = session
+        session = LinkSession(smtp, startTLS: tls)
         let link = NodeLink(
             target: { addresses.next() }, health: health,
             settings: NodeLinkSettings(
@@ -176,12 +174,6 @@ private final class AddressRotation: Sendable {
         return DialTarget(
             endpoint: endpoint, tls: settings.tls == .implicit ? tls : nil, certificateName: name(at: endpoint),
             timeout: .seconds(30))
-    }
-
-    /// The name that the certificate behind the address given last must bear; nil for none that can be checked.
-    var lastName: String? {
-        let index = count.load(ordering: .relaxed) - 1
-        return name(at: settings.addresses[max(0, index) % settings.addresses.count])
     }
 
     private func name(at endpoint: Endpoint) -> String? {

@@ -20,19 +20,31 @@ struct SpoolCarriage {
     /// Done with a message before it is carried.
     var prepare: @Sendable (Int) async throws(MaildirError) -> Void = { _ in }
 
-    /// The tombstones that were taken, and whether no other is left.
+    /// The tombstones that were taken, how many were refused, and whether none was deferred.
     func carry(
         _ tombstones: [String]
-    ) async throws(MaildirError) -> (taken: [MessageIdentity], isWhole: Bool) {
+    ) async throws(MaildirError) -> (taken: [MessageIdentity], refused: Int, isWhole: Bool) {
         var taken: [MessageIdentity] = []
+        var refused = 0
         for name in tombstones.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await store.tombstone(name, in: snapshot) else { continue }
-            guard await taker.take(.tombstone(tombstone), of: snapshot.mailbox, at: .origin).isAccepted else {
-                return (taken, false)
+            switch await taker.take(.tombstone(tombstone), of: snapshot.mailbox, at: .origin) {
+            case .accepted: taken.append(name)
+            case .deferred: return (taken, refused, false)
+            case .refused(let reason):
+                refused += 1
+                tell(reason, name.text)
             }
-            taken.append(name)
         }
-        return (taken, true)
+        return (taken, refused, true)
+    }
+
+    private func tell(_ reason: Reason, _ name: String) {
+        log.error(
+            "a copy is refused",
+            metadata: [
+                "message": "\(name)", "mailbox": "\(snapshot.mailbox)", "to": "\(taker.name)", "reason": "\(reason)",
+            ])
     }
 
     /// The messages that were taken, how many were refused, and whether none was deferred.
@@ -58,12 +70,7 @@ struct SpoolCarriage {
                 // One bad file never holds up those behind it.
                 case .refused(let reason):
                     refused += 1
-                    log.error(
-                        "a copy is refused",
-                        metadata: [
-                            "message": "\(snapshot.uidl(at: index))", "mailbox": "\(snapshot.mailbox)",
-                            "to": "\(taker.name)", "reason": "\(reason)",
-                        ])
+                    tell(reason, snapshot.uidl(at: index))
                 }
             }
         }
