@@ -26,6 +26,6 @@ package struct LateCarriage: Sendable, Equatable {
         let age = now - birth
         guard age > Self.delay else { return false }
         guard let resumed, let last, now - last <= Self.delay else { return true }
-        return now - resumed >= min(age, Self.catchingUpMax)
+        return now - resumed >= min(max(0, resumed - birth), Self.catchingUpMax)
     }
 }

@@ -111,6 +111,8 @@ class Sites:
 
     def __init__(self, hauberk, shape, home, names):
         self.names, self.shape = names, shape
+        # On a slow machine one fault may still be healed while another begins.
+        self._lock = threading.RLock()
         self.relays = {(one, other): Relay() for one in names for other in names if one != other}
         self.clusters = {}
         for name in names:
@@ -145,11 +147,15 @@ class Sites:
 
     def fell(self, process):
         cluster, name = self._split(process)
-        cluster.fell(name)
+        with self._lock:
+            cluster.fell(name)
 
     def rise(self, process):
+        """Where its whole site was killed and rose meanwhile, it runs already."""
         cluster, name = self._split(process)
-        cluster.rise(name)
+        with self._lock:
+            if cluster.processes[name].poll() is not None:
+                cluster.rise(name)
 
     def signal(self, process, number):
         cluster, name = self._split(process)
@@ -167,12 +173,12 @@ class Sites:
 
     def site_fell(self, site):
         """kill -9 of every process."""
-        for name in self.clusters[site].processes:
-            self.clusters[site].fell(name)
+        for name in self.shape.processes:
+            self.fell(f"{site}/{name}")
 
     def site_rises(self, site):
         for name in self.shape.processes:
-            self.clusters[site].rise(name)
+            self.rise(f"{site}/{name}")
 
     def start(self):
         for cluster in self.clusters.values():
