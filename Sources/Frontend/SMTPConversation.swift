@@ -24,6 +24,10 @@ final class SMTPConversation: Conversation {
     private var recipients: RecipientRoutes
     private var message: MessageDelivery?
     private var textBegun = false
+    /// Whole messages whose outcome is awaited: one, but several of another site's.
+    private var inFlight = 0
+    /// As many as may be: nothing is read meanwhile.
+    private var storing = false
 
     private enum Waiting {
         case no
@@ -94,11 +98,11 @@ final class SMTPConversation: Conversation {
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         // While the client waits for us, its clock stands still.
-        if case .idle = timeout, waiting == .answer || waiting == .nodes { return }
+        if case .idle = timeout, waiting == .answer || waiting == .nodes || inFlight > 0 { return }
         log.info("timed out", metadata: ["clock": "\(timeout)"])
         let action = session.timedOut(timeout == .idle ? .idle : .total)
         // A message that is being stored has its answer first, or its sender would send it again.
-        if action == .waitForStorage, waiting == .answer { return }
+        if action == .waitForStorage, inFlight > 0 { return }
         end(connection)
     }
 
@@ -129,6 +133,7 @@ final class SMTPConversation: Conversation {
 
     private func run(_ connection: Connection) {
         var goesOn = true
+        storing = false
         while goesOn, waiting == .no, !ended, connection.isWritable {
             let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
             goesOn = carryOut(step, connection)
@@ -140,7 +145,7 @@ final class SMTPConversation: Conversation {
         guard !ended else { return }
         connection.write(session.takeOutput())
         connection.flush()
-        connection.wantsBytes = (waiting == .no || waiting == .tls) && connection.isWritable
+        connection.wantsBytes = (waiting == .no || waiting == .tls) && !storing && connection.isWritable
     }
 
     /// Does what the session says. False when it has nothing more to do for now.
@@ -148,8 +153,11 @@ final class SMTPConversation: Conversation {
         switch step.action {
         case .proceed:
             return true
-        case .needBytes, .waitForStorage:
-            if connection.inputEnded { end(connection) }
+        case .needBytes:
+            if connection.inputEnded, inFlight == 0 { end(connection) }
+            return false
+        case .waitForStorage:
+            storing = true
             return false
         case .authenticate(let request):
             authenticate(request, connection)
@@ -338,12 +346,15 @@ final class SMTPConversation: Conversation {
             message.abandon()
             return session.messageStored(id, recipients.replies([], isLMTP: isLMTP))
         }
-        waiting = .answer
+        // A site's next message is read meanwhile.
+        let isSite = session.user?.site != nil
+        if !isSite { waiting = .answer }
+        inFlight += 1
         connection.owesAnswer = true
         if summary.appendLineEnd { message.append([0x0D, 0x0A]) }
         let began = frontend.clock.monotonic()
         var isInside = true
-        message.finish { [self] verdicts in
+        message.finish { [self, recipients] verdicts in
             let took = frontend.clock.monotonic() - began
             let replies = recipients.replies(verdicts, isLMTP: isLMTP)
             frontend.metrics.messageEnded(replies, octets: summary.byteCount, took: took)
@@ -355,9 +366,10 @@ final class SMTPConversation: Conversation {
                     "took": .string(took.description),
                     "verdict": .string((replies.first ?? .deferred(.unexpected)).description),
                 ])
-            connection.owesAnswer = false
+            inFlight -= 1
+            connection.owesAnswer = inFlight > 0
             guard !ended else { return }
-            waiting = .no
+            if !isSite { waiting = .no }
             session.messageStored(id, replies, note: message.identity.text)
             // Known at once: the loop that brought us here goes on by itself.
             if !isInside { run(connection) }

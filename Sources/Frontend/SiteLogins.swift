@@ -18,8 +18,6 @@ struct SiteLogins: Sendable {
         self.credentials = credentials
     }
 
-    var isEmpty: Bool { credentials.isEmpty }
-
     /// Whether it is a site that wants in: such a user is never an account.
     static func isSite(_ user: String) -> Bool { user.hasSuffix(suffix) }
 

@@ -54,7 +54,7 @@ extension SMTPServerSession {
     }
 
     /// How many messages may await their outcome while more is read.
-    private var inFlightMax: Int { settings.service == .cluster ? limits.transactionsInFlightMax : 1 }
+    private var inFlightMax: Int { takesCopies ? limits.transactionsInFlightMax : 1 }
 
     private func lineLimit(_ unread: UnsafeRawBufferPointer, _ at: Int) -> Int {
         unread.matches("AUTH ", at: at)
