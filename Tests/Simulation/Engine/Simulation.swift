@@ -21,15 +21,15 @@ package enum Simulation {
         if isPeaceful { scenario = scenario.peaceful }
         let world = World(scenario: scenario, random: random, bug: bug, traces: traces)
         world.note("seed \(seed): \(scenario.text)")
-        for client in world.clients { client.begin() }
+        for site in world.sites { for client in site.clients { client.begin() } }
         let nemesis = Nemesis(world)
-        if !isPeaceful { nemesis.start() }
-        let master = Operator(world)
-        master.start()
+        if !isPeaceful, !scenario.isPeaceful { nemesis.start() }
+        let operators = world.sites.map { Operator($0) }
+        for master in operators { master.start() }
         let healing = Healing(world)
         world.after(scenario.duration) {
             nemesis.stop()
-            master.stop()
+            for master in operators { master.stop() }
             healing.start()
         }
         world.run()
