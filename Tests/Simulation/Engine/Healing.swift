@@ -158,14 +158,22 @@ final class Healing {
         return nil
     }
 
+    /// All messages and tombstones.
+    private func names(_ mailbox: Int, at site: Site) -> Set<String> {
+        let listing = site.nodes[site.owners(of: mailbox)[0]].list(mailbox)
+        return Set(listing.messages + listing.tombstones)
+    }
+
     /// Where sites differ.
     private var unlike: String? {
         for mailbox in world.partitions.indices {
             let first = world.sites[0]
-            let digest = first.nodes[first.owners(of: mailbox)[0]].digest(mailbox)
-            for site in world.sites.dropFirst()
-            where site.nodes[site.owners(of: mailbox)[0]].digest(mailbox) != digest {
-                return "mailbox \(mailbox) differs at \(first.name) and \(site.name)"
+            let ours = names(mailbox, at: first)
+            for site in world.sites.dropFirst() {
+                let theirs = names(mailbox, at: site)
+                if ours == theirs { continue }
+                return "mailbox \(mailbox): only \(first.name) has \(ours.subtracting(theirs).sorted()), "
+                    + "only \(site.name) has \(theirs.subtracting(ours).sorted())"
             }
         }
         return nil

@@ -30,7 +30,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case notRestored = "not-restored"
     /// The same of a deletion.
     case deletionNotRestored = "deletion-not-restored"
-    /// What was seen in a site's spool, but is not durable there, is put into the mailbox.
+    /// What was seen in a site's spool is put into the mailbox, though it may not be durable there or in other sites' spools.
     case restoredTooSoon = "restored-too-soon"
     /// What the mailbox seems to have goes to another site before it is durable here.
     case carriedTooSoon = "carried-too-soon"

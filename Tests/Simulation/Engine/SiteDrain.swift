@@ -50,28 +50,21 @@ final class SiteDrain {
         return { name in MintedName.seconds(of: name).map { $0 < limit } ?? true }
     }
 
-    /// What the mailbox and the spool seem to have may not have been synced yet by whoever made it.
+    /// What the mailbox seems to have may not have been synced yet by whoever made it.
     private func makeDurable(_ next: @escaping () -> Void) {
-        node.diskStep(.syncFolder) { [self] in
-            if bug != .restoredTooSoon {
-                guard node.syncs("a site's spool") else { return then(false) }
-                spool.syncAll()
-            }
-            if bug != .carriedTooSoon {
-                guard node.syncs("a mailbox") else { return then(false) }
-                own.syncAll()
-            }
-            next()
+        if bug == .carriedTooSoon { return next() }
+        syncOwn { [self] isDurable in
+            if isDurable { next() } else { then(false) }
         }
     }
 
-    /// Whoever put these tombstones into the spool may have died before the mailbox had them.
+    /// Whoever put these tombstones into the spool may have died before the mailbox had them, and before other sites' spools.
     private func makeSure(_ tombstones: ArraySlice<String>) {
         guard let name = tombstones.first else { return carry(listing.tombstones[...]) }
         guard bug != .deletionNotRestored, !known.tombstones.contains(name), let lines = spool.gone.entries[name]?.lines
         else { return makeSure(tombstones.dropFirst()) }
         node.step(.restore, after: 0) { [self] in
-            node.take(tombstone: name, of: lines, to: own) { [self] isKept in
+            node.take(tombstone: name, of: lines, to: own, spools(at: .origin)) { [self] isKept in
                 if isKept { makeSure(tombstones.dropFirst()) } else { then(false) }
             }
         }
@@ -115,17 +108,32 @@ final class SiteDrain {
         }
     }
 
-    /// Whoever delivered it may have died before the mailbox had it.
+    /// Where something that this spool has belongs too, before the mailbox shows it.
+    private func spools(at path: SitePath) -> SiteSpools {
+        bug == .restoredTooSoon ? SiteSpools() : SiteSpools(node, mailbox, at: path)
+    }
+
+    /// Whoever delivered it may have died before the mailbox had it, and before other sites' spools.
     private func restore(_ name: String, _ file: SimulatedFile, then: @escaping (Bool) -> Void) {
         let identity = SpooledName.identity(of: name)
         if known.messages.contains(identity) || bug == .notRestored { return then(true) }
         node.diskStep(.restore) { [self] in
-            if !own.knows(identity, text: nil) { own.new.link(identity, file) }
-            node.diskStep(.syncFolder) { [self] in
-                guard node.syncs("what is restored") else { return then(false) }
-                own.syncAll()
-                then(true)
+            if own.knows(identity, text: nil) { return syncOwn(then) }
+            node.spool(file, named: identity, spools(at: SpooledName.path(of: name))) { [self] isSpooled in
+                guard isSpooled else { return then(false) }
+                node.diskStep(.restore) { [self] in
+                    own.new.link(identity, file)
+                    syncOwn(then)
+                }
             }
+        }
+    }
+
+    private func syncOwn(_ then: @escaping (Bool) -> Void) {
+        node.diskStep(.syncFolder) { [self] in
+            guard node.syncs("a mailbox") else { return then(false) }
+            own.syncAll()
+            then(true)
         }
     }
 
@@ -141,7 +149,7 @@ final class SiteDrain {
                 [mailbox] (_, reply: @escaping (Verdict) -> Void) in
                 frontend.receive(cargo, named: name, of: mailbox, at: path, reply: reply)
             } then: { [self] verdict in
-                if verdict == .accepted { node.world.carried(name, from: node.site, to: site) }
+                if verdict == .accepted { node.world.carried(name, of: mailbox, from: node.site, to: site) }
                 then(verdict ?? StorageNode.deferred)
             }
         }

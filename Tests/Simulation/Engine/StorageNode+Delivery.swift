@@ -105,7 +105,7 @@ extension StorageNode {
     }
 
     /// Links it into the spools of the sites that are to have it, and makes that durable.
-    private func spool(
+    func spool(
         _ file: SimulatedFile, named name: String, _ spools: SiteSpools, isSynced: Bool = true,
         then: @escaping (Bool) -> Void
     ) {

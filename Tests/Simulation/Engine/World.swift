@@ -14,7 +14,7 @@ final class World {
     var ledger: Ledger
     private(set) var sites: [Site] = []
     private var texts = 0
-    /// How often each name was carried over each link between sites.
+    /// How often each name was carried for each mailbox over each link between sites.
     private var carriages: [String: Int] = [:]
     /// What was found wrong first.
     private(set) var complaint: String?
@@ -77,9 +77,9 @@ final class World {
     var nodes: [StorageNode] { sites.flatMap(\.nodes) }
 
     /// A site has said 250 for what another one brought.
-    func carried(_ name: String, from: Site, to: Site) {
+    func carried(_ name: String, of mailbox: Int, from: Site, to: Site) {
         tally.carriages += 1
-        let link = "\(name) \(from.number)-\(to.number)"
+        let link = "\(name) of \(mailbox) from \(from.name) to \(to.name)"
         carriages[link, default: 0] += 1
         if carriages[link, default: 0] > 1 { tally.repeatedCarriages += 1 }
         if let complaint = loopComplaint(name, to, carriages[link, default: 0]) { complain("\(link): \(complaint)") }
