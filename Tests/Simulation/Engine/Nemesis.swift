@@ -48,11 +48,12 @@ final class Nemesis {
     private func strikeSites() {
         let first = anySite
         let second = world.random.pick(world.sites.filter { $0 !== first })
-        switch world.random.below(8) {
+        switch world.random.below(10) {
         case 0, 1: cutLink(first, second, isOneWay: false, for: span(.milliseconds(500), .seconds(40)))
         case 2: cutLink(first, second, isOneWay: true, for: span(.milliseconds(500), .seconds(40)))
         case 3, 4: flapLink(first, second, times: 2 + world.random.below(6))
         case 5: isolate(first)
+        case 8, 9: failAndCutPower(world.random.pick(first.nodes))
         case 6: for process in first.processes { process.crash("site down", downFor: span(.seconds(1), .seconds(40))) }
         default:
             for node in first.nodes { node.powerCut("site without power", downFor: span(.seconds(1), .seconds(20))) }
@@ -81,6 +82,13 @@ final class Nemesis {
         let isOneWay = world.random.chance(0.5)
         cutLink(from, to, isOneWay: isOneWay, for: span(.milliseconds(5), .seconds(2))) { [self] in
             heal(after: span(.milliseconds(20), .seconds(2))) { [self] in flapLink(from, to, times: times - 1) }
+        }
+    }
+
+    /// What could not be synced is gone.
+    private func failAndCutPower(_ node: StorageNode) {
+        troubleDisk(node) { $0.syncFailure = 0.5 } then: { [self] in
+            node.powerCut("power cut after disk trouble", downFor: span(.milliseconds(100), .seconds(5)))
         }
     }
 
@@ -133,12 +141,17 @@ final class Nemesis {
         heal(after: span(.milliseconds(500), .seconds(10))) { network.calm() }
     }
 
-    private func troubleDisk(_ node: StorageNode, _ work: (SimulatedDisk) -> Void) {
+    private func troubleDisk(
+        _ node: StorageNode, _ work: (SimulatedDisk) -> Void, then: @escaping () -> Void = {}
+    ) {
         world.tally.faults += 1
         node.note("disk trouble")
         work(node.disk)
         if world.random.chance(0.3) { node.disk.slowness = 300 }
-        heal(after: span(.milliseconds(500), .seconds(10))) { node.disk.cure() }
+        heal(after: span(.milliseconds(500), .seconds(10))) {
+            node.disk.cure()
+            then()
+        }
     }
 
     private func jumpClock() {

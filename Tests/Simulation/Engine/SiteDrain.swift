@@ -118,7 +118,7 @@ final class SiteDrain {
         let identity = SpooledName.identity(of: name)
         if known.messages.contains(identity) || bug == .notRestored { return then(true) }
         node.diskStep(.restore) { [self] in
-            if own.knows(identity, text: nil) { return syncOwn(then) }
+            if own.knows(identity, text: file.text) { return syncOwn(then) }
             node.spool(file, named: identity, spools(at: SpooledName.path(of: name))) { [self] isSpooled in
                 guard isSpooled else { return then(false) }
                 node.diskStep(.restore) { [self] in
