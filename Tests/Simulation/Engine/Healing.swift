@@ -200,7 +200,8 @@ final class Healing {
                 let owners = site.owners(of: mailbox)
                 for other in owners.dropFirst()
                 where site.nodes[other].digest(mailbox) != site.nodes[owners[0]].digest(mailbox) {
-                    return "replicas of mailbox \(mailbox) differ on \(site.nodes[owners[0]].name) and \(site.nodes[other].name)"
+                    return
+                        "replicas of mailbox \(mailbox) differ on \(site.nodes[owners[0]].name) and \(site.nodes[other].name)"
                 }
             }
         }

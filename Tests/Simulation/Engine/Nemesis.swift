@@ -87,7 +87,9 @@ final class Nemesis {
 
     /// What could not be synced is gone.
     private func failAndCutPower(_ node: StorageNode) {
-        troubleDisk(node) { $0.syncFailure = 0.5 } then: { [self] in
+        troubleDisk(node) {
+            $0.syncFailure = 0.5
+        } then: { [self] in
             node.powerCut("power cut after disk trouble", downFor: span(.milliseconds(100), .seconds(5)))
         }
     }

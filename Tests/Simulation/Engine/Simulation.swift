@@ -12,12 +12,16 @@ package struct SeedReport: Sendable {
 package enum Simulation {
     /// Runs one seed. The same seed does the same, whatever else runs.
     ///
-    /// - Parameter isPeaceful: without any fault.
+    /// - Parameters:
+    ///   - topology: nil for the one that the seed chooses.
+    ///   - isPeaceful: without any fault.
     package static func run(
-        seed: UInt64, bug: PlantedBug? = nil, isPeaceful: Bool = false, traces: Bool = false
+        seed: UInt64, bug: PlantedBug? = nil, topology: Topology? = nil, isPeaceful: Bool = false,
+        traces: Bool = false
     ) -> SeedReport {
         var random = Randomness(seed: seed)
         var scenario = Scenario(&random)
+        if let topology { scenario.topology = topology }
         if isPeaceful { scenario = scenario.peaceful }
         let world = World(scenario: scenario, random: random, bug: bug, traces: traces)
         world.note("seed \(seed): \(scenario.text)")

@@ -17,7 +17,9 @@ package enum Step: Int, CaseIterable, Sendable {
         case .mergeTombstone, .restore: 40
         case .linkSpool, .syncSpool: 16
         case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion, .giveUp: 8
-        case .carryHeld, .release, .mergeMessage, .tellClient, .carrySpooled, .releaseSpooled, .writeTombstone, .syncTombstone: 4
+        case .carryHeld, .release, .mergeMessage, .tellClient, .carrySpooled, .releaseSpooled, .writeTombstone,
+            .syncTombstone:
+            4
         case .writeTemporary, .syncFile, .link, .syncFolder, .answer, .sendCopy: 1
         }
     }

@@ -94,7 +94,11 @@ extension StorageNode {
         }
         if world.bug == .spooledLate {
             return linkNew { [self] isThere in
-                if isThere { spool(file, named: name, spools, isSynced: false) { _ in then(true) } } else { then(false) }
+                if isThere {
+                    spool(file, named: name, spools, isSynced: false) { _ in then(true) }
+                } else {
+                    then(false)
+                }
             }
         }
         spool(file, named: name, spools) { [self] isSpooled in

@@ -1,5 +1,5 @@
 /// Which sites there are, and which of them replicates to which.
-enum Topology: String, CaseIterable {
+package enum Topology: String, CaseIterable, Sendable {
     case alone
     /// A and B, both ways.
     case pair
@@ -12,7 +12,7 @@ enum Topology: String, CaseIterable {
     /// A to B to C, which are mirrors: mail comes in, and is deleted, at A only.
     case chain
 
-    static let severalSites = allCases.filter { $0.sites > 1 }
+    package static let severalSites = allCases.filter { $0.sites > 1 }
 
     var sites: Int {
         switch self {
