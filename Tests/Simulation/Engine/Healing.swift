@@ -161,7 +161,7 @@ final class Healing {
     /// All messages and tombstones.
     private func names(_ mailbox: Int, at site: Site) -> Set<String> {
         let listing = site.nodes[site.owners(of: mailbox)[0]].list(mailbox)
-        return Set(listing.messages + listing.tombstones)
+        return Set(listing.messages + listing.tombstones).subtracting(world.removedForRoom)
     }
 
     /// Where sites differ.

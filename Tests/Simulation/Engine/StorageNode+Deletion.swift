@@ -78,6 +78,7 @@ extension StorageNode {
             case .done: unlink(identities[...], of: maildir) { then(tombstone) }
             case .full:
                 // The room of what is deleted is used for saying so.
+                world.removedForRoom.formUnion(identities)
                 unlink(identities[...], of: maildir) { [self] in
                     diskStep(.syncFolder) { [self] in
                         if syncs("new") { maildir.new.sync() }
