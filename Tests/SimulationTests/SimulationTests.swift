@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Simulated clusters, from seeds")
 struct SimulationTests {
-    @Test("Whatever fails: nothing acknowledged is lost, nothing deleted comes back, replicas become equal")
+    @Test("Whatever fails: nothing acknowledged is lost, nothing deleted comes back, replicas and sites become equal")
     func seeds() async {
         let tally = await Simulation.run(seeds: 1..<1_501, workers: 2) { report in
             let story = report.trace.joined(separator: "\n")
@@ -12,6 +12,8 @@ struct SimulationTests {
         }
         print(tally.summary)
         #expect(tally.failures == 0)
+        #expect(tally.seedsWithSites > 300)
+        #expect(tally.carriages > 10_000)
         for step in Step.allCases {
             #expect(tally.crashesBefore[step.rawValue] > 0, "nothing died before \(step)")
             #expect(tally.crashesAfter[step.rawValue] > 0, "nothing died after \(step)")
@@ -33,6 +35,18 @@ struct SimulationTests {
         #expect(report.tally.refused == 0)
         #expect(report.tally.handoffs + report.tally.forgotten == 0)
         #expect(report.tally.doubles == 0)
+    }
+
+    @Test(
+        "Without faults sites become equal, and nothing goes back to where it came from",
+        arguments: Topology.severalSites)
+    func sites(topology: Topology) {
+        for seed in UInt64(1)..<21 {
+            let report = Simulation.run(seed: seed, topology: topology, isPeaceful: true)
+            #expect(report.complaint == nil)
+            #expect(report.tally.carriages > 0)
+            #expect(report.tally.unequalSites == 0)
+        }
     }
 
     @Test("A seed does the same again")

@@ -47,7 +47,8 @@ final class DeletionNews {
             }
         }
         let cargo = copy.kind == .hold ? Cargo.hold : .tombstone(tombstone.lines)
-        node.carry(cargo, named: tombstone.name, of: mailbox, to: Int(copy.node), heldFor: owner) { [self] in
+        node.carry(cargo, named: tombstone.name, of: mailbox, to: Int(copy.node), heldFor: owner, at: .origin) {
+            [self] in
             send(plan.lagging(copy, isLive: isLive))
         } then: { [self] in
             answered(copy, $0)

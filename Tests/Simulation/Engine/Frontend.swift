@@ -10,12 +10,26 @@ final class Frontend: SimulatedProcess {
         let isSmall = !world.random.chance(0.2)
         note("takes message \(message.text) for \(message.mailboxes) as \(identity)\(isSmall ? "" : ", streaming")")
         step(.sendCopy, after: 0) { [self] in
-            MessageRun(self, identity, message, canResend: isSmall) { [self] verdicts in
+            MessageRun(
+                self, identity, .message(text: message.text), for: message.mailboxes, canResend: isSmall
+            ) { [self] verdicts in
                 step(.tellClient, after: 0) { [self] in
                     let isAccepted = verdicts.allSatisfy(\.isAccepted)
                     note("\(isAccepted ? "250" : "451") for \(identity)")
                     reply(isAccepted ? identity : nil)
                 }
+            }.start()
+        }
+    }
+
+    /// Takes from another site what has been at the sites of `path`.
+    func receive(
+        _ cargo: Cargo, named name: String, of mailbox: Int, at path: SitePath, reply: @escaping (Verdict) -> Void
+    ) {
+        let isSmall = !world.random.chance(0.2)
+        step(.sendCopy, after: 0) { [self] in
+            MessageRun(self, name, cargo, for: [mailbox], at: path, canResend: isSmall) { [self] verdicts in
+                step(.tellClient, after: 0) { reply(verdicts[0]) }
             }.start()
         }
     }
@@ -34,7 +48,7 @@ final class Frontend: SimulatedProcess {
         guard let owner = owners.first else { return reply(nil) }
         let share = (deadline - world.now) / Int64(owners.count)
         guard share > 0 else { return reply(nil) }
-        let node = world.nodes[owner]
+        let node = site.nodes[owner]
         ask(node, timeout: share) { (_, reply: @escaping (MaildropSession?) -> Void) in
             node.open(mailbox, then: reply)
         } then: { [self] (session: MaildropSession??) in
@@ -45,7 +59,7 @@ final class Frontend: SimulatedProcess {
 
     /// Carries QUIT to the node of the session. Tells nil if that is not heard of again.
     func quit(_ session: MaildropSession, deleting names: [String], reply: @escaping (Bool?) -> Void) {
-        let node = world.nodes[session.node]
+        let node = site.nodes[session.node]
         ask(node, timeout: 2 * world.scenario.timeout) { (_, reply: @escaping (Bool) -> Void) in
             node.quit(session, deleting: names, then: reply)
         } then: {

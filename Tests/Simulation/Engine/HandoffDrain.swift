@@ -93,7 +93,7 @@ struct HandoffDrain {
             return carry(names.dropFirst(), of: spool, mailbox, target, taken: taken + [name], then: then)
         }
         node.step(.carryHeld, after: 0) {
-            node.carry(.tombstone(lines), named: name, of: mailbox, to: target) { verdict in
+            node.carry(.tombstone(lines), named: name, of: mailbox, to: target, at: .origin) { verdict in
                 guard verdict.isAccepted else { return then(taken) }
                 carry(names.dropFirst(), of: spool, mailbox, target, taken: taken + [name], then: then)
             }
@@ -113,7 +113,7 @@ struct HandoffDrain {
             }
             if node.world.bug == .handoffReleasedEarly { spool.new.unlink(name) }
             node.step(.carryHeld, after: 0) {
-                node.carry(.copy(content), named: name, of: mailbox, to: target) { verdict in
+                node.carry(.copy(content), named: name, of: mailbox, to: target, at: .origin) { verdict in
                     if verdict.isAccepted { taken.append(name) }
                     countdown.done()
                 }

@@ -7,7 +7,10 @@ final class Healing {
     /// So long nothing of what began among faults can go on.
     private static let settling = SimulatedTime.seconds(90)
     /// Longer than it takes until a node looks through everything that waits on it.
-    private static let roundsMax = 6
+    private var roundsMax: Int { world.sites.count > 1 ? 14 : 6 }
+    /// In which clocks are set ahead of all names from the future.
+    private static let clockRound = 9
+    private static let clockStep = SimulatedTime.days(5)
 
     init(_ world: World) { self.world = world }
 
@@ -29,32 +32,37 @@ final class Healing {
     private func loseDisks() {
         let count = world.scenario.disksLostLate
         guard count > 0 else { return readAll() }
-        for index in world.random.sample(count, below: world.nodes.count) { world.loseDisk(world.nodes[index]) }
+        for site in world.sites {
+            for index in world.random.sample(count, below: site.nodes.count) { world.loseDisk(site.nodes[index]) }
+        }
         // The others must have found out that they are back.
         world.after(.seconds(40)) { [self] in readAll() }
     }
 
     // MARK: reading
 
-    /// Whatever was acknowledged shows at every owner, though nothing was handed over or repaired for it.
+    /// Whatever a site acknowledged shows at every owner of it, though nothing was handed over or repaired for it.
     private func readAll() {
-        var openings: [(mailbox: Int, owner: Int)] = []
-        for mailbox in world.partitions.indices {
-            for owner in world.owners(of: mailbox) { openings.append((mailbox, owner)) }
+        var openings: [(mailbox: Int, node: StorageNode)] = []
+        for site in world.sites {
+            for mailbox in world.partitions.indices {
+                for owner in site.owners(of: mailbox) { openings.append((mailbox, site.nodes[owner])) }
+            }
         }
         // Any owner may be asked first.
         openings.shuffle(using: &world.random)
         read(openings[...])
     }
 
-    private func read(_ openings: ArraySlice<(mailbox: Int, owner: Int)>) {
+    private func read(_ openings: ArraySlice<(mailbox: Int, node: StorageNode)>) {
         guard let first = openings.first else { return resume() }
-        world.nodes[first.owner].open(first.mailbox) { [self] session in
+        let (node, site) = (first.node, first.node.site.number)
+        node.open(first.mailbox) { [self] session in
             guard let session else { return world.complain("mailbox \(first.mailbox) cannot be opened after healing") }
-            world.note("reads mailbox \(first.mailbox) at node \(first.owner): \(session.listing.shown)")
-            for complaint in world.ledger.complaints(first.mailbox, shows: session.listing.shown) {
-                guard isToCome(complaint, at: world.nodes[first.owner]) else {
-                    return world.complain("read at node \(first.owner) after healing: \(complaint)")
+            world.note("reads mailbox \(first.mailbox) at \(node.name): \(session.listing.shown)")
+            for complaint in world.ledger.complaints(first.mailbox, shows: session.listing.shown, at: site) {
+                guard isToCome(complaint, at: node) else {
+                    return world.complain("read at \(node.name) after healing: \(complaint)")
                 }
                 world.tally.late += 1
             }
@@ -68,7 +76,7 @@ final class Healing {
     private func isToCome(_ complaint: Complaint, at node: StorageNode) -> Bool {
         let (owners, former, standIns) = node.helpers(for: complaint.mailbox)
         let asked = (owners + former + standIns).map(Int.init) + [node.index]
-        return world.nodes.contains { other in
+        return node.site.nodes.contains { other in
             guard !asked.contains(other.index) else { return false }
             var places = other.disk.targets.map { other.disk.maildir(complaint.mailbox, heldFor: $0) }
             if other.strays.contains(complaint.mailbox) {
@@ -93,38 +101,82 @@ final class Healing {
 
     private func repair() {
         rounds += 1
-        var pairs: [(mailbox: Int, here: Int, there: Int)] = []
-        for mailbox in world.partitions.indices {
-            let owners = world.owners(of: mailbox)
-            for other in owners.dropFirst() { pairs.append((mailbox, owners[0], other)) }
+        var pairs: [(mailbox: Int, here: StorageNode, there: Int)] = []
+        for site in world.sites {
+            for mailbox in world.partitions.indices {
+                let owners = site.owners(of: mailbox)
+                for other in owners.dropFirst() { pairs.append((mailbox, site.nodes[owners[0]], other)) }
+            }
         }
         merge(pairs[...])
     }
 
-    private func merge(_ pairs: ArraySlice<(mailbox: Int, here: Int, there: Int)>) {
+    private func merge(_ pairs: ArraySlice<(mailbox: Int, here: StorageNode, there: Int)>) {
         guard let first = pairs.first else { return judge() }
-        world.nodes[first.here].merge(first.mailbox, with: first.there) { [self] _ in merge(pairs.dropFirst()) }
+        first.here.merge(first.mailbox, with: first.there) { [self] _ in merge(pairs.dropFirst()) }
     }
 
     // MARK: judging
 
     private func judge() {
         if let unrest {
-            guard rounds < Self.roundsMax else { return world.complain(unrest) }
+            guard rounds < roundsMax else { return world.complain(unrest) }
+            if rounds == Self.clockRound, world.scenario.clockErrorMax >= .days(1) {
+                world.tally.clockWaits += 1
+                for process in world.processes { process.clockError += Self.clockStep }
+            }
             return world.after(.seconds(60)) { [self] in repair() }
         }
+        let isWhole = !mayDiffer
+        if let unlike {
+            guard !isWhole else { return world.complain(unlike) }
+            world.tally.unequalSites += 1
+        }
+        // Sites that are alike are looked at once.
+        for site in isWhole ? Array(world.sites.prefix(1)) : world.sites {
+            if let complaint = judge(site, promisesOf: isWhole ? nil : site.number) { return world.complain(complaint) }
+        }
+        world.isOver = true
+    }
+
+    /// Whether a disk was lost with what only it was to pass on.
+    private var mayDiffer: Bool { world.scenario.disksLost + world.scenario.disksLostLate > 0 }
+
+    /// - Parameter number: of the site whose promises count; nil for all sites.
+    private func judge(_ site: Site, promisesOf number: Int?) -> String? {
         for mailbox in world.partitions.indices {
-            let node = world.nodes[world.owners(of: mailbox)[0]]
+            let node = site.nodes[site.owners(of: mailbox)[0]]
             let listing = node.list(mailbox)
-            var complaints = world.ledger.complaints(mailbox, shows: listing.shown)
+            var complaints = world.ledger.complaints(mailbox, shows: listing.shown, at: number)
             for name in listing.messages where !isWhole(name, in: mailbox, at: node) {
                 complaints.append(Complaint(.damaged, name, mailbox))
             }
-            if let first = complaints.first { return world.complain("in the end: \(first)") }
+            if let first = complaints.first { return "in the end: \(first)" }
             world.tally.doubles += world.ledger.doubles(mailbox, among: listing.shown)
             world.tally.hidden += listing.messages.count - listing.shown.count
         }
-        world.isOver = true
+        return nil
+    }
+
+    /// All messages and tombstones.
+    private func names(_ mailbox: Int, at site: Site) -> Set<String> {
+        let listing = site.nodes[site.owners(of: mailbox)[0]].list(mailbox)
+        return Set(listing.messages + listing.tombstones).subtracting(world.removedForRoom)
+    }
+
+    /// Where sites differ.
+    private var unlike: String? {
+        for mailbox in world.partitions.indices {
+            let first = world.sites[0]
+            let ours = names(mailbox, at: first)
+            for site in world.sites.dropFirst() {
+                let theirs = names(mailbox, at: site)
+                if ours == theirs { continue }
+                return "mailbox \(mailbox): only \(first.name) has \(ours.subtracting(theirs).sorted()), "
+                    + "only \(site.name) has \(theirs.subtracting(ours).sorted())"
+            }
+        }
+        return nil
     }
 
     private func isWhole(_ name: String, in mailbox: Int, at node: StorageNode) -> Bool {
@@ -135,14 +187,22 @@ final class Healing {
     /// What is not quiet yet.
     private var unrest: String? {
         for node in world.nodes where node.disk.hasHeld { return "something waits on \(node.name) for ever" }
+        for node in world.nodes {
+            for peer in node.site.peers where !node.disk.mailboxes(forSite: peer).isEmpty {
+                return "something waits on \(node.name) for site\(peer) for ever"
+            }
+        }
         for node in world.nodes where !node.strays.isEmpty {
             return "\(node.name) does not give up mailboxes \(node.strays)"
         }
-        for mailbox in world.partitions.indices {
-            let owners = world.owners(of: mailbox)
-            for other in owners.dropFirst()
-            where world.nodes[other].digest(mailbox) != world.nodes[owners[0]].digest(mailbox) {
-                return "replicas of mailbox \(mailbox) differ on nodes \(owners[0]) and \(other)"
+        for site in world.sites {
+            for mailbox in world.partitions.indices {
+                let owners = site.owners(of: mailbox)
+                for other in owners.dropFirst()
+                where site.nodes[other].digest(mailbox) != site.nodes[owners[0]].digest(mailbox) {
+                    return
+                        "replicas of mailbox \(mailbox) differ on \(site.nodes[owners[0]].name) and \(site.nodes[other].name)"
+                }
             }
         }
         return nil

@@ -11,41 +11,59 @@ struct Ledger {
         var deleting: Set<String> = []
         /// +OK was said for their deletion.
         var deleted: Set<String> = []
+        /// By the number of the site that said it.
+        var acknowledgedAt: [Set<String>]
+        var deletedAt: [Set<String>]
+
+        init(sites: Int) {
+            acknowledgedAt = Array(repeating: [], count: sites)
+            deletedAt = acknowledgedAt
+        }
     }
 
     private(set) var pages: [Page]
     private var mailboxes: [String: [Int]] = [:]
 
-    init(mailboxes: Int) { pages = Array(repeating: Page(), count: mailboxes) }
+    init(mailboxes: Int, sites: Int) { pages = Array(repeating: Page(sites: sites), count: mailboxes) }
 
     mutating func minted(_ identity: String, _ message: OutgoingMessage) {
         mailboxes[identity] = message.mailboxes
         for mailbox in message.mailboxes { pages[mailbox].minted[identity] = message.text }
     }
 
-    mutating func acknowledged(_ identity: String) {
-        for mailbox in mailboxes[identity] ?? [] { pages[mailbox].acknowledged.insert(identity) }
+    mutating func acknowledged(_ identity: String, at site: Int) {
+        for mailbox in mailboxes[identity] ?? [] {
+            pages[mailbox].acknowledged.insert(identity)
+            pages[mailbox].acknowledgedAt[site].insert(identity)
+        }
     }
 
     mutating func deleting(_ identities: [String], of mailbox: Int) { pages[mailbox].deleting.formUnion(identities) }
 
-    mutating func deleted(_ identities: [String], of mailbox: Int) { pages[mailbox].deleted.formUnion(identities) }
+    mutating func deleted(_ identities: [String], of mailbox: Int, at site: Int) {
+        pages[mailbox].deleted.formUnion(identities)
+        pages[mailbox].deletedAt[site].formUnion(identities)
+    }
 
     /// What a reader who sees these messages could complain of.
-    func complaints(_ mailbox: Int, shows messages: [String]) -> [Complaint] {
+    ///
+    /// - Parameter site: whose promises count; nil for those of all sites.
+    func complaints(_ mailbox: Int, shows messages: [String], at site: Int? = nil) -> [Complaint] {
         let page = pages[mailbox]
+        let deleted = site.map { page.deletedAt[$0] } ?? page.deleted
+        let acknowledged = site.map { page.acknowledgedAt[$0] } ?? page.acknowledged
         let shown = Set(messages)
         var complaints: [Complaint] = []
         if shown.count != messages.count { complaints.append(Complaint(.twice, messages[0], mailbox)) }
         for message in messages {
             if page.minted[message] == nil { complaints.append(Complaint(.invented, message, mailbox)) }
-            let isDeleted = page.deleted.contains { $0 == message || page.isResent($0, message) }
+            let isDeleted = deleted.contains { $0 == message || page.isResent($0, message) }
             if isDeleted { complaints.append(Complaint(.resurrected, message, mailbox)) }
             if messages.contains(where: { $0 < message && page.isResent($0, message) }) {
                 complaints.append(Complaint(.twice, message, mailbox))
             }
         }
-        let lost = page.acknowledged.subtracting(page.deleting).subtracting(shown).filter { message in
+        let lost = acknowledged.subtracting(page.deleting).subtracting(shown).filter { message in
             // It may have come after one that the client heard nothing of, and is hidden behind that or deleted with it.
             page.run(of: message).isDisjoint(with: shown.union(page.deleting))
         }
@@ -53,6 +71,11 @@ struct Ledger {
     }
 
     func text(of complaint: Complaint) -> Int? { pages[complaint.mailbox].minted[complaint.message] }
+
+    /// Whether it is the name of a message that a frontend of that site gave.
+    func isMinted(_ name: String, at site: String) -> Bool {
+        mailboxes[name] != nil && MintedName.origin(of: name).hasPrefix(site)
+    }
 
     /// How many of these are second copies of one text.
     func doubles(_ mailbox: Int, among messages: [String]) -> Int {

@@ -28,8 +28,12 @@ final class MailClient: SimulatedProcess {
         }
     }
 
-    private func anyFrontend() -> Frontend? {
-        let up = world.frontends.filter(\.isUp)
+    /// One of its own site's, or now and then of another one, if it may change mailboxes there.
+    private func anyFrontend(changes: Bool = true) -> Frontend? {
+        var site = site
+        if world.sites.count > 1, world.random.chance(0.2) { site = world.random.pick(world.sites) }
+        if changes, !scenario.topology.isWritten(at: site.number) { site = world.sites[0] }
+        let up = site.frontends.filter(\.isUp)
         return up.isEmpty ? nil : world.random.pick(up)
     }
 
@@ -41,7 +45,7 @@ final class MailClient: SimulatedProcess {
         let question = Question<String?> { [self] answer in
             if let identity = answer ?? nil {
                 note("was told 250 for \(identity)")
-                world.ledger.acknowledged(identity)
+                world.ledger.acknowledged(identity, at: frontend.site.number)
                 world.tally.acknowledged += 1
             } else {
                 world.tally.refused += 1
@@ -67,7 +71,7 @@ final class MailClient: SimulatedProcess {
     // MARK: reading
 
     private func read() {
-        guard world.takesClients, let frontend = anyFrontend() else { return }
+        guard world.takesClients, let frontend = anyFrontend(changes: false) else { return }
         let mailbox = world.random.below(scenario.mailboxes)
         world.tally.operations += 1
         let question = Question<MaildropSession?> { [self] answer in
@@ -81,13 +85,14 @@ final class MailClient: SimulatedProcess {
     }
 
     private func quit(_ session: MaildropSession, _ frontend: Frontend) {
-        let names = session.listing.shown.filter { _ in world.random.chance(scenario.deletion) }
+        let deletion = scenario.topology.isWritten(at: frontend.site.number) ? scenario.deletion : 0
+        let names = session.listing.shown.filter { _ in world.random.chance(deletion) }
         if !names.isEmpty { world.ledger.deleting(names, of: session.mailbox) }
         let question = Question<Bool?> { [self] answer in
             guard let answer, answer == true else { return world.tally.refused += 1 }
             guard !names.isEmpty else { return }
             note("was told +OK for the deletion of \(names.joined(separator: " "))")
-            world.ledger.deleted(names, of: session.mailbox)
+            world.ledger.deleted(names, of: session.mailbox, at: frontend.site.number)
             world.tally.deleted += names.count
         }
         talk(to: frontend, question, timeout: scenario.timeout * 3) { frontend, reply in

@@ -30,7 +30,7 @@ final class MoverLoop {
 
     /// Which ring each other node goes by that owns anything; nil for one that does not answer.
     private func askRings(then: @escaping ([UInt64?]) -> Void) {
-        let others = node.world.nodes.filter { other in
+        let others = node.site.nodes.filter { other in
             other.index != node.index && ring.members[other.index].weight > 0
         }
         var rings: [UInt64?] = []
@@ -59,7 +59,7 @@ final class MoverLoop {
         case .stop: then()
         case .giveUp: purge(compared, of: mailbox, then: then)
         case .give(let owner):
-            MailboxMerging(node, mailbox, with: node.world.nodes[Int(owner)], .there) { [self] outcome in
+            MailboxMerging(node, mailbox, with: node.site.nodes[Int(owner)], .there) { [self] outcome in
                 var plan = plan
                 guard case .done(let listing, let merge) = outcome else {
                     return carryOut(

@@ -9,6 +9,7 @@ package struct OperationCost: Sendable {
         var scenario = Scenario(&random).peaceful
         (scenario.nodes, scenario.zones, scenario.replicas, scenario.quorum) = (nodes, 5, replicas, quorum)
         (scenario.frontends, scenario.clients, scenario.mailboxes, scenario.clockErrorMax) = (1, 0, 1, 0)
+        scenario.topology = .alone
         (scenario.spares, scenario.memberChanges) = (0, 0)
         let world = World(scenario: scenario, random: random, partitions: nodes * 8)
         var costs: [OperationCost] = []
@@ -23,7 +24,7 @@ package struct OperationCost: Sendable {
             world.runWhile { world.now < end }
             costs.append(OperationCost(operation: operation, datagrams: world.tally.datagrams - before))
         }
-        let frontend = world.frontends[0]
+        let frontend = world.sites[0].frontends[0]
         func deliver(_ operation: String) {
             measure(operation) { done in
                 frontend.receive(OutgoingMessage(text: world.nextText(), mailboxes: [0])) { _ in done() }
@@ -44,7 +45,7 @@ package struct OperationCost: Sendable {
             guard let session else { return done() }
             frontend.quit(session, deleting: session.listing.messages) { _ in done() }
         }
-        let dead = world.nodes[world.owners(of: 0)[0]]
+        let dead = world.sites[0].nodes[world.sites[0].owners(of: 0)[0]]
         dead.crash("kill -9", downFor: .seconds(3_600))
         deliver("a message when an owner has just died")
         open("opening a maildrop while an owner is down")

@@ -18,4 +18,20 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case resentShown = "resent-shown"
     /// A deletion names what it deletes, but not its content.
     case deletionByName = "deletion-by-name"
+    /// A message is linked into a site's spool after its mailbox, and that is not synced.
+    case spooledLate = "spooled-late"
+    /// What goes to another site does not say where it has been.
+    case noSitePath = "no-site-path"
+    /// A message leaves a site's spool before that site's 250.
+    case siteReleasedEarly = "site-released-early"
+    /// A client's deletion is not put into the sites' spools.
+    case deletionNotSpooled = "deletion-not-spooled"
+    /// A message goes to another site though this node's own mailbox may never have had it.
+    case notRestored = "not-restored"
+    /// The same of a deletion.
+    case deletionNotRestored = "deletion-not-restored"
+    /// What was seen in a site's spool is put into the mailbox, though it may not be durable there or in other sites' spools.
+    case restoredTooSoon = "restored-too-soon"
+    /// What the mailbox seems to have goes to another site before it is durable here.
+    case carriedTooSoon = "carried-too-soon"
 }

@@ -42,6 +42,9 @@ enum MintedName {
         ).text
     }
 
+    /// The process that a name ends with.
+    static func origin(of name: String) -> Substring { name.split(separator: ".").last ?? "" }
+
     /// The time that a name begins with.
     static func seconds(of name: String) -> Int64? {
         Int64(name.prefix { $0 != "." })

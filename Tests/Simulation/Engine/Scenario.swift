@@ -28,6 +28,10 @@ struct Scenario {
     var disksLostLate: Int
     /// Whether the loops that hand over rest until everything has been read once after healing.
     var pausesDrains: Bool
+    /// What is there beside this site. The sizes above are those of each site.
+    var topology = Topology.alone
+    /// No faults at all come.
+    var isPeaceful = false
     /// How wrong clocks may be.
     var clockErrorMax: SimulatedTime
     /// After that time a node lags, or another one's question is not answered.
@@ -55,6 +59,20 @@ struct Scenario {
         disksLostLate = random.chance(0.7) ? quorum - 1 - disksLost : 0
         pausesDrains = disksLostLate == 0 && random.chance(0.7)
         clockErrorMax = random.pick([0, .seconds(5), .days(2)])
+        if random.chance(0.4) { addSites(&random) }
+    }
+
+    /// Several sites, each of them smaller than one alone.
+    private mutating func addSites(_ random: inout Randomness) {
+        topology = random.pick(Topology.severalSites)
+        nodes = min(nodes, replicas + 1 + random.below(2))
+        spares = min(spares, nodes - replicas)
+        frontends = min(frontends, 2)
+        clients = min(clients, 2)
+        memberChanges = min(memberChanges, 1)
+        // Only a comparison of sites finds what a disk that is lost had not passed on yet.
+        if random.chance(0.8) { (disksLost, disksLostLate) = (0, 0) }
+        if random.chance(0.1) { self = peaceful }
     }
 
     /// The same without any fault.
@@ -62,11 +80,12 @@ struct Scenario {
         var scenario = self
         (scenario.faultInterval, scenario.crashChance, scenario.disksLost) = (.days(1), 0, 0)
         scenario.disksLostLate = 0
+        scenario.isPeaceful = true
         return scenario
     }
 
     var text: String {
-        "\(nodes) nodes (\(spares) to come) in \(zones) zones, R=\(replicas) W=\(quorum), \(frontends) frontends, \(clients) clients, "
+        "\(topology == .alone ? "" : "\(topology.sites) sites (\(topology)) of ")\(nodes) nodes (\(spares) to come) in \(zones) zones, R=\(replicas) W=\(quorum), \(frontends) frontends, \(clients) clients, "
             + "\(mailboxes) mailboxes, a fault each \(faultInterval / 1_000) ms for \(duration / 1_000_000) s"
     }
 }

@@ -3,6 +3,8 @@ final class SimulatedDisk {
     private var mail: [Int: SimulatedMaildir] = [:]
     /// By the node that it waits for, then by mailbox.
     private var spool: [Int: [Int: SimulatedMaildir]] = [:]
+    /// What other sites are to have, by the site's number, then by mailbox.
+    private var sites: [Int: [Int: SimulatedMaildir]] = [:]
     /// Files that still fit on it; nil when it is not full.
     var room: Int?
     /// How probable it is that a sync fails.
@@ -15,6 +17,18 @@ final class SimulatedDisk {
         let fresh = SimulatedMaildir()
         if let target { spool[target, default: [:]][mailbox] = fresh } else { mail[mailbox] = fresh }
         return fresh
+    }
+
+    func maildir(_ mailbox: Int, forSite site: Int) -> SimulatedMaildir {
+        if let found = sites[site]?[mailbox] { return found }
+        let fresh = SimulatedMaildir()
+        sites[site, default: [:]][mailbox] = fresh
+        return fresh
+    }
+
+    /// The mailboxes in which something waits for a site.
+    func mailboxes(forSite site: Int) -> Set<Int> {
+        Set((sites[site] ?? [:]).filter { !$0.value.isEmpty }.keys)
     }
 
     /// The nodes that something may wait for, in their order.
@@ -44,12 +58,16 @@ final class SimulatedDisk {
         for target in targets {
             for mailbox in (spool[target] ?? [:]).keys.sorted() { spool[target]?[mailbox]?.powerCut(&random) }
         }
+        for site in sites.keys.sorted() {
+            for mailbox in (sites[site] ?? [:]).keys.sorted() { sites[site]?[mailbox]?.powerCut(&random) }
+        }
     }
 
     /// It is replaced by an empty one.
     func lose() {
         mail = [:]
         spool = [:]
+        sites = [:]
         cure()
     }
 

@@ -1,4 +1,5 @@
 import Cluster
+import Mail
 
 /// One mailbox on one disk: its messages, and its tombstones.
 final class SimulatedMaildir {
@@ -29,6 +30,7 @@ final class SimulatedMaildir {
     /// Whether its tombstones delete a message, by its name or by its text.
     func deletes(_ name: String, text: Int?) -> Bool {
         readTombstones()
+        let name = SpooledName.identity(of: name)
         if deletedNames.contains(name) { return true }
         guard let text, let times = deletedTimes[text], let seconds = MintedName.seconds(of: name) else { return false }
         return times.contains { World.resendWindow.reaches(from: $0, to: seconds) }
@@ -38,7 +40,7 @@ final class SimulatedMaildir {
     func remove(_ lines: [DeletedMessage]) -> [String] {
         let doomed = new.names.filter { name in
             lines.contains { line in
-                if line.identity == name { return true }
+                if line.identity == SpooledName.identity(of: name) { return true }
                 guard let text = line.text, text == self.text(of: name), let seconds = MintedName.seconds(of: name),
                     let deleted = MintedName.seconds(of: line.identity)
                 else { return false }
@@ -84,6 +86,22 @@ final class SimulatedMaildir {
         new.powerCut(&random)
         gone.powerCut(&random)
     }
+}
+
+/// What a message is called in the spool for a site: with the path of sites that it has been at.
+enum SpooledName {
+    static func make(_ identity: String, _ path: SitePath) -> String {
+        path == .origin ? identity : "\(identity)\(field)\(path.text)"
+    }
+
+    static func identity(of name: String) -> String { String(name.prefix { $0 != "," }) }
+
+    static func path(of name: String) -> SitePath {
+        guard let comma = name.firstIndex(of: ",") else { return .origin }
+        return SitePath(name[comma...].dropFirst(field.count)) ?? .origin
+    }
+
+    private static let field = ",P="
 }
 
 /// A mailbox as it was listed.

@@ -5,6 +5,7 @@ class SimulatedProcess {
     let name: String
     /// Its place in the network.
     let place: Int
+    unowned let site: Site
     unowned let world: World
     private(set) var isUp = true
     private(set) var isHanging = false
@@ -23,15 +24,16 @@ class SimulatedProcess {
     /// How long one that did not answer is left alone.
     static let suspicion = SimulatedTime.seconds(5)
 
-    init(_ name: String, place: Int, world: World) {
+    init(_ name: String, place: Int, site: Site) {
         self.name = name
         self.place = place
-        self.world = world
-        transition = world.transition
+        self.site = site
+        world = site.world
+        transition = site.transition
     }
 
     /// Reads the configuration again.
-    func learnEpoch() { transition = world.transition }
+    func learnEpoch() { transition = site.transition }
 
     // MARK: life
 
@@ -142,7 +144,7 @@ class SimulatedProcess {
     func suspect(_ node: Int) { suspectUntil[node] = world.now + Self.suspicion }
     func heard(_ node: Int) { suspectUntil[node] = nil }
 
-    /// Asks a storage node something over the network.
+    /// Asks a storage node of its own site, or a frontend of another one, something over the network.
     ///
     /// - Parameters:
     ///   - timeout: after which `then` is told nil.
@@ -151,36 +153,37 @@ class SimulatedProcess {
     ///   - request: what the node does; told whether it may have been sent before.
     ///   - then: called once.
     func ask<Answer>(
-        _ node: StorageNode, timeout: SimulatedTime, lag: SimulatedTime? = nil, repeats: Bool = false,
+        _ asked: SimulatedProcess, timeout: SimulatedTime, lag: SimulatedTime? = nil, repeats: Bool = false,
         request: @escaping (_ isRepeat: Bool, _ reply: @escaping (Answer) -> Void) -> Void,
         lagging: @escaping () -> Void = {}, then: @escaping (Answer?) -> Void
     ) {
         let question = Question(then)
-        send(question, to: node, isRepeat: false, repeats: repeats, request)
+        let node = asked as? StorageNode
+        send(question, to: asked, isRepeat: false, repeats: repeats, request)
         after(timeout) { [self] in
             guard !question.isOver else { return }
-            suspect(node.index)
+            if let node { suspect(node.index) }
             question.answer(nil)
         }
         guard let lag, lag < timeout else { return }
         after(lag) { [self] in
             guard !question.isOver else { return }
-            suspect(node.index)
+            if let node { suspect(node.index) }
             lagging()
         }
     }
 
     private func send<Answer>(
-        _ question: Question<Answer>, to node: StorageNode, isRepeat: Bool, repeats: Bool,
+        _ question: Question<Answer>, to asked: SimulatedProcess, isRepeat: Bool, repeats: Bool,
         _ request: @escaping (_ isRepeat: Bool, _ reply: @escaping (Answer) -> Void) -> Void
     ) {
         let life = life
-        world.network.send(from: self, to: node, mayDouble: repeats) { [self, weak node] in
+        world.network.send(from: self, to: asked, mayDouble: repeats) { [self, weak asked] in
             request(isRepeat) { [self] answer in
-                guard let node else { return }
-                world.network.send(from: node, to: self, mayDouble: repeats) { [self] in
+                guard let asked else { return }
+                world.network.send(from: asked, to: self, mayDouble: repeats) { [self] in
                     guard life == self.life else { return }
-                    heard(node.index)
+                    if let node = asked as? StorageNode { heard(node.index) }
                     question.answer(answer)
                 }
             }
@@ -188,7 +191,7 @@ class SimulatedProcess {
         guard repeats, world.random.chance(0.5) else { return }
         after(world.random.between(.milliseconds(200), .seconds(3))) { [self] in
             guard !question.isOver else { return }
-            send(question, to: node, isRepeat: true, repeats: true, request)
+            send(question, to: asked, isRepeat: true, repeats: true, request)
         }
     }
 }

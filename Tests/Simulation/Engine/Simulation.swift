@@ -12,24 +12,28 @@ package struct SeedReport: Sendable {
 package enum Simulation {
     /// Runs one seed. The same seed does the same, whatever else runs.
     ///
-    /// - Parameter isPeaceful: without any fault.
+    /// - Parameters:
+    ///   - topology: nil for the one that the seed chooses.
+    ///   - isPeaceful: without any fault.
     package static func run(
-        seed: UInt64, bug: PlantedBug? = nil, isPeaceful: Bool = false, traces: Bool = false
+        seed: UInt64, bug: PlantedBug? = nil, topology: Topology? = nil, isPeaceful: Bool = false,
+        traces: Bool = false
     ) -> SeedReport {
         var random = Randomness(seed: seed)
         var scenario = Scenario(&random)
+        if let topology { scenario.topology = topology }
         if isPeaceful { scenario = scenario.peaceful }
         let world = World(scenario: scenario, random: random, bug: bug, traces: traces)
         world.note("seed \(seed): \(scenario.text)")
-        for client in world.clients { client.begin() }
+        for site in world.sites { for client in site.clients { client.begin() } }
         let nemesis = Nemesis(world)
-        if !isPeaceful { nemesis.start() }
-        let master = Operator(world)
-        master.start()
+        if !isPeaceful, !scenario.isPeaceful { nemesis.start() }
+        let operators = world.sites.map { Operator($0) }
+        for master in operators { master.start() }
         let healing = Healing(world)
         world.after(scenario.duration) {
             nemesis.stop()
-            master.stop()
+            for master in operators { master.stop() }
             healing.start()
         }
         world.run()

@@ -5,6 +5,7 @@ package enum Step: Int, CaseIterable, Sendable {
     case writeTombstone, syncTombstone, linkTombstone, syncTombstones, unlink, tellDeletion
     case linkHeld, syncHeld
     case carryHeld, release
+    case linkSpool, syncSpool, restore, carrySpooled, releaseSpooled
     case mergeTombstone, mergeMessage
     case giveUp
     // A frontend's.
@@ -13,9 +14,12 @@ package enum Step: Int, CaseIterable, Sendable {
     /// How much more probable a death is at a step that seldom comes.
     var danger: Double {
         switch self {
-        case .mergeTombstone: 40
+        case .mergeTombstone, .restore: 40
+        case .linkSpool, .syncSpool: 16
         case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion, .giveUp: 8
-        case .carryHeld, .release, .mergeMessage, .tellClient, .writeTombstone, .syncTombstone: 4
+        case .carryHeld, .release, .mergeMessage, .tellClient, .carrySpooled, .releaseSpooled, .writeTombstone,
+            .syncTombstone:
+            4
         case .writeTemporary, .syncFile, .link, .syncFolder, .answer, .sendCopy: 1
         }
     }

@@ -1,3 +1,5 @@
+import Mail
+
 /// What one session deleted, under a name of its own.
 struct SimulatedTombstone {
     let name: String
@@ -6,12 +8,31 @@ struct SimulatedTombstone {
 
 /// Deletions and tombstones, in the steps of the table of `Maildirs/Tombstones.swift`.
 extension StorageNode {
-    /// Takes a tombstone that another replica made, and removes what it names.
+    /// Takes a tombstone that another replica made, and removes what it names. One that is there was passed on when it came.
     func take(
         tombstone name: String, of lines: [DeletedMessage], to maildir: SimulatedMaildir,
-        then: @escaping (Bool) -> Void
+        _ spools: SiteSpools = SiteSpools(), then: @escaping (Bool) -> Void
     ) {
         let tombstone = SimulatedTombstone(name: name, lines: lines)
+        guard !spools.folders.isEmpty else { return take(tombstone, to: maildir, then: then) }
+        if maildir.gone.entries[name] != nil {
+            return diskStep(.syncTombstones) { [self] in
+                guard syncs("gone") else { return then(false) }
+                maildir.gone.sync()
+                take(tombstone, to: maildir, then: then)
+            }
+        }
+        write(tombstone, to: spools.folders[...]) { [self] outcome in
+            guard outcome == .done else { return then(false) }
+            spools.note(self)
+            take(tombstone, to: maildir, then: then)
+        }
+    }
+
+    private func take(
+        _ tombstone: SimulatedTombstone, to maildir: SimulatedMaildir, then: @escaping (Bool) -> Void
+    ) {
+        let lines = tombstone.lines
         write(tombstone, to: maildir) { [self] outcome in
             switch outcome {
             case .failed: then(false)
@@ -45,16 +66,23 @@ extension StorageNode {
         }
         let tombstone = SimulatedTombstone(name: mint(), lines: lines)
         note("deletes \(identities.joined(separator: " ")) by \(tombstone.name)")
-        write(tombstone, to: maildir) { [self] outcome in
+        let spools = SiteSpools(self, session.mailbox, at: world.bug == .deletionNotSpooled ? nil : .origin)
+        let folders = spools.folders + [maildir]
+        let then = { (tombstone: SimulatedTombstone?) in
+            if tombstone != nil { spools.note(self) }
+            then(tombstone)
+        }
+        write(tombstone, to: folders[...]) { [self] outcome in
             switch outcome {
             case .failed: then(nil)
             case .done: unlink(identities[...], of: maildir) { then(tombstone) }
             case .full:
                 // The room of what is deleted is used for saying so.
+                world.removedForRoom.formUnion(identities)
                 unlink(identities[...], of: maildir) { [self] in
                     diskStep(.syncFolder) { [self] in
                         if syncs("new") { maildir.new.sync() }
-                        write(tombstone, to: maildir) { then($0 == .done ? tombstone : nil) }
+                        write(tombstone, to: folders[...]) { then($0 == .done ? tombstone : nil) }
                     }
                 }
             }
@@ -62,6 +90,16 @@ extension StorageNode {
     }
 
     private enum Outcome { case done, full, failed }
+
+    /// One after the other, as far as it goes.
+    private func write(
+        _ tombstone: SimulatedTombstone, to maildirs: ArraySlice<SimulatedMaildir>, then: @escaping (Outcome) -> Void
+    ) {
+        guard let first = maildirs.first else { return then(.done) }
+        write(tombstone, to: first) { [self] outcome in
+            if outcome == .done { write(tombstone, to: maildirs.dropFirst(), then: then) } else { then(outcome) }
+        }
+    }
 
     private func write(
         _ tombstone: SimulatedTombstone, to maildir: SimulatedMaildir, then: @escaping (Outcome) -> Void

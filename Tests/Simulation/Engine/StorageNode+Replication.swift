@@ -66,7 +66,7 @@ extension StorageNode {
         of mailbox: Int, at index: Int, then: @escaping ((digest: MailboxDigest, isBrought: Bool)?) -> Void
     ) {
         guard isReachable(index) else { return then(nil) }
-        let node = world.nodes[index]
+        let node = site.nodes[index]
         let asker = self.index
         ask(node, timeout: scenario.handoffAfter) { (_, reply: @escaping ((MailboxDigest, Bool)) -> Void) in
             node.diskStep(.answer) { reply((node.digest(mailbox), node.disk.hasHeld(in: mailbox))) }
@@ -105,7 +105,7 @@ extension StorageNode {
         _ mailbox: Int, with index: Int, _ scope: Merge.Scope = .both, then: @escaping (Convergence) -> Void
     ) {
         let run = { [self] in
-            MailboxMerging(self, mailbox, with: world.nodes[index], scope) { [self] outcome in
+            MailboxMerging(self, mailbox, with: site.nodes[index], scope) { [self] outcome in
                 switch outcome {
                 case .done(_, let merge): then(merge.isLackingHere ? .lacking : .merged)
                 case .silent: then(.silent)
@@ -118,15 +118,16 @@ extension StorageNode {
         if merges[mailbox]?.count == 1 { run() }
     }
 
-    /// Carries something to another node, and tells what that says.
+    /// Carries something to another node, and tells what that says. What has no path is nothing new to the site.
     func carry(
         _ cargo: Cargo, named name: String, of mailbox: Int, to index: Int, heldFor owner: Int? = nil,
-        lagging: @escaping () -> Void = {}, then: @escaping (Verdict) -> Void
+        at path: SitePath? = nil, lagging: @escaping () -> Void = {}, then: @escaping (Verdict) -> Void
     ) {
-        let node = world.nodes[index]
+        let node = site.nodes[index]
         ask(node, timeout: scenario.timeout, lag: scenario.handoffAfter, repeats: true) {
             (isRepeat, reply: @escaping (Verdict) -> Void) in
-            node.receive(cargo, named: name, for: mailbox, heldFor: owner, isRepeat: isRepeat, reply: reply)
+            node.receive(
+                cargo, named: name, for: mailbox, heldFor: owner, at: path, isRepeat: isRepeat, reply: reply)
         } lagging: {
             lagging()
         } then: {

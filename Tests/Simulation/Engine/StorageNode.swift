@@ -10,13 +10,15 @@ final class StorageNode: SimulatedProcess {
     var merges: [Int: [() -> Void]] = [:]
     /// For whom something came to wait since it was last looked for.
     var freshTargets: Set<Int> = []
+    /// In which mailboxes something came to wait for each site since it was last looked for.
+    var spooled: [Int: Set<Int>] = [:]
     var sessions: [Int: MaildropSession] = [:]
     private(set) var mover: MoverLoop?
     private var sessionCount = 0
 
-    init(index: Int, name: String, place: Int, world: World) {
+    init(index: Int, name: String, place: Int, site: Site) {
         self.index = index
-        super.init(name, place: place, world: world)
+        super.init(name, place: place, site: site)
     }
 
     var ring: Ring { transition.ring }
@@ -25,11 +27,13 @@ final class StorageNode: SimulatedProcess {
     override func died() {
         merges = [:]
         freshTargets = []
+        spooled = [:]
         sessions = [:]
     }
 
     override func started() {
         HandoffLoop(self).start()
+        for peer in site.peers { SiteLoop(self, to: peer).start() }
         mover = MoverLoop(self)
         mover?.start()
     }

@@ -26,6 +26,18 @@ package struct Tally: Sendable, Equatable {
     package var forgotten = 0
     /// Datagrams that went over the network.
     package var datagrams = 0
+    /// Seeds with more than one site.
+    package var seedsWithSites = 0
+    /// Messages and deletions that other sites said 250 for.
+    package var carriages = 0
+    /// Those of them that the same site had said 250 to the same site for.
+    package var repeatedCarriages = 0
+    /// Links between sites that were cut.
+    package var linkCuts = 0
+    /// Seeds in which something waited for a site until clocks had caught up with a name from the future.
+    package var clockWaits = 0
+    /// Seeds in which sites stay different because disks were lost.
+    package var unequalSites = 0
     package var events = 0
     /// How often a process died just before and just after each step.
     package var crashesBefore = [Int](repeating: 0, count: Step.allCases.count)
@@ -46,6 +58,7 @@ package struct Tally: Sendable, Equatable {
             \.seeds, \.operations, \.acknowledged, \.refused, \.deleted, \.crashes, \.partitions, \.handoffs, \.merges,
             \.failures,
             \.faults, \.hidden, \.doubles, \.late, \.forgotten, \.datagrams, \.events,
+            \.seedsWithSites, \.carriages, \.repeatedCarriages, \.linkCuts, \.clockWaits, \.unequalSites,
         ]
     }
 
@@ -53,6 +66,8 @@ package struct Tally: Sendable, Equatable {
     package var summary: String {
         "\(seeds) seeds, \(operations) operations, \(acknowledged) acknowledged, \(deleted) deleted, \(crashes) crashes, "
             + "\(partitions) partitions, \(faults) other faults, \(handoffs) handoffs, \(merges) merges, "
-            + "\(forgotten) owners forgotten, \(late) shown late, \(hidden) resent and hidden, \(doubles) doubles by clocks days apart, \(failures) failures"
+            + "\(forgotten) owners forgotten, \(late) shown late, \(hidden) resent and hidden, \(doubles) doubles by clocks days apart, "
+            + "\(seedsWithSites) seeds with 2 or 3 sites: \(carriages) carriages, \(repeatedCarriages) repeated, \(linkCuts) links cut, "
+            + "\(clockWaits) waited for clocks, \(unequalSites) unequal after lost disks; \(failures) failures"
     }
 }

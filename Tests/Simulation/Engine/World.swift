@@ -1,25 +1,24 @@
 import Cluster
 import Mail
 
-/// A cluster in simulated time, with its clients and its misfortunes, all from one seed.
+/// Clusters in simulated time, with their clients and their misfortunes, all from one seed.
 final class World {
     let scenario: Scenario
     let bug: PlantedBug?
     let trace: Trace
-    /// The rings of all epochs, the founding one first.
-    private var epochs: [Ring]
-    /// Which of them is settled.
-    private var settled = 0
     /// The partition of each mailbox.
     let partitions: [Int]
     var random: Randomness
     var queue = EventQueue()
     var tally = Tally()
     var ledger: Ledger
-    private(set) var nodes: [StorageNode] = []
-    private(set) var frontends: [Frontend] = []
-    private(set) var clients: [MailClient] = []
+    private(set) var sites: [Site] = []
+    /// Messages that were removed from a full disk to make room for saying so, which may have failed: their reader was told
+    /// -ERR, and a site with one replica does not get them back from another site.
+    var removedForRoom: Set<String> = []
     private var texts = 0
+    /// How often each name was carried for each mailbox over each link between sites.
+    private var carriages: [String: Int] = [:]
     /// What was found wrong first.
     private(set) var complaint: String?
     /// Whether nothing more is to be done.
@@ -49,29 +48,22 @@ final class World {
                 zone: scenario.zones > 0 ? "zone\(index % scenario.zones)" : nil)
         }
         let ring = Ring(members: members, partitions: partitions, replicas: scenario.replicas)
-        epochs = [ring]
         self.partitions = (0..<scenario.mailboxes).map { number in
             guard let mailbox = MailboxName(local: "user\(number)", domain: "example.test") else {
                 preconditionFailure("no mailbox name")
             }
             return ring.partition(of: mailbox)
         }
-        ledger = Ledger(mailboxes: scenario.mailboxes)
+        ledger = Ledger(mailboxes: scenario.mailboxes, sites: scenario.topology.sites)
         tally.seeds = 1
         var place = 0
         func nextPlace() -> Int {
             defer { place += 1 }
             return place
         }
-        for index in 0..<scenario.nodes {
-            nodes.append(StorageNode(index: index, name: Self.name(index), place: nextPlace(), world: self))
-        }
-        for number in 0..<scenario.frontends {
-            frontends.append(Frontend("frontend\(number)", place: nextPlace(), world: self))
-        }
-        for number in 0..<scenario.clients {
-            clients.append(MailClient("client\(number)", place: nextPlace(), world: self))
-        }
+        sites = (0..<scenario.topology.sites).map { Site($0, ring: ring, world: self) }
+        for site in sites { site.populate(nextPlace) }
+        if sites.count > 1 { tally.seedsWithSites = 1 }
         for process in processes {
             process.clockError = self.random.between(-scenario.clockErrorMax, scenario.clockErrorMax)
         }
@@ -79,29 +71,32 @@ final class World {
     }
 
     /// In the order of their numbers, so that a node's place in the ring is its number.
-    private static func name(_ index: Int) -> String { "node\(10_000 + index)" }
+    static func name(_ index: Int) -> String { "node\(10_000 + index)" }
 
     var now: SimulatedTime { queue.now }
 
-    /// Of the last epoch.
-    var ring: Ring { epochs[epochs.count - 1] }
-    var isSettled: Bool { settled == epochs.count - 1 }
-    /// What a process is told that reads the configuration now.
-    var transition: Transition { Transition(Array(epochs[settled...])) }
+    /// All that may die or be cut off.
+    var processes: [SimulatedProcess] { sites.flatMap(\.processes) }
+    var nodes: [StorageNode] { sites.flatMap(\.nodes) }
 
-    func add(epoch ring: Ring) { epochs.append(ring) }
-
-    /// Everybody is told at once: a process that hears of it late asks more nodes than it must.
-    func settle() {
-        settled = epochs.count - 1
-        for process in processes where process.isUp { process.learnEpoch() }
+    /// A site has said 250 for what another one brought.
+    func carried(_ name: String, of mailbox: Int, from: Site, to: Site) {
+        tally.carriages += 1
+        let link = "\(name) of \(mailbox) from \(from.name) to \(to.name)"
+        carriages[link, default: 0] += 1
+        if carriages[link, default: 0] > 1 { tally.repeatedCarriages += 1 }
+        if let complaint = loopComplaint(name, to, carriages[link, default: 0]) { complain("\(link): \(complaint)") }
     }
 
-    /// All that may die or be cut off.
-    var processes: [SimulatedProcess] { nodes + frontends }
-
-    /// The owners of a mailbox, the preferred one first.
-    func owners(of mailbox: Int) -> [Int] { ring.owners(ofPartition: partitions[mailbox]).map(Int.init) }
+    /// Without faults, with the same members all the time and with clocks that agree, what is carried goes once over a link at
+    /// most, and no message goes back to where it came from. Where it comes on two ways, owners may have had it on different
+    /// ones first, and each carries what it has in its spool. With faults it ends all the same.
+    private func loopComplaint(_ name: String, _ to: Site, _ count: Int) -> String? {
+        if count > Self.carriagesMax { return "carried without end" }
+        guard scenario.isPeaceful, scenario.memberChanges == 0, scenario.clockErrorMax < .days(1) else { return nil }
+        if count > (scenario.topology == .mesh ? scenario.replicas : 1) { return "carried too often" }
+        return ledger.isMinted(name, at: to.name) ? "carried back to where it came from" : nil
+    }
 
     func nextText() -> Int {
         texts += 1
@@ -127,6 +122,7 @@ final class World {
         isOver = true
     }
 
+    private static let carriagesMax = 100
     private static let eventsMax = 5_000_000
 
     /// Goes on until it is over, and takes it apart.
