@@ -48,12 +48,12 @@ final class Nemesis {
     private func strikeSites() {
         let first = anySite
         let second = world.random.pick(world.sites.filter { $0 !== first })
-        switch world.random.below(10) {
+        switch world.random.below(12) {
         case 0, 1: cutLink(first, second, isOneWay: false, for: span(.milliseconds(500), .seconds(40)))
         case 2: cutLink(first, second, isOneWay: true, for: span(.milliseconds(500), .seconds(40)))
         case 3, 4: flapLink(first, second, times: 2 + world.random.below(6))
         case 5: isolate(first)
-        case 8, 9: failAndCutPower(world.random.pick(first.nodes))
+        case 8, 9, 10, 11: failAndCutPower(world.random.pick(first.nodes))
         case 6: for process in first.processes { process.crash("site down", downFor: span(.seconds(1), .seconds(40))) }
         default:
             for node in first.nodes { node.powerCut("site without power", downFor: span(.seconds(1), .seconds(20))) }

@@ -65,6 +65,11 @@ struct Scenario {
     /// Several sites, each of them smaller than one alone.
     private mutating func addSites(_ random: inout Randomness) {
         topology = random.pick(Topology.severalSites)
+        // Sites of one replica each are what small installations have, and nothing inside a site mends what it lost.
+        if random.chance(0.4) {
+            (replicas, quorum, disksLost, disksLostLate) = (1, 1, 0, 0)
+            sessionsPerClient *= 2
+        }
         nodes = min(nodes, replicas + 1 + random.below(2))
         spares = min(spares, nodes - replicas)
         frontends = min(frontends, 2)
