@@ -62,9 +62,10 @@ struct ConfigurationKeysTests {
 
     /// Whether the default can stand in a file; others are a way to say what follows when the key is left out.
     private static func isWritten(_ text: String) -> Bool {
-        !text.hasPrefix("`") && ![
-            "required", "none", "by service", "the machine's own name", "the system's", "the address's host",
-        ].contains(text)
+        !text.hasPrefix("`")
+            && ![
+                "required", "none", "by service", "the machine's own name", "the system's", "the address's host",
+            ].contains(text)
     }
 
     private static let least = """
