@@ -142,24 +142,31 @@ struct Handoff {
     /// Links a message that waits in the spool into this node's own mailbox, durably, if it is not there and was not deleted:
     /// whoever delivered it may have died between the two.
     ///
-    /// - Parameter sites: those that are to have it. Whoever delivered it may have died between two of their spools, too.
-    func restore(_ index: Int, of snapshot: MaildropSnapshot, sites: SiteSpools) throws(MaildirError) {
+    /// What is in the mailbox is passed on no more when it comes again, so the spools of all sites that are to have it come
+    /// first, this one too: whoever delivered it may have died between two of them, or before the sync.
+    ///
+    /// - Parameter sites: those that are to have it.
+    /// - Returns: whether it was put there now.
+    func restore(_ index: Int, of snapshot: MaildropSnapshot, sites: SiteSpools) throws(MaildirError) -> Bool {
         try core.root.withDirectory { root throws(MaildirError) in
-            guard let spool = try snapshot.folder.openIfThere(in: root) else { return }
+            guard let spool = try snapshot.folder.openIfThere(in: root) else { return false }
             let mailbox = try core.folders.make(own, in: root)
             let search = RepeatSearch(mailbox: mailbox, core: core)
-            let named = NamedMessage(identity: snapshot.identity(at: index), content: nil)
-            guard try search.findDurable([named]).isEmpty else { return }
+            // By its content too: what was sent again is deleted with what it repeats.
+            let content = snapshot.name(at: index).withUnsafeBytes { MessageNameBytes.content(of: $0) }
+            let named = NamedMessage(identity: snapshot.identity(at: index), content: content)
+            guard try search.findDurable([named]).isEmpty else { return false }
             let path = snapshot.path(at: index)
             let name = SiteSpoolName.mailboxName(of: Array(path.dropFirst(4)))
             let spooled = Array(sites.fileName(String(decoding: name, as: UTF8.self)).utf8)
-            for folder in sites.folders(of: key) where folder != held {
+            for folder in sites.folders(of: key) {
                 let other = try core.folders.make(folder, in: root)
                 _ = try link(path, to: Array("new/".utf8) + spooled, spool, other)
                 try OpenFile.openDirectory("new", in: other.descriptor).sync("new")
             }
-            _ = try link(path, to: Array("new/".utf8) + name, spool, mailbox)
+            guard try link(path, to: Array("new/".utf8) + name, spool, mailbox) else { return false }
             try OpenFile.openDirectory("new", in: mailbox.descriptor).sync("new")
+            return true
         }
     }
 

@@ -263,10 +263,22 @@ struct Listing {
         if hinted.isEmpty { return }
         let exact = try Tombstones.find(Array(hinted), in: mailbox, core.options.resendWindow)
         if exact.isEmpty { return }
+        // A tombstone that a loss of power may undo hides, and removes nothing.
+        let isDurable = isGoneDurable()
         found = found.filter { one in
             guard exact.contains(Array(identity(one))) else { return true }
             // Left by a crash between tombstone and unlink, or delivered again. If it cannot be removed, it is hidden.
-            _ = core.unlink(path(one), in: mailbox)
+            if isDurable { _ = core.unlink(path(one), in: mailbox) }
+            return false
+        }
+    }
+
+    private func isGoneDurable() -> Bool {
+        do throws(MaildirError) {
+            try core.options.faults?.check(.syncDirectory, "gone")
+            try OpenFile.openDirectory("gone", in: mailbox.descriptor).sync("gone")
+            return true
+        } catch {
             return false
         }
     }

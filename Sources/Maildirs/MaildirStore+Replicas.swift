@@ -82,10 +82,12 @@ extension MaildirStore {
 
     /// Makes sure that a message that waits for a site is in this node's own mailbox, or was deleted from it.
     ///
-    /// - Parameter sites: those that are to have it, if it was not there.
+    /// - Parameters:
+    ///   - sites: those that are to have it, if it was not there.
+    ///   - then: told whether it was put there now.
     package func restore(
         _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget, sites: SiteSpools = SiteSpools(),
-        then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+        then: @escaping @Sendable (Result<Bool, MaildirError>) -> Void
     ) {
         let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
         core.remove(then: then) { [core] () throws(MaildirError) in

@@ -9,6 +9,11 @@ extension MaildirStore {
         try await result { open(key.mailbox, partition: key.partition, heldFor: target, then: $0) }
     }
 
+    /// As it is for good: what it lists survives a loss of power.
+    func durableSnapshot(of key: MailboxKey) async throws(MaildirError) -> MaildropSnapshot {
+        try await result { openDurably(key.mailbox, partition: key.partition, then: $0) }
+    }
+
     /// A message to be copied: a damaged one cannot be read to its end. Nil if it is gone.
     func reader(of index: Int, in snapshot: MaildropSnapshot) async throws(MaildirError) -> MessageReader? {
         try await result { read(index, of: snapshot, isCompared: true, then: $0) }
@@ -32,7 +37,7 @@ extension MaildirStore {
 
     func restore(
         _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget, sites: SiteSpools
-    ) async throws(MaildirError) {
+    ) async throws(MaildirError) -> Bool {
         try await result { restore(index, of: snapshot, heldFor: target, sites: sites, then: $0) }
     }
 

@@ -83,13 +83,15 @@ struct SiteDrain {
                 snapshot: snapshot, taker: site, store: replicator.store, log: replicator.log,
                 inFlightMax: Self.inFlightMax)
             if replicator.peers.owns(partition: key.partition) {
-                let own = try await replicator.store.snapshot(of: key)
+                // The spool lets go of what it carried, so the mailbox must have it for good.
+                let own = try await replicator.store.durableSnapshot(of: key)
                 let known = Set((0..<own.count).map(own.uidl))
                 carriage.prepare = { [replicator, target] index throws(MaildirError) in
                     if known.contains(snapshot.uidl(at: index)) { return }
                     let sites = replicator.sites.spools(key.mailbox, at: snapshot.sitePath(at: index))
-                    try await replicator.store.restore(index, of: snapshot, heldFor: target, sites: sites)
-                    replicator.noteSpooled(key, for: sites)
+                    if try await replicator.store.restore(index, of: snapshot, heldFor: target, sites: sites) {
+                        replicator.noteSpooled(key, for: sites)
+                    }
                 }
                 try await makeSure(of: tombstones.filter { !own.tombstoneNames.contains($0) }, in: snapshot, key)
             }
@@ -112,8 +114,9 @@ struct SiteDrain {
     ) async throws(MaildirError) {
         for name in tombstones.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await replicator.store.tombstone(name, in: snapshot) else { continue }
-            try await replicator.store.take(
-                tombstone, for: key, sites: replicator.sites.spools(key.mailbox, at: .origin))
+            let sites = replicator.sites.spools(key.mailbox, at: .origin)
+            try await replicator.store.take(tombstone, for: key, sites: sites)
+            replicator.noteSpooled(key, for: sites)
         }
     }
 

@@ -349,9 +349,12 @@ extension MaildirStore {
         }.get()
     }
 
-    func restore(_ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget) async throws {
+    @discardableResult
+    func restore(
+        _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget, sites: SiteSpools = SiteSpools()
+    ) async throws -> Bool {
         try await withCheckedContinuation { waiting in
-            restore(index, of: snapshot, heldFor: target) { waiting.resume(returning: $0) }
+            restore(index, of: snapshot, heldFor: target, sites: sites) { waiting.resume(returning: $0) }
         }.get()
     }
 }

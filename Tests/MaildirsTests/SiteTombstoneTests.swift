@@ -44,6 +44,22 @@ import Testing
         }
     }
 
+    @Test("A tombstone that is not durable yet hides what it names, and removes nothing")
+    func notDurable() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        _ = await store.deliver("x\r\n", .numbered(1))
+        faults.set { step, name in step == .syncDirectory && name == "gone" ? .fail(EIO) : nil }
+        try folder.put(MessageIdentity.numbered(1).text + "\n", in: .alice, "gone", named: "1700000000.M1P1Q9R1.h")
+        #expect(try await store.list().count == 0)
+        #expect(folder.names(.alice, "new").count == 1)
+        faults.set { _, _ in nil }
+        try folder.put(MessageIdentity.numbered(2).text + "\n", in: .alice, "gone", named: "1700000000.M1P1Q9R2.h")
+        #expect(try await store.list().count == 0)
+        #expect(folder.names(.alice, "new").count == 0)
+    }
+
     @Test("A tombstone that cannot wait for a site is not taken, and what it names stays")
     func notSpooled() async throws {
         let folder = try TestFolder()

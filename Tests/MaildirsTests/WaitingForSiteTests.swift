@@ -104,6 +104,37 @@ import Testing
         #expect(folder.spool(b, "new") == [name + ",P=a+d"])
     }
 
+    @Test("What is restored waits for the other sites too, before it shows: a repeat would not be passed on")
+    func restoreForOthers() async throws {
+        let folder = try TestFolder()
+        let faults = FaultSwitch()
+        let store = try folder.store(faults: faults.plan)
+        let c = try #require(SpoolTarget(site: "c"))
+        _ = await store.deliver("x\r\n", .numbered(1), sites: SiteSpools([b], path: try path("a")))
+        let name = folder.names(.alice, "new")[0]
+        #expect(unlink(folder.path(.alice, "new/\(name)")) == 0)
+        let waiting = try await store.list(heldFor: b)
+        let sites = SiteSpools([b, c], path: try path("a"))
+        #expect(try await store.restore(0, of: waiting, heldFor: b, sites: sites))
+        #expect(folder.spool(c, "new") == ["\(name),P=a"] && folder.spool(b, "new") == ["\(name),P=a"])
+        #expect(folder.names(.alice, "new") == [name])
+        #expect(try await !store.restore(0, of: waiting, heldFor: b, sites: sites), "it is there")
+    }
+
+    @Test("What was sent again and deleted by its content is not restored")
+    func restoreRepeat() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        let text = "Message-ID: <a@b>\r\n\r\nx\r\n"
+        for number in 1...2 { _ = await store.deliver(text, .numbered(number), sites: SiteSpools([b])) }
+        let waiting = try await store.list(heldFor: b)
+        let shown = try await store.list()
+        _ = try await store.delete(Array(0..<shown.count), of: shown)
+        for name in folder.names(.alice, "new") { #expect(unlink(folder.path(.alice, "new/\(name)")) == 0) }
+        for index in 0..<waiting.count { #expect(try await !store.restore(index, of: waiting, heldFor: b)) }
+        #expect(folder.names(.alice, "new") == [])
+    }
+
     @Test("A mailbox of which nothing but the spool is there is made again")
     func restoreMailbox() async throws {
         let folder = try TestFolder()
