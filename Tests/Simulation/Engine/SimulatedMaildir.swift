@@ -53,10 +53,9 @@ final class SimulatedMaildir {
 
     func knows(_ name: String, text: Int?) -> Bool { new.entries[name] != nil || deletes(name, text: text) }
 
-    /// Removes what a crash left behind its tombstone, or what came again.
-    func removeDeleted() {
-        if gone.entries.isEmpty { return }
-        for name in new.names where deletes(name, text: text(of: name)) { new.unlink(name) }
+    /// What a crash left behind its tombstone, or what came again.
+    var deleted: [String] {
+        gone.entries.isEmpty ? [] : new.names.filter { deletes($0, text: text(of: $0)) }
     }
 
     var texts: [String: Int] { new.entries.compactMapValues(\.text) }

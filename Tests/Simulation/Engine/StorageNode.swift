@@ -76,10 +76,15 @@ final class StorageNode: SimulatedProcess {
 
     /// The mailbox as it is now. What is tombstoned shows nowhere.
     func list(_ maildir: SimulatedMaildir) -> MaildirListing {
-        maildir.removeDeleted()
+        let deleted = maildir.deleted
+        // A tombstone that a loss of power may undo hides, but removes nothing.
+        if !deleted.isEmpty, syncs("gone") {
+            maildir.gone.sync()
+            for name in deleted { maildir.new.unlink(name) }
+        }
         let limit = wallSeconds - World.tombstoneGrace / 1_000_000
         let young = maildir.gone.names.filter { MintedName.seconds(of: $0).map { $0 >= limit } ?? true }
-        let messages = maildir.new.names
+        let messages = maildir.new.names.filter { !deleted.contains($0) }
         let hidden = world.bug == .resentShown ? [:] : maildir.hidden
         return MaildirListing(messages: messages, shown: messages.filter { hidden[$0] == nil }, tombstones: young)
     }
