@@ -32,114 +32,54 @@ package struct QMTPServerStep: Equatable, Sendable {
 /// The driver calls `receive(_:)` with all unread bytes again and again, drops the consumed ones, does the action,
 /// and writes `takeOutput()` at the latest before it waits. The text of a message comes before its envelope.
 package struct QMTPServerSession: ~Copyable, Sendable {
-    private enum Phase: Equatable {
-        case reading, awaitingStart, awaitingVerdicts
-        case closed(Reason?)
-    }
+    private var server: PackageServer
 
-    private var phase = Phase.reading
-    private var decoder: PackageDecoder
-    private var intake: PackageIntake
-    private let limits: QMTPLimits
-    private var output: [UInt8] = []
-
-    package init(limits: QMTPLimits = QMTPLimits()) {
-        self.limits = limits
-        decoder = PackageDecoder(framing: .qmtp, limits: limits)
-        intake = PackageIntake(limits: limits)
-    }
+    package init(limits: QMTPLimits = QMTPLimits()) { server = PackageServer(framing: .qmtp, limits: limits) }
 
     /// Whether the client may go away here without having left a message half sent.
-    package var isBetweenMessages: Bool { phase == .reading && decoder.isAtStart }
+    package var isBetweenMessages: Bool { server.isBetweenMessages }
 
-    package mutating func takeOutput() -> [UInt8] {
-        defer { output = [] }
-        return output
-    }
+    package mutating func takeOutput() -> [UInt8] { server.takeOutput() }
 
     /// Takes what has come and was not consumed before, up to what the driver has to do.
     package mutating func receive(_ unread: UnsafeRawBufferPointer) -> QMTPServerStep {
-        var at = 0
-        do throws(QMTPViolation) {
-            while phase == .reading {
-                let event = try decoder.next(unread, &at)
-                if let action = try take(event, unread) { return QMTPServerStep(consumed: at, action: action) }
+        server.receive(unread) { event, server throws(QMTPViolation) in
+            switch event {
+            case .recipient(let bytes):
+                try server.intake.takeRecipient(bytes, excess: .deferred(.tooManyNow))
+                return server.intake.abandonIfFaulty()
+            case .end:
+                return Self.end(&server)
+            default:
+                return server.take(event, unread)
             }
-        } catch {
-            output += QMTPReply(.deferred(error.reason)).bytes
-            phase = .closed(error.reason)
         }
-        guard case .closed(let reason) = phase else { preconditionFailure("receive in phase \(phase)") }
-        return QMTPServerStep(consumed: unread.count, action: .close(reason))
     }
 
-    private mutating func take(
-        _ event: PackageDecoder.Event, _ unread: UnsafeRawBufferPointer
-    ) throws(QMTPViolation) -> QMTPServerAction? {
-        switch event {
-        case .needBytes:
-            return .needBytes
-        case .textStarts(let byteCount, let lineEnds):
-            guard intake.start(byteCount: byteCount, lineEnds) else { return nil }
-            phase = .awaitingStart
-            return .startMessage(byteCount: byteCount)
-        case .text(let range):
-            let text = intake.take(UnsafeRawBufferPointer(rebasing: unread[range]))
-            return intake.abandonIfFaulty() ?? (text.isEmpty ? nil : .body(text))
-        case .textEnded:
-            intake.endText()
-        case .sender(let bytes):
-            intake.takeSender(bytes)
-        case .recipient(let bytes):
-            try intake.takeRecipient(bytes, excess: .deferred(.tooManyNow))
-        case .end:
-            return end()
-        }
-        return intake.abandonIfFaulty()
-    }
-
-    private mutating func end() -> QMTPServerAction? {
-        if let envelope = intake.envelope {
-            phase = .awaitingVerdicts
-            return .endMessage(envelope)
-        }
-        let wasOpen = intake.isOpen
-        reply([])
+    private static func end(_ server: inout PackageServer) -> QMTPServerAction? {
+        if let action = server.awaitVerdict() { return action }
+        let wasOpen = server.intake.isOpen
+        reply([], &server)
         return wasOpen ? .abandonMessage : .proceed
     }
 
     /// Answers `startMessage`. Anything but `.accepted` is what every recipient will be told.
-    package mutating func messageStarted(_ verdict: Verdict) {
-        precondition(phase == .awaitingStart, "message in phase \(phase)")
-        phase = .reading
-        intake.isOpen = verdict.isAccepted
-        if !verdict.isAccepted { intake.refuse(verdict) }
-    }
+    package mutating func messageStarted(_ verdict: Verdict) { server.messageStarted(verdict) }
 
     /// Answers `endMessage`: one verdict per recipient of the envelope, in its order.
     package mutating func messageStored(_ verdicts: [Verdict]) {
-        precondition(phase == .awaitingVerdicts, "verdicts in phase \(phase)")
-        precondition(intake.envelope?.recipients.count == verdicts.count, "\(verdicts.count) verdicts")
-        phase = .reading
-        reply(verdicts)
+        server.verdictCame()
+        precondition(server.intake.envelope?.recipients.count == verdicts.count, "\(verdicts.count) verdicts")
+        Self.reply(verdicts, &server)
     }
 
     /// One reply per recipient, in the order in which they came.
-    private mutating func reply(_ verdicts: [Verdict]) {
+    private static func reply(_ verdicts: [Verdict], _ server: inout PackageServer) {
         var verdicts = verdicts[...]
-        for outcome in intake.outcomes {
+        for outcome in server.intake.outcomes {
             let judged = outcome ?? verdicts.popFirst()
-            output += QMTPReply(intake.fault ?? judged ?? .deferred(.unexpected)).bytes
+            server.reply(server.intake.fault ?? judged ?? .deferred(.unexpected))
         }
-        intake = PackageIntake(limits: limits)
-    }
-}
-
-extension PackageIntake {
-    /// Tells the driver, once, that the message it is writing will be refused.
-    mutating func abandonIfFaulty() -> QMTPServerAction? {
-        guard fault != nil, isOpen else { return nil }
-        isOpen = false
-        return .abandonMessage
+        server.beginNext()
     }
 }
