@@ -31,7 +31,6 @@ package struct DeliveryRecipient: Sendable {
         self.sites = sites
     }
 
-    var key: MailboxKey { MailboxKey(mailbox: mailbox, partition: partition) }
     var folder: MailboxFolder { MailboxFolder(mailbox, partition: partition, heldFor: heldFor) }
 }
 

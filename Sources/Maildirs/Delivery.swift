@@ -183,11 +183,11 @@ struct Delivery {
 
     /// Links what other sites are to have into the spools for them, and makes that durable, before anybody sees it here.
     private func spool(_ written: inout [Written]) {
-        guard written.contains(where: { !$0.job.recipient.sites.isEmpty }) else { return }
+        guard written.contains(where: { !$0.job.spools.isEmpty }) else { return }
         var touched: [MailboxFolder: OpenFile] = [:]
         for index in written.indices {
             giveUp(&written[index]) { file throws(MaildirError) in
-                for target in file.job.recipient.sites.folders(of: file.job.recipient.key) {
+                for target in file.job.spools {
                     let spool = try core.root.withDirectory { root throws(MaildirError) in
                         try core.folders.open(target, in: root)
                     }
@@ -205,8 +205,7 @@ struct Delivery {
                 try core.options.faults?.check(.syncDirectory, "\(target.path)/new")
                 try directory.sync("\(target.path)/new")
             }
-            for index in written.indices
-            where written[index].job.recipient.sites.folders(of: written[index].job.recipient.key).contains(target) {
+            for index in written.indices where written[index].job.spools.contains(target) {
                 giveUp(&written[index]) { _ throws(MaildirError) in try synced.get() }
             }
         }
@@ -220,9 +219,7 @@ struct Delivery {
         } catch {
             file.isGivenUp = true
             forgetFolder(after: error)
-            for target in file.job.recipient.sites.folders(of: file.job.recipient.key) where !error.isFull {
-                core.folders.close(target)
-            }
+            if !error.isFull { file.job.spools.forEach(core.folders.close) }
             file.job.finish(.failure(error))
         }
     }

@@ -17,6 +17,8 @@ final class DeliveryJob: @unchecked Sendable {
 
     let identity: MessageIdentity
     let recipient: DeliveryRecipient
+    /// Where it waits for other sites.
+    let spools: [MailboxFolder]
     let size: DeliverySize
     let mayBeRepeat: Bool
     var body: Body
@@ -32,6 +34,7 @@ final class DeliveryJob: @unchecked Sendable {
     ) {
         self.identity = identity
         self.recipient = recipient
+        spools = recipient.sites.folders(of: MailboxKey(mailbox: recipient.mailbox, partition: recipient.partition))
         self.size = size
         self.mayBeRepeat = mayBeRepeat
         self.body = body

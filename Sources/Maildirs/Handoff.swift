@@ -65,15 +65,21 @@ struct Handoff {
             guard let path = found[identity] else { return false }
             // Flags are for this copy; in new/ there are none.
             let fileName = path.dropFirst(4).prefix { $0 != UInt8(ascii: ":") }
-            if try link(path, to: Array("new/".utf8) + fileName, mailbox, spool) {
-                try OpenFile.openDirectory("new", in: spool.descriptor).sync("new")
-                return true
-            }
+            if try linkDurably(path, as: fileName, mailbox, spool) { return true }
         }
         return false
     }
 
     private static let movesMax = 8
+
+    /// Gives a message a name in another folder's `new/`, for good. False if there is no such file.
+    private func linkDurably(
+        _ path: [UInt8], as name: ArraySlice<UInt8>, _ mailbox: OpenFile, _ other: OpenFile
+    ) throws(MaildirError) -> Bool {
+        guard try link(path, to: Array("new/".utf8) + name, mailbox, other) else { return false }
+        try OpenFile.openDirectory("new", in: other.descriptor).sync("new")
+        return true
+    }
 
     /// False if there is no such file. A file that has the name already is the same message.
     private func link(
@@ -161,12 +167,9 @@ struct Handoff {
             let spooled = Array(sites.fileName(String(decoding: name, as: UTF8.self)).utf8)
             for folder in sites.folders(of: key) {
                 let other = try core.folders.make(folder, in: root)
-                _ = try link(path, to: Array("new/".utf8) + spooled, spool, other)
-                try OpenFile.openDirectory("new", in: other.descriptor).sync("new")
+                _ = try linkDurably(path, as: spooled[...], spool, other)
             }
-            guard try link(path, to: Array("new/".utf8) + name, spool, mailbox) else { return false }
-            try OpenFile.openDirectory("new", in: mailbox.descriptor).sync("new")
-            return true
+            return try linkDurably(path, as: name[...], spool, mailbox)
         }
     }
 
