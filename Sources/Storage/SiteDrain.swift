@@ -54,6 +54,7 @@ struct SiteDrain {
     }
 
     private func drain(_ keys: Set<MailboxKey>, _ retries: inout SiteRetries) async {
+        if keys.isEmpty { return }
         await withTaskGroup(of: (MailboxKey, SiteRetries.Outcome).self) { group in
             var running = 0
             for key in keys {

@@ -5,24 +5,33 @@ import Wire
 
 /// This node's ways to all other sites.
 struct SiteDrains {
+    /// What is read before the node serves anybody.
+    struct Settings: Sendable {
+        fileprivate let hostname: String
+        /// What this site shares with each other one, by the other's name.
+        fileprivate let secrets: [String: String]
+        fileprivate let tls: [String: ClientTLS]
+
+        init(_ configuration: ClusterConfiguration, secrets: [String: String]) throws(TLSFileError) {
+            hostname = configuration.hostname
+            self.secrets = secrets
+            var tls: [String: ClientTLS] = [:]
+            for site in configuration.sites where site.tls != .none { tls[site.name] = try ClientTLS(of: site) }
+            self.tls = tls
+        }
+    }
+
     let drains: [SiteDrain]
 
-    /// - Parameters:
-    ///   - secrets: what this site shares with each other one, by the other's name.
-    /// - Throws: a TLS file that cannot be used.
-    init(
-        _ configuration: ClusterConfiguration, secrets: [String: String], replicator: Replicator,
-        group: any EventLoopGroup
-    ) async throws {
+    init(_ settings: Settings, replicator: Replicator, group: any EventLoopGroup) async throws {
         var drains: [SiteDrain] = []
         for site in replicator.sites.peers {
-            guard let secret = secrets[site.name], let target = SpoolTarget(site: site.name) else {
+            guard let secret = settings.secrets[site.name], let target = SpoolTarget(site: site.name) else {
                 preconditionFailure("site \(site.name) has no secret")
             }
-            let tls = site.tls == .none ? nil : try ClientTLS(of: site)
             let link = try await SiteLink.make(
-                site, own: replicator.sites.own, hostname: configuration.hostname, secret: secret, tls: tls,
-                on: group.next(), log: replicator.log)
+                site, own: replicator.sites.own, hostname: settings.hostname, secret: secret,
+                tls: settings.tls[site.name], on: group.next(), log: replicator.log)
             drains.append(SiteDrain(replicator: replicator, site: link, target: target))
         }
         self.drains = drains

@@ -21,15 +21,15 @@ package final class StorageService: Service {
     private let drainTimeout: Duration
     private let tls: ServerTLS?
     private let group: any EventLoopGroup
-    private let configuration: ClusterConfiguration
-    private let siteSecrets: [String: String]
+    private let sites: SiteDrains.Settings
 
     /// Opens the store.
     /// - Parameters:
     ///   - siteSecrets: what this site shares with each other one, by the other's name.
     ///   - tls: what frontends and other nodes see; nil if hops to this node are plain.
     ///   - hopTLS: what other nodes see when this one connects; nil if all hops are plain.
-    /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail.
+    /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail; `TLSFileError` for a
+    ///   certificate of another site.
     package init(
         _ configuration: ClusterConfiguration, node: NodeSettings, siteSecrets: [String: String], tls: ServerTLS?,
         hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
@@ -51,8 +51,7 @@ package final class StorageService: Service {
         self.node = node
         self.tls = tls
         self.group = group
-        self.configuration = configuration
-        self.siteSecrets = siteSecrets
+        sites = try SiteDrains.Settings(configuration, secrets: siteSecrets)
         connectionsMax = storage.connectionsMax
         drainTimeout = storage.drainTimeout
     }
@@ -82,8 +81,7 @@ package final class StorageService: Service {
         let heartbeat = Task { [context] in await Self.beat(context) }
         let repair = Task { [context] in await context.repair.run() }
         let mover = Task { [context] in await context.mover.run() }
-        let drains = try await SiteDrains(
-            configuration, secrets: siteSecrets, replicator: context.replicator, group: group)
+        let drains = try await SiteDrains(sites, replicator: context.replicator, group: group)
         context.siteDrains.withLock { $0 = drains.drains }
         let sites = Task { await drains.run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
