@@ -19,8 +19,6 @@ package struct NodeStatus: Sendable, Equatable {
     /// The daily comparison of this node's partitions with their other owners.
     package var repairPartitions = 0
     package var repairDone = 0
-    /// What waits for other sites.
-    package var sites: [SiteStatus] = []
     /// Why something is not moved, in words.
     package var obstacle: String?
 
@@ -39,7 +37,6 @@ extension NodeStatus {
     package var text: String {
         var words = ["epoch=\(epoch)", "settled=\(settledEpoch)", "ring=\(ring)"]
         words += Self.numbers.map { "\($0.key)=\(self[keyPath: $0.place])" }
-        words += sites.map { "site=\($0.text)" }
         if isLooking { words.append("looking") }
         if let obstacle { words.append("obstacle=\(obstacle)") }
         return words.joined(separator: " ")
@@ -53,7 +50,6 @@ extension NodeStatus {
         for word in (halves.first ?? "").split(separator: " ") {
             let pair = word.split(separator: "=", maxSplits: 1)
             if word == "looking" { isLooking = true }
-            if pair.count == 2, pair[0] == "site", let site = SiteStatus(pair[1]) { sites.append(site) }
             guard pair.count == 2, let value = UInt64(pair[1]) else { continue }
             switch pair[0] {
             case "epoch": epoch = value

@@ -1,6 +1,6 @@
 import SMTP
 
-/// How a storage node stands with another site, as a word of `XSTATUS` tells it.
+/// How a storage node stands with another site, as `XSTATUS` with the site's name tells it.
 package struct SiteStatus: Sendable, Equatable {
     package var name: String
     /// What waits for the site on this node; counting stops at a bound.
@@ -20,14 +20,14 @@ package struct SiteStatus: Sendable, Equatable {
     package init(name: String) { self.name = name }
 
     /// `NAME;messages;tombstones;octets;oldest;succeeded;error`, without blanks.
-    var text: String {
+    package var text: String {
         let numbers = [messages, tombstones, octets].map { String($0) }
         let times = [oldest, succeeded].map { $0.map { String($0) } ?? "" }
         return ([name] + numbers + times + [error.map { XText.encode(String($0.prefix(Self.errorMax))) } ?? ""]).joined(
             separator: ";")
     }
 
-    init?(_ text: Substring) {
+    package init?(_ text: String) {
         let parts = text.split(separator: ";", omittingEmptySubsequences: false)
         guard parts.count >= 7, let messages = Int(parts[1]), let tombstones = Int(parts[2]), let octets = Int(parts[3])
         else { return nil }

@@ -15,7 +15,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case xopenLocal(MailboxName)
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
-    case xstatus
+    case xstatus(ofSite: String? = nil)
     case xpartition(Int, unless: String)
     case xrepair(RepairScope)
     case xgone
@@ -82,7 +82,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xopen, .xopenLocal: "XOPEN"
         case .xdigest: "XDIGEST"
         case .xdrain: "XDRAIN"
-        case .xstatus: "XSTATUS"
+        case .xstatus(let site): site.map { "XSTATUS \($0)" } ?? "XSTATUS"
         case .xpartition(let partition, let digest): "XPART \(partition) \(digest)"
         case .xrepair(.partition(let partition)): "XREPAIR \(partition)"
         case .xrepair(.mailbox): "XREPAIR"

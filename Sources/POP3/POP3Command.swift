@@ -12,7 +12,7 @@ enum POP3Command: Equatable {
     case xopen(POP3OpenRequest)
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
-    case xstatus
+    case xstatus(ofSite: String?)
     /// The mailboxes of a partition, unless they come to that digest.
     case xpartition(Int, unless: String?)
     case xrepair(RepairScope)
@@ -58,6 +58,7 @@ enum POP3Command: Equatable {
         case Keyword.retr: arguments.onlyNumber().map(POP3Command.retr) ?? .malformed("RETR msg")
         case Keyword.dele: arguments.onlyNumber().map(POP3Command.dele) ?? .malformed("DELE msg")
         case Keyword.top: top(&arguments) ?? .malformed("TOP msg n")
+        case Keyword.xstatus: status(&arguments) ?? .malformed("XSTATUS [site]")
         default: simple(keyword, arguments)
         }
     }
@@ -73,10 +74,15 @@ enum POP3Command: Equatable {
         case Keyword.rset: command = .rset
         case Keyword.last: command = .last
         case Keyword.quit: command = .quit
-        case Keyword.xstatus: command = .xstatus
         default: return .unknown
         }
         return arguments.isEmpty ? command : .malformed("the command alone")
+    }
+
+    private static func status(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let word = arguments.word() else { return .xstatus(ofSite: nil) }
+        guard arguments.isEmpty else { return nil }
+        return POP3Arguments.string(word).map { .xstatus(ofSite: $0) }
     }
 
     private static func apop(_ arguments: inout POP3Arguments) -> POP3Command? {

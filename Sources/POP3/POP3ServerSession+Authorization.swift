@@ -20,7 +20,7 @@ extension POP3ServerSession {
         case .xopen(let request): return open(request)
         case .xdigest(let mailbox): return ask(.digest(mailbox))
         case .xdrain(let mailbox, let node): return ask(.drain(mailbox, node: node))
-        case .xstatus: return ask(.status)
+        case .xstatus(let site): return ask(.status(ofSite: site))
         case .xpartition(let partition, let digest): return ask(.listPartition(partition, unless: digest))
         case .xrepair(let scope): return ask(.repair(scope))
         default: return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XPART and XREPAIR only")

@@ -27,8 +27,8 @@ package struct POP3ServerSession: Sendable {
         case digest(MailboxName)
         /// On a node: bring what waits in the mailbox, for whomever, to the node that asks: `drained(_:)`.
         case drain(MailboxName, node: String)
-        /// On a node: say how it stands with moves, handoff and repair: `statusTold(_:)`.
-        case status
+        /// On a node: say how it stands with moves, handoff and repair, or with another site: `statusTold(_:)`.
+        case status(ofSite: String?)
         /// On a node: list a partition's mailboxes with their digests, unless together they come to this one:
         /// `partitionListed(_:)`.
         case listPartition(Int, unless: String?)

@@ -96,8 +96,8 @@ final class POP3NodeConversation: Conversation {
             digest(mailbox, connection)
         case .drain(let mailbox, let asker):
             drain(mailbox, to: asker, connection)
-        case .status:
-            status(connection)
+        case .status(let site):
+            if let site { status(ofSite: site, connection) } else { status(connection) }
         case .listPartition(let partition, let digest):
             list(partition, unless: digest, connection)
         case .repair(let scope):
@@ -210,6 +210,21 @@ final class POP3NodeConversation: Conversation {
         } then: { [self] status in
             waiting = false
             session.statusTold(status.text)
+            run(connection)
+        }
+    }
+
+    private func status(ofSite site: String, _ connection: Connection) {
+        waiting = true
+        connection.perform { [node] in
+            await node.status(ofSite: site)
+        } then: { [self] status in
+            waiting = false
+            if let status {
+                session.statusTold(status.text)
+            } else {
+                session.replicaFailed("no mail goes to that site")
+            }
             run(connection)
         }
     }

@@ -122,7 +122,7 @@ final class ReplicaPeers: Sendable {
     }
 
     func status(of node: Ring.NodeIndex) async throws(PeerError) -> NodeStatus {
-        NodeStatus(try await ask(.xstatus) { $0.digests[Int(node)] }.text)
+        NodeStatus(try await ask(.xstatus()) { $0.digests[Int(node)] }.text)
     }
 
     /// The mailboxes of a partition that a node has anything of; nil if together they come to `digest`.

@@ -80,8 +80,12 @@ final class StorageContext: Sendable {
         status.repairPartitions = comparison.partitions
         status.repairDone = comparison.done
         status.mailboxesWaiting = await mailboxesWaiting()
-        for drain in siteDrains.withLock({ $0 }) { status.sites.append(await drain.status()) }
         return status
+    }
+
+    /// What waits for another site; nil if nothing is brought there.
+    func status(ofSite name: String) async -> SiteStatus? {
+        await siteDrains.withLock { $0 }.first { $0.target.name == name }?.status()
     }
 
     private static let waitingMax = 10_000

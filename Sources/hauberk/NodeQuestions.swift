@@ -44,18 +44,26 @@ final class NodeQuestions: Sendable {
     }
 
     func status(of node: Ring.NodeIndex) async throws(PeerError) -> NodeStatus {
-        NodeStatus(try await ask(.xstatus, at: node))
+        NodeStatus(try await ask(.xstatus(), at: node))
     }
 
     /// What each node says; nil for one that does not answer.
-    func statuses() async -> [NodeStatus?] {
-        await withTaskGroup(of: (Int, NodeStatus?).self) { group in
-            for index in map.nodes.indices {
-                group.addTask { (index, try? await self.status(of: Ring.NodeIndex(index))) }
-            }
-            var statuses = [NodeStatus?](repeating: nil, count: map.nodes.count)
-            for await (index, status) in group { statuses[index] = status }
-            return statuses
+    func statuses() async -> [NodeStatus?] { await ofEach { try? await self.status(of: $0) } }
+
+    /// How each node stands with a site; nil for one that does not answer, or brings nothing there.
+    func statuses(ofSite site: String) async -> [SiteStatus?] {
+        await ofEach { node in (try? await self.ask(.xstatus(ofSite: site), at: node)).flatMap { SiteStatus($0) } }
+    }
+
+    /// Asks all nodes at the same time.
+    private func ofEach<Answer: Sendable>(
+        _ ask: @escaping @Sendable (Ring.NodeIndex) async -> Answer?
+    ) async -> [Answer?] {
+        await withTaskGroup(of: (Int, Answer?).self) { group in
+            for index in map.nodes.indices { group.addTask { (index, await ask(Ring.NodeIndex(index))) } }
+            var answers = [Answer?](repeating: nil, count: map.nodes.count)
+            for await (index, answer) in group { answers[index] = answer }
+            return answers
         }
     }
 

@@ -42,13 +42,10 @@ struct SiteStatusCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try await file.loadWithMembers()
         let questions = try NodeQuestions(configuration)
-        let statuses = await questions.statuses()
-        await questions.quit()
         let now = Int64(Date().timeIntervalSince1970)
         var rows: [Row] = []
         for site in configuration.sites where !site.addresses.isEmpty {
-            for (node, status) in zip(configuration.nodes, statuses) {
-                let found = status?.sites.first { $0.name == site.name }
+            for (node, found) in zip(configuration.nodes, await questions.statuses(ofSite: site.name)) {
                 rows.append(
                     Row(
                         site: site.name, node: node.name, answers: found != nil, messages: found?.messages ?? 0,
@@ -57,6 +54,7 @@ struct SiteStatusCommand: AsyncParsableCommand {
                         lastError: found?.error))
             }
         }
+        await questions.quit()
         try output.show(rows, Self.text(rows, now: now))
         if !rows.allSatisfy(\.answers) { throw ExitCode.failure }
     }
