@@ -9,7 +9,7 @@ import unittest
 
 from . import checker
 from .content import BODY_OCTETS_MAX, content, recognise
-from .plan import KINDS, LANES, MEMBERS, NETWORK, plan
+from .plan import AT_SITES, KINDS, LANES, MEMBERS, NETWORK, OF_SITES, plan
 
 BOX = "reader@example.test"
 OTHER = "other@example.test"
@@ -341,15 +341,24 @@ class ContentTests(unittest.TestCase):
 class PlanTests(unittest.TestCase):
     nodes = ["store-1", "store-2", "store-3", "store-4"]
     frontends = ["smtp-a", "pop3-a"]
+    kinds = [kind for kind in KINDS if kind not in OF_SITES]
+    sites = ["east", "west"]
+    links = ["east>west", "west>east"]
 
     def plans(self):
         for seed in range(200):
-            yield plan(seed, 60, list(KINDS), self.nodes, self.frontends)
+            yield plan(seed, 60, self.kinds, self.nodes, self.frontends)
+
+    def plans_of_sites(self):
+        nodes, frontends = ([f"{site}/{name}" for site in self.sites for name in names]
+                            for names in (self.nodes, self.frontends))
+        for seed in range(200):
+            yield plan(seed, 60, list(AT_SITES), nodes, frontends, self.links, self.sites)
 
     def test_a_seed_makes_one_plan(self):
-        first, second = (plan(7, 60, list(KINDS), self.nodes, self.frontends) for _ in range(2))
+        first, second = (plan(7, 60, self.kinds, self.nodes, self.frontends) for _ in range(2))
         self.assertEqual(first, second)
-        self.assertNotEqual(first, plan(8, 60, list(KINDS), self.nodes, self.frontends))
+        self.assertNotEqual(first, plan(8, 60, self.kinds, self.nodes, self.frontends))
 
     def test_two_faults_at_once_at_most_and_never_on_one_target(self):
         for steps in self.plans():
@@ -358,13 +367,22 @@ class PlanTests(unittest.TestCase):
                 self.assertLessEqual(len(beside), len(LANES))
                 self.assertEqual(len({other.target for other in beside}), len(beside))
 
+    def test_a_site_and_its_processes_never_fail_together(self):
+        for steps in self.plans_of_sites():
+            for step in steps:
+                beside = [other for other in steps if other.at <= step.at < other.until and other is not step]
+                self.assertFalse([other for other in beside if f"{other.target}/".startswith(f"{step.target}/")])
+
     def test_everything_is_healed_in_time(self):
-        for steps in self.plans():
+        for steps in (*self.plans(), *self.plans_of_sites()):
             self.assertTrue(all(step.at < step.until <= 59 for step in steps))
 
     def test_every_kind_comes_and_only_what_was_chosen(self):
         for steps in self.plans():
-            self.assertEqual({step.kind for step in steps}, set(KINDS))
+            self.assertEqual({step.kind for step in steps}, set(self.kinds))
+        for steps in self.plans_of_sites():
+            self.assertLessEqual({step.kind for step in steps}, set(AT_SITES))
+        self.assertEqual({step.kind for steps in self.plans_of_sites() for step in steps}, set(AT_SITES))
         self.assertEqual({step.kind for step in plan(1, 60, ["kill", "stop"], self.nodes, [])}, {"kill", "stop"})
 
     def test_disks_fail_on_nodes_only(self):
