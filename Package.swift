@@ -84,8 +84,8 @@ let package = Package(
         module(
             "Storage",
             [
-                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Maildirs", "Membership", "Wire", "Hops", logging, metrics,
-                coreMetrics, nioCore, lifecycle,
+                "Mail", "SASL", "SMTP", "POP3", "QMTP", "Bounces", "Cluster", "Maildirs", "Membership", "Wire", "Hops",
+                logging, metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module("Serialmail", ["Mail", "Digests", "CSpawn", "SASL", "SMTP", "QMTP", "POP3", "Bounces", "Maildirs"]),
         module("Load", ["Mail", "SMTP", "POP3", "Wire", nioCore, nioPosix]),

@@ -19,8 +19,7 @@ package struct BouncePlan: Hashable, Sendable {
     /// Octets of a message that is returned whole at most.
     package var messageBytesMax: Int
 
-    /// The envelope sender of a notice to the postmaster, as qmail has it: no such address can exist.
-    package static let doubleBounceSender = ReversePath.address(EmailAddress(local: "#", domain: "[]"))
+    package static let doubleBounceSender = ReversePath.address(.doubleBounce)
 
     package init(
         reportingHost: String, postmaster: EmailAddress, headerBytesMax: Int = 64 << 10, messageBytesMax: Int = 32 << 10

@@ -55,6 +55,9 @@ package struct FlightWindow: Sendable {
         }
     }
 
+    /// A transaction was not sent after all. What is unknown is ignored.
+    package mutating func withdrawn(_ id: UInt64) { settle(id) }
+
     /// A transaction has no answer in time, or its connection was lost.
     package mutating func lost(_ id: UInt64) {
         guard let known = settle(id) else { return }

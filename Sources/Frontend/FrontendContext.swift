@@ -24,6 +24,7 @@ final class FrontendContext: Sendable {
     let gatherBytesMax: Int
     let durableCopies: Int
     private let sites: [SiteSettings]
+    let relays: RelayRoutes
     let streamSession: LinkSession
     let streamTimes: ConnectionTimes
     /// How long a node may take to answer.
@@ -48,6 +49,7 @@ final class FrontendContext: Sendable {
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
         durableCopies = configuration.cluster.durableCopies
         sites = configuration.sites
+        relays = RelayRoutes(configuration.relays)
         self.directory = CachedDirectory(
             wrapping: directory, entriesMax: configuration.directory.cacheEntriesMax,
             lifetime: configuration.directory.cacheLifetime)
@@ -123,14 +125,15 @@ final class FrontendContext: Sendable {
                 return .refused(
                     Reason(550, "5.1.6", "<\(query.address)> has another mailbox here than \(wanted)"))
             }
-            guard routes.canReach(durableCopies, from: eventLoop) else {
-                return .deferred(
-                    Reason(
-                        451, "4.4.1",
-                        "<\(query.address)>: too few storage nodes can be reached now, try again later"))
-            }
-            return .accepted
+            return verdictOnNodes(for: query, eventLoop: eventLoop)
         }
+    }
+
+    /// Whether enough storage nodes can be reached to keep a recipient's message.
+    func verdictOnNodes(for query: SMTPRecipientQuery, eventLoop: any EventLoop) -> Verdict {
+        guard !routes.canReach(durableCopies, from: eventLoop) else { return .accepted }
+        return .deferred(
+            Reason(451, "4.4.1", "<\(query.address)>: too few storage nodes can be reached now, try again later"))
     }
 }
 

@@ -8,6 +8,8 @@ import Wire
 struct SMTPListenerSettings: Sendable {
     let session: SMTPServerSettings
     let times: ConnectionTimes
+    /// Clients that may send to the whole world without a login.
+    let relayFrom: [AddressRange]
     /// How long the greeting is held back, to catch clients that do not wait for it.
     let greetingDelay: Duration
 }
@@ -40,6 +42,7 @@ struct ListenerSetup {
             postmasterDomain: configuration.directory.defaultDomain)
         return SMTPListenerSettings(
             session: session, times: ConnectionTimes(idle: smtp.idleTimeout, total: smtp.sessionTimeMax),
+            relayFrom: smtp.relayFrom,
             greetingDelay: service == .mx ? smtp.greetingDelay : .zero)
     }
 

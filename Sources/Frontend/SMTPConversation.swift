@@ -1,7 +1,9 @@
+import Cluster
 import CoreMetrics
 import Directory
 import Logging
 import Mail
+import Membership
 import NIOCore
 import SASL
 import SMTP
@@ -272,15 +274,38 @@ final class SMTPConversation: Conversation {
     }
 
     private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {
+        if resolution == .foreignDomain, let relay = relay(for: query, connection) {
+            return relayed(query, by: relay, connection)
+        }
         var verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
         let destinations = resolution.destinations.filter { query.mailbox == nil || $0.mailbox == query.mailbox }
         if verdict.isAccepted, !recipients.add(destinations, of: query.transaction) {
             verdict = .deferred(Reason(452, "4.5.3", "too many mailboxes for one message"))
         }
+        resolved(query, verdict)
+    }
+
+    private func resolved(_ query: SMTPRecipientQuery, _ verdict: Verdict) {
         log.log(
             level: verdict.isAccepted ? .debug : .info, "recipient",
             metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
         session.recipientResolved(verdict)
+    }
+
+    /// The way to a recipient elsewhere, if this client may use it.
+    private func relay(for query: SMTPRecipientQuery, _ connection: Connection) -> RelaySettings? {
+        guard query.user?.site == nil else { return nil }
+        let isTrusted = query.user != nil || listener.relayFrom.contains { $0.contains(connection.peer.address) }
+        return frontend.relays.relay(for: query.address.domain, isTrusted: isTrusted)
+    }
+
+    private func relayed(_ query: SMTPRecipientQuery, by relay: RelaySettings, _ connection: Connection) {
+        var verdict = frontend.verdictOnNodes(for: query, eventLoop: connection.eventLoop)
+        let first = Int(StableHash.xxh64("\(query.address)") % UInt64(RelayQueue.count))
+        if verdict.isAccepted, !recipients.add(query.address, relay: relay.name, first: first, of: query.transaction) {
+            verdict = .deferred(Reason(452, "4.5.3", "too many recipients elsewhere for one message"))
+        }
+        resolved(query, verdict)
     }
 
     // MARK: the message

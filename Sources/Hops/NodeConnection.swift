@@ -34,7 +34,10 @@ final class NodeConnection: Conversation {
 
     func submit(_ transaction: NodeTransaction) {
         // A connection that was quiet for long is not a node that hangs.
-        if session.load == 0 { connection?.madeProgress() }
+        if session.load == 0, let connection {
+            connection.madeProgress()
+            if link.isPatient { link.setClock(connection, isBusy: true) }
+        }
         lastID += 1
         let id = SMTPTransactionID(lastID)
         transactions[id] = transaction
@@ -123,18 +126,19 @@ final class NodeConnection: Conversation {
         case .ready:
             wasReady = true
             connection.map(link.ready)
-        case .bodyWanted(let id, _):
+        case .bodyWanted(let id, let form):
             connection?.write(session.takeOutput())
             guard let transaction = transactions[id], !transaction.isFinished else {
                 // Its octets were announced and are gone: what followed would be taken for them.
                 connection?.abort()
                 return
             }
-            connection?.write(transaction.body)
+            connection?.write(form == .raw ? transaction.body : Self.dotStuffed(transaction.body))
             session.bodySent(id)
         case .verdicts(let id, let verdicts):
             transactions.removeValue(forKey: id)?.finish(verdicts)
             link.pump()
+            if link.isPatient, session.load == 0, let connection { link.setClock(connection, isBusy: false) }
         case .interrupted(let id, let bodySent):
             if let transaction = transactions.removeValue(forKey: id) {
                 transaction.isRepeat = transaction.isRepeat || bodySent
@@ -149,5 +153,15 @@ final class NodeConnection: Conversation {
         case .startedStreaming:
             preconditionFailure("a shared connection was told \(event)")
         }
+    }
+
+    /// For a server that takes DATA only.
+    private static func dotStuffed(_ body: ByteBuffer) -> ByteBuffer {
+        var stuffer = DotStuffer()
+        var text: [UInt8] = []
+        text.reserveCapacity(body.readableBytes + body.readableBytes / 64 + 8)
+        body.withUnsafeReadableBytes { stuffer.encode($0, into: &text) }
+        stuffer.finish(into: &text)
+        return ByteBuffer(bytes: text)
     }
 }

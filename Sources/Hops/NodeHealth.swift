@@ -49,7 +49,7 @@ package final class NodeHealth: Sendable {
     package var lastFailure: String? { state.withLock { $0.lastFailure } }
 
     /// A connection did not come up, or broke.
-    func failed(_ why: String) {
+    package func failed(_ why: String) {
         let now = clock()
         state.withLock { state in
             state.lastFailure = why

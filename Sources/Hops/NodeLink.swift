@@ -140,9 +140,18 @@ package final class NodeLink {
         if failures > 0 { log.notice("\(settings.peer) is back", metadata: ["node": "\(address)"]) }
         failures = 0
         health.heard()
-        connection.setTimes(ConnectionTimes(idle: settings.idleTimeout, total: .zero))
+        setClock(connection, isBusy: false)
         pump()
     }
+
+    /// How long a connection may be quiet: as long as an answer may take, or until it is not worth keeping.
+    func setClock(_ connection: Connection, isBusy: Bool) {
+        let idle = isBusy ? max(settings.timeout, settings.idleTimeout) : settings.idleTimeout
+        connection.setTimes(ConnectionTimes(idle: idle, total: .zero))
+    }
+
+    /// Whether busy connections and others have different clocks.
+    var isPatient: Bool { settings.timeout > settings.idleTimeout }
 
     /// The node has answered something.
     func heard() { health.heard() }

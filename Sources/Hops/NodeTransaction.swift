@@ -4,7 +4,8 @@ package import SMTP
 
 /// One text for mailboxes of one storage node, from the moment it is handed over until its one answer.
 package final class NodeTransaction {
-    package let identity: MessageIdentity
+    /// Nil for a server that knows no names.
+    package let identity: MessageIdentity?
     let sender: ReversePath
     let isUTF8: Bool
     let recipients: [SMTPRecipient]
@@ -25,7 +26,7 @@ package final class NodeTransaction {
 
     /// - Parameter finished: told one verdict per recipient, once.
     package init(
-        identity: MessageIdentity, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
+        identity: MessageIdentity?, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
         content: HopContent = .message, sitePath: SitePath? = nil, body: ByteBuffer,
         finished: @escaping ([Verdict]) -> Void
     ) {

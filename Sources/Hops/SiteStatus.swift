@@ -1,7 +1,11 @@
 import SMTP
 
-/// How a storage node stands with another site, as `XSTATUS` with the site's name tells it.
+/// How a storage node stands with another site, as `XSTATUS` with the site's name tells it, or with a relay, as `XSTATUS`
+/// with `relay:` and the relay's name does.
 package struct SiteStatus: Sendable, Equatable {
+    /// What stands before a relay's name; no site's name has a colon.
+    package static let relayMark = "relay:"
+
     package var name: String
     /// What waits for the site on this node; counting stops at a bound.
     package var messages = 0

@@ -24,6 +24,10 @@ package struct EmailAddress: Hashable, Sendable {
         self.init(local: String(local), domain: String(domain))
     }
 
+    /// The envelope sender of a notice to the postmaster, as qmail has it, which no other notice may answer: no such address
+    /// can exist.
+    package static let doubleBounce = EmailAddress(local: "#", domain: "[]")
+
     /// Whether SMTP can carry it without SMTPUTF8 (RFC 6531).
     package var isASCII: Bool { local.utf8.allSatisfy { $0 < 0x80 } && domain.utf8.allSatisfy { $0 < 0x80 } }
 }

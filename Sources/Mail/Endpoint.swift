@@ -29,6 +29,9 @@ package enum Endpoint: Hashable, Sendable {
         self = .tcp(host: String(host), port: Int(port))
     }
 
+    /// Nil for a Unix socket.
+    package var host: String? { if case .tcp(let host, _) = self { host } else { nil } }
+
     /// Whether only processes of this machine can reach it.
     package var isLocal: Bool {
         switch self {

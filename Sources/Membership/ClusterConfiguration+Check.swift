@@ -14,6 +14,7 @@ extension ClusterConfiguration {
         checkListeners(&reader)
         checkTimes(&reader)
         checkSites(&reader)
+        checkRelays(&reader)
     }
 
     private func checkNames(_ reader: inout ConfigurationReader) {

@@ -12,6 +12,8 @@ extension ClusterConfiguration: ConfigurationSection {
             .sections("frontends", \.frontends),
             .sections("nodes", \.nodes, comeAndGo: true),
             .sections("sites", \.sites),
+            .sections("relays", \.relays),
+            .section("bounces", \.bounces),
             .section("membership", \.membership),
             .section("directory", \.directory),
             .section("authentication", \.authentication),

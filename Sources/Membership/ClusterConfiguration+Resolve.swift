@@ -16,6 +16,11 @@ extension ClusterConfiguration {
             sites[index].ca = sites[index].ca.map { resolved($0) }
             sites[index].pinnedCertificate = sites[index].pinnedCertificate.map { resolved($0) }
         }
+        for index in relays.indices {
+            relays[index].ca = relays[index].ca.map { resolved($0) }
+            relays[index].pinnedCertificate = relays[index].pinnedCertificate.map { resolved($0) }
+            relays[index].passwordFile = relays[index].passwordFile.map { resolved($0) }
+        }
         for index in nodes.indices {
             nodes[index].data = resolved(nodes[index].data, name: nodes[index].name)
         }

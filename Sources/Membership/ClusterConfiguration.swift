@@ -11,6 +11,8 @@ package struct ClusterConfiguration: Sendable {
     package var frontends: [FrontendSettings] = []
     package var nodes: [NodeSettings] = []
     package var sites: [SiteSettings] = []
+    package var relays: [RelaySettings] = []
+    package var bounces = BounceSettings()
     package var membership = MembershipSettings()
     package var directory = DirectorySettings()
     package var authentication = AuthenticationSettings()

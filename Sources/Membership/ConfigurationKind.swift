@@ -62,6 +62,14 @@ extension ConfigurationKind where Value == String {
             print: { $0 })
     }
 
+    static var text: Self {
+        Self(
+            type: "text", allowed: "1 to 256 bytes without control characters",
+            parse: { text in
+                (1...256).contains(text.utf8.count) && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ? text : nil
+            }, print: { $0 })
+    }
+
     /// The name of a cluster, a process or a zone: it becomes part of file names and of message names.
     static var name: Self {
         Self(

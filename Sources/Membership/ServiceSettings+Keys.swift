@@ -89,6 +89,10 @@ extension SMTPSettings: ConfigurationSection {
             .value(
                 "bodyBufferBytesMax", \.bodyBufferBytesMax, .size(4_096...gibibyte),
                 "Of one message in memory; a larger one streams to its nodes while it comes in"),
+            .list(
+                "relayFrom", \.relayFrom, .addressRange,
+                "Clients whose mail for the whole world goes to the relay of `*` without a login; storage nodes, which send "
+                    + "notices to senders elsewhere, should be among them", isLive: true),
             .value(
                 "greetingDelay", \.greetingDelay, .duration(.zero ... .seconds(60)),
                 "Holds the greeting of `smtp` back; who talks before it is refused (554 5.5.0)", isLive: true),

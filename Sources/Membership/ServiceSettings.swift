@@ -51,6 +51,8 @@ package struct SMTPSettings: Sendable, Equatable {
     package var sessionTimeMax = Duration.seconds(3600)
     /// Of one message in memory: a larger one streams to its nodes while it comes in.
     package var bodyBufferBytesMax = 128 << 10
+    /// Clients that may send to the whole world without a login.
+    package var relayFrom: [AddressRange] = []
     /// How long the greeting of port 25 is held back, to catch clients that do not wait for it.
     package var greetingDelay = Duration.zero
 }

@@ -16,6 +16,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
     case xstatus(ofSite: String? = nil)
+    /// A node sends what waits for a relay now.
+    case xflush(relay: String)
     case xpartition(Int, unless: String)
     case xrepair(RepairScope)
     case xgone
@@ -82,6 +84,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xopen, .xopenLocal: "XOPEN"
         case .xdigest: "XDIGEST"
         case .xdrain: "XDRAIN"
+        case .xflush(let relay): "XFLUSH \(relay)"
         case .xstatus(let site): site.map { "XSTATUS \($0)" } ?? "XSTATUS"
         case .xpartition(let partition, let digest): "XPART \(partition) \(digest)"
         case .xrepair(.partition(let partition)): "XREPAIR \(partition)"

@@ -13,6 +13,8 @@ enum POP3Command: Equatable {
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
     case xstatus(ofSite: String?)
+    /// Between nodes and frontends: send what waits for a relay now.
+    case xflush(relay: String)
     /// The mailboxes of a partition, unless they come to that digest.
     case xpartition(Int, unless: String?)
     case xrepair(RepairScope)
@@ -58,6 +60,7 @@ enum POP3Command: Equatable {
         case Keyword.retr: arguments.onlyNumber().map(POP3Command.retr) ?? .malformed("RETR msg")
         case Keyword.dele: arguments.onlyNumber().map(POP3Command.dele) ?? .malformed("DELE msg")
         case Keyword.top: top(&arguments) ?? .malformed("TOP msg n")
+        case Keyword.xflush: flush(&arguments) ?? .malformed("XFLUSH relay")
         case Keyword.xstatus: status(&arguments) ?? .malformed("XSTATUS [site]")
         default: simple(keyword, arguments)
         }
@@ -83,6 +86,11 @@ enum POP3Command: Equatable {
         guard let word = arguments.word() else { return .xstatus(ofSite: nil) }
         guard arguments.isEmpty else { return nil }
         return POP3Arguments.string(word).map { .xstatus(ofSite: $0) }
+    }
+
+    private static func flush(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let word = arguments.word(), arguments.isEmpty else { return nil }
+        return POP3Arguments.string(word).map { .xflush(relay: $0) }
     }
 
     private static func apop(_ arguments: inout POP3Arguments) -> POP3Command? {
@@ -180,6 +188,7 @@ enum POP3Command: Equatable {
         static let xdigest = packed("XDIGEST")
         static let xdrain = packed("XDRAIN")
         static let xstatus = packed("XSTATUS")
+        static let xflush = packed("XFLUSH")
         static let xpart = packed("XPART")
         static let xrepair = packed("XREPAIR")
         static let xgone = packed("XGONE")

@@ -10,7 +10,9 @@ extension POP3ServerSession {
         case .malformed(let syntax): return refuse("syntax: \(syntax)")
         case .unknown: return refuse("unknown command")
         case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone: return refuse("log in first")
-        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain, .xstatus, .xpartition, .xrepair: break
+        case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition,
+            .xrepair:
+            break
         }
         return settings.service == .node ? handleOnNode(command) : handleLogin(command, isLast: isLast)
     }
@@ -21,9 +23,10 @@ extension POP3ServerSession {
         case .xdigest(let mailbox): return ask(.digest(mailbox))
         case .xdrain(let mailbox, let node): return ask(.drain(mailbox, node: node))
         case .xstatus(let site): return ask(.status(ofSite: site))
+        case .xflush(let relay): return ask(.flush(relay: relay))
         case .xpartition(let partition, let digest): return ask(.listPartition(partition, unless: digest))
         case .xrepair(let scope): return ask(.repair(scope))
-        default: return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XPART and XREPAIR only")
+        default: return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XFLUSH, XPART and XREPAIR only")
         }
     }
 

@@ -13,6 +13,9 @@ extension POP3ServerSession {
     /// What waited has been brought to the node that asked.
     package mutating func drained(_ count: Int) { answerReplica("\(count) brought") }
 
+    /// What waits for a relay is being sent: how many messages.
+    package mutating func flushed(_ count: Int) { answerReplica("\(count) waiting") }
+
     /// Words `key=value`.
     package mutating func statusTold(_ words: String) { answerReplica(words) }
 

@@ -17,7 +17,7 @@ extension POP3ServerSession {
         case .malformed(let syntax): return refuse("syntax: \(syntax)")
         case .xgone(nil) where isLocal: return ask(.listTombstones)
         case .xgone(let name?) where isLocal: return ask(.readTombstone(name))
-        case .unknown, .xopen, .xdigest, .xdrain, .xstatus, .xpartition, .xrepair, .xgone:
+        case .unknown, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition, .xrepair, .xgone:
             return refuse("unknown command")
         case .user, .pass, .apop, .auth, .stls, .utf8: return refuse("only before login")
         }

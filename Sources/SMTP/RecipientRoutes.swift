@@ -40,6 +40,25 @@ package struct RecipientRoutes: Sendable {
         return true
     }
 
+    /// Takes a recipient elsewhere: a queue of its relay gets the message.
+    ///
+    /// - Parameter first: the number of the queue that is best; where another recipient has it, the next free one does.
+    /// - Returns: false if every queue has a recipient of this message already.
+    package mutating func add(
+        _ address: EmailAddress, relay: String, first: Int, of transaction: SMTPTransactionID
+    ) -> Bool {
+        var taken: [MailboxName: EmailAddress] = [:]
+        if self.transaction == transaction {
+            for other in accepted.joined() { taken[other.mailbox] = other.address }
+        }
+        for step in 0..<RelayQueue.count {
+            let queue = RelayQueue(relay: relay, number: (first + step) % RelayQueue.count).mailbox
+            guard (taken[queue] ?? address) == address else { continue }
+            return add([Destination(mailbox: queue, address: address)], of: transaction)
+        }
+        return false
+    }
+
     /// The message begins.
     package mutating func begin() {
         refused = [:]

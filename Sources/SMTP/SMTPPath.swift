@@ -28,6 +28,7 @@ struct PathParser {
     private static let domainBytesMax = 255
     private static let labelBytesMax = 63
     private static let mailboxBytesMax = 254
+    private static let doubleBounce = Array("<\(EmailAddress.doubleBounce)>".utf8)
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
@@ -42,6 +43,10 @@ struct PathParser {
     mutating func parse() -> SMTPPath? {
         guard take(ASCII.less) else { return nil }
         if take(ASCII.greater) { return .null }
+        if bytes.starts(with: Self.doubleBounce) {
+            at = Self.doubleBounce.count
+            return .address(.doubleBounce)
+        }
         if next == ASCII.at, !skipSourceRoute() { return nil }
         let start = at
         guard let local = localPart(), at - start <= Self.localBytesMax else { return nil }

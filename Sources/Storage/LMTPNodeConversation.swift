@@ -222,12 +222,16 @@ final class LMTPNodeConversation: Conversation {
             break
         }
         let began = ContinuousClock.now
+        let isMessage = envelope.content == .message || envelope.content == .copy
         arrival.commit(
             identity, for: recipients, store: node.store,
             then: connection.completion { [self, recipients] results in
                 for (recipient, result) in zip(recipients, results) where (try? result.get()) != nil {
                     node.replicator.noteSpooled(
                         MailboxKey(mailbox: recipient.mailbox, partition: recipient.partition), for: recipient.sites)
+                    if isMessage, recipient.heldFor == nil {
+                        node.noteStored(identity, octets: summary.byteCount, in: recipient.mailbox)
+                    }
                 }
                 node.metrics.commitTime.record(duration: began.duration(to: .now))
                 answer(id, results, envelope)

@@ -47,6 +47,10 @@ extension MaildirStore {
         try await result { release(messages: messages, tombstones: tombstones, of: snapshot, then: $0) }
     }
 
+    func delete(_ indices: [Int], of snapshot: MaildropSnapshot) async throws(MaildirError) -> DeletionOutcome {
+        try await result { delete(indices, of: snapshot, then: $0) }
+    }
+
     func targets() async throws(MaildirError) -> [SpoolTarget] {
         try await result { handoffTargets(then: $0) }
     }

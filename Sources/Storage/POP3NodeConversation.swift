@@ -96,6 +96,8 @@ final class POP3NodeConversation: Conversation {
             digest(mailbox, connection)
         case .drain(let mailbox, let asker):
             drain(mailbox, to: asker, connection)
+        case .flush(let relay):
+            flush(relay, connection)
         case .status(let site):
             if let site { status(ofSite: site, connection) } else { status(connection) }
         case .listPartition(let partition, let digest):
@@ -210,6 +212,17 @@ final class POP3NodeConversation: Conversation {
         } then: { [self] status in
             waiting = false
             session.statusTold(status.text)
+            run(connection)
+        }
+    }
+
+    private func flush(_ relay: String, _ connection: Connection) {
+        waiting = true
+        connection.perform { [node] in
+            await node.flush(relay: relay)
+        } then: { [self] count in
+            waiting = false
+            if let count { session.flushed(count) } else { session.replicaFailed("there is no such relay") }
             run(connection)
         }
     }

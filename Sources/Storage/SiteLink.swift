@@ -21,7 +21,7 @@ final class SiteLink: Sendable {
     private let health: NodeHealth
     private let transfer: Transfer
     private let log: Logger
-    private let addresses: AddressRotation
+    private let addresses: ServerAddresses
     private let session: LinkSession
 
     /// - Parameters:
@@ -48,7 +48,8 @@ final class SiteLink: Sendable {
         let clock = ContinuousClock()
         let start = clock.now
         health = NodeHealth(clock: { start.duration(to: clock.now) })
-        let addresses = AddressRotation(settings, tls: tls)
+        let addresses = ServerAddresses(
+            settings.addresses, tls: settings.tls == .implicit ? tls : nil, certificateName: settings.certificateName)
         self.addresses = addresses
         let smtp = SMTPClientSettings(
             mode: .smtp, clientName: hostname, startTLS: settings.tls == .starttls ? .required : .never,
@@ -154,31 +155,5 @@ extension SiteLink: SpoolTaker {
         case .hold, .release:
             preconditionFailure("a site is not asked to keep anything for others")
         }
-    }
-}
-
-/// The site's addresses in turn: each connection goes to the next one.
-private final class AddressRotation: Sendable {
-    private let settings: SiteSettings
-    private let tls: ClientTLS?
-    private let count = Atomic<Int>(0)
-
-    init(_ settings: SiteSettings, tls: ClientTLS?) {
-        self.settings = settings
-        self.tls = tls
-    }
-
-    func next() -> DialTarget {
-        let index = count.wrappingAdd(1, ordering: .relaxed).oldValue
-        let endpoint = settings.addresses[index % settings.addresses.count]
-        return DialTarget(
-            endpoint: endpoint, tls: settings.tls == .implicit ? tls : nil, certificateName: name(at: endpoint),
-            timeout: .seconds(30))
-    }
-
-    private func name(at endpoint: Endpoint) -> String? {
-        if let name = settings.certificateName { return name }
-        if case .tcp(let host, _) = endpoint { return host }
-        return nil
     }
 }

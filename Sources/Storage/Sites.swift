@@ -18,7 +18,7 @@ struct Sites: Sendable {
 
     /// Who is to have what comes into a mailbox; nobody, if it is nothing new to this site (`path` is nil).
     func spools(_ mailbox: MailboxName, at path: SitePath?) -> SiteSpools {
-        guard let path, !peers.isEmpty else { return SiteSpools(path: path ?? .origin) }
+        guard let path, !peers.isEmpty, RelayQueue(mailbox) == nil else { return SiteSpools(path: path ?? .origin) }
         let targets = peers.lazy.filter { $0.shares(mailbox.domain) && !path.contains($0.name) }.compactMap {
             SpoolTarget(site: $0.name)
         }

@@ -22,6 +22,10 @@ final class StorageContext: Sendable {
     let repair: Repair
     /// The ways to other sites, once they stand.
     let siteDrains = Mutex<[SiteDrain]>([])
+    /// What comes into the relays' queues, by the relays' names.
+    let relayInboxes: [String: RelayInbox]
+    /// The ways to the relays' servers, once they stand.
+    let relayDrains = Mutex<[RelayDrain]>([])
     private let node: NodeSettings
     private let current: Mutex<StorageSessions>
 
@@ -35,6 +39,7 @@ final class StorageContext: Sendable {
         mover = Mover(
             replicator: replicator, openMailboxes: openMailboxes, rate: configuration.storage.moveRate)
         repair = Repair(replicator: replicator)
+        relayInboxes = Dictionary(uniqueKeysWithValues: configuration.relays.map { ($0.name, RelayInbox()) })
         housekeeping = configuration.storage
         self.node = node
         current = Mutex(StorageSessions(configuration, node: node))
@@ -83,9 +88,24 @@ final class StorageContext: Sendable {
         return status
     }
 
-    /// What waits for another site; nil if nothing is brought there.
+    /// What waits for another site, or for `relay:` and a relay's name, and is sent from here; nil if there is no such one.
     func status(ofSite name: String) async -> SiteStatus? {
-        await siteDrains.withLock { $0 }.first { $0.target.name == name }?.status()
+        if name.hasPrefix(SiteStatus.relayMark) {
+            return await relay(String(name.dropFirst(SiteStatus.relayMark.count)))?.status()
+        }
+        return await siteDrains.withLock { $0 }.first { $0.target.name == name }?.status()
+    }
+
+    /// Sends what waits for a relay now: how much that is; nil if there is no such relay.
+    func flush(relay name: String) async -> Int? { await relay(name)?.flush() }
+
+    private func relay(_ name: String) -> RelayDrain? { relayDrains.withLock { $0.first { $0.settings.name == name } } }
+
+    /// A message has come into a mailbox, which may be a relay's queue.
+    func noteStored(_ identity: MessageIdentity, octets: Int, in mailbox: MailboxName) {
+        guard !relayInboxes.isEmpty, let queue = RelayQueue(mailbox) else { return }
+        relayInboxes[queue.relay]?.note(
+            RelayInbox.Arrival(queue: queue.number, identity: identity, octets: octets))
     }
 
     private static let waitingMax = 10_000

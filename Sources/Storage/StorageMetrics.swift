@@ -1,4 +1,5 @@
 import Cluster
+import Mail
 import Metrics
 
 /// What a storage node counts. The names are part of its interface: dashboards hang on them.
@@ -14,6 +15,10 @@ struct StorageMetrics: Sendable {
     let damagedCopies = Counter(label: "damaged_copies")
     let damagedCopiesReplaced = Counter(label: "damaged_copies_replaced")
     let damagedCopiesLeft = Counter(label: "damaged_copies_left")
+    let messagesRelayed = Counter(label: "messages_relayed")
+    let relayDeferrals = Counter(label: "relay_deferrals")
+    let relayRefusals = Counter(label: "relay_refusals")
+    let bounces = Counter(label: "bounces")
     /// From the end of a message's text to its durable copies.
     let commitTime = Timer(label: "commit_seconds")
 
@@ -21,5 +26,14 @@ struct StorageMetrics: Sendable {
     func merged(_ merge: Merge) {
         merges.increment()
         messagesMerged.increment(by: merge.messagesCarried)
+    }
+
+    /// A relay's server has answered for a message.
+    func relayed(_ verdict: Verdict) {
+        switch verdict {
+        case .accepted: messagesRelayed.increment()
+        case .deferred: relayDeferrals.increment()
+        case .refused: relayRefusals.increment()
+        }
     }
 }

@@ -22,17 +22,19 @@ package final class StorageService: Service {
     private let tls: ServerTLS?
     private let group: any EventLoopGroup
     private let sites: SiteDrains.Settings
+    private let relays: RelayDrains.Settings
 
     /// Opens the store.
     /// - Parameters:
     ///   - siteSecrets: what this site shares with each other one, by the other's name.
+    ///   - relayPasswords: what this cluster logs in with, by the relay's name.
     ///   - tls: what frontends and other nodes see; nil if hops to this node are plain.
     ///   - hopTLS: what other nodes see when this one connects; nil if all hops are plain.
     /// - Throws: `MaildirError` if the root is not this node's, or its file system cannot keep mail; `TLSFileError` for a
     ///   certificate of another site.
     package init(
-        _ configuration: ClusterConfiguration, node: NodeSettings, siteSecrets: [String: String], tls: ServerTLS?,
-        hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
+        _ configuration: ClusterConfiguration, node: NodeSettings, siteSecrets: [String: String],
+        relayPasswords: [String: String], tls: ServerTLS?, hopTLS: ClientTLS?, group: any EventLoopGroup, log: Logger
     ) throws {
         let storage = configuration.storage
         var options = StoreOptions()
@@ -52,6 +54,7 @@ package final class StorageService: Service {
         self.tls = tls
         self.group = group
         sites = try SiteDrains.Settings(configuration, secrets: siteSecrets)
+        relays = try RelayDrains.Settings(configuration, passwords: relayPasswords)
         connectionsMax = storage.connectionsMax
         drainTimeout = storage.drainTimeout
     }
@@ -84,6 +87,9 @@ package final class StorageService: Service {
         let drains = try await SiteDrains(sites, replicator: context.replicator, group: group)
         context.siteDrains.withLock { $0 = drains.drains }
         let sites = Task { await drains.run() }
+        let relayDrains = try await RelayDrains(relays, node: context, group: group)
+        context.relayDrains.withLock { $0 = relayDrains.drains }
+        let relays = Task { await relayDrains.run() }
         let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
         let scrub = Task { [context] in
             let settings = context.housekeeping
@@ -99,6 +105,7 @@ package final class StorageService: Service {
         scrub.cancel()
         handoff.cancel()
         sites.cancel()
+        relays.cancel()
         context.log.notice("draining")
         await Listener.drain([lmtp, pop3], timeout: drainTimeout)
         await repair.value
@@ -106,6 +113,7 @@ package final class StorageService: Service {
         await scrub.value
         await handoff.value
         await sites.value
+        await relays.value
         await context.replicator.quit()
         context.store.shutdown()
         context.log.notice("stopped")

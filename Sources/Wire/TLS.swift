@@ -89,6 +89,8 @@ package struct ClientTLS: Sendable {
     }
 
     func makeHandler(name: String?) throws -> NIOSSLClientHandler {
+        // RFC 6066 §3: no address is sent as a name; without one, the certificate must bear the peer's address.
+        let name = name.flatMap { (try? SocketAddress(ipAddress: $0, port: 0)) == nil ? $0 : nil }
         guard let pinned else { return try NIOSSLClientHandler(context: context, serverHostname: name) }
         return try NIOSSLClientHandler(
             context: context, serverHostname: name,
@@ -97,7 +99,7 @@ package struct ClientTLS: Sendable {
             })
     }
 
-    /// Takes any certificate: for measuring servers with self-signed ones, never for mail.
+    /// Takes any certificate: for measuring, and for servers that would be spoken to without TLS otherwise (RFC 7435).
     package init(unverified: Void) throws(TLSFileError) {
         context = try makeContext("client") {
             var configuration = TLSConfiguration.makeClientConfiguration()

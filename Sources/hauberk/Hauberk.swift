@@ -16,7 +16,7 @@ struct Hauberk: AsyncParsableCommand {
                 name: "Cluster",
                 subcommands: [
                     StatusCommand.self, RepairCommand.self, RingCommand.self, NodeCommand.self, MembershipCommand.self,
-                    SiteCommand.self, Locate.self, CertificateCommand.self,
+                    SiteCommand.self, RelayCommand.self, Locate.self, CertificateCommand.self,
                 ]),
             CommandGroup(name: "Configuration", subcommands: [CheckConfig.self, ConfigCommand.self]),
             CommandGroup(name: "Any Maildir", subcommands: [SerialmailCommand.self]),

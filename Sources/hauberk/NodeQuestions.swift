@@ -55,6 +55,15 @@ final class NodeQuestions: Sendable {
         await ofEach { node in (try? await self.ask(.xstatus(ofSite: site), at: node)).flatMap { SiteStatus($0) } }
     }
 
+    /// Has each node send what waits for a relay: how many messages it has; nil for one that does not answer.
+    func flush(relay: String) async -> [Int?] {
+        await ofEach { node in
+            (try? await self.ask(.xflush(relay: relay), at: node)).flatMap { text in
+                text.split(separator: " ").first.flatMap { Int($0) }
+            }
+        }
+    }
+
     /// Asks all nodes at the same time.
     private func ofEach<Answer: Sendable>(
         _ ask: @escaping @Sendable (Ring.NodeIndex) async -> Answer?

@@ -20,10 +20,12 @@ struct ProcessServices: Sendable {
         let configuration = plan.configuration
         let group = MultiThreadedEventLoopGroup.singleton
         let secrets = try configuration.siteSecrets()
+        let passwords = try configuration.relayPasswords()
         nodes = try plan.nodes.map { node in
             let service = try StorageService(
-                configuration, node: node, siteSecrets: secrets, tls: ServerTLS(hopOf: node, configuration),
-                hopTLS: ClientTLS(hopsOf: node.name, configuration), group: group, log: Logger(label: node.name))
+                configuration, node: node, siteSecrets: secrets, relayPasswords: passwords,
+                tls: ServerTLS(hopOf: node, configuration), hopTLS: ClientTLS(hopsOf: node.name, configuration),
+                group: group, log: Logger(label: node.name))
             return (node.name, service)
         }
         let directory = plan.frontends.isEmpty ? nil : SQLiteDirectory(configuration.directory)

@@ -1,0 +1,192 @@
+import Hops
+import Logging
+import Mail
+import Membership
+import NIOCore
+import QMTP
+import Wire
+
+/// The way to a server by QMTP: a few connections, on each of which messages follow one another without waiting.
+final class QMTPLink: RelayCarrier {
+    private let eventLoop: any EventLoop
+    private let pool: NIOLoopBound<QMTPPool>
+    private let health: NodeHealth
+    let server: String
+
+    static func make(
+        _ settings: RelaySettings, on eventLoop: any EventLoop, log: Logger
+    ) async throws -> QMTPLink {
+        try await eventLoop.submit { QMTPLink(settings, on: eventLoop, log: log) }.get()
+    }
+
+    private init(_ settings: RelaySettings, on eventLoop: any EventLoop, log: Logger) {
+        self.eventLoop = eventLoop
+        let clock = ContinuousClock()
+        let start = clock.now
+        health = NodeHealth(clock: { start.duration(to: clock.now) })
+        server = settings.addresses.first?.host ?? settings.name
+        pool = NIOLoopBound(QMTPPool(settings, health: health, on: eventLoop, log: log), eventLoop: eventLoop)
+    }
+
+    var isReachable: Bool { health.lastFailure == nil }
+    var lastFailure: String? { health.lastFailure }
+
+    func abandon() { eventLoop.execute { [pool] in pool.value.abandon() } }
+
+    func carry(_ message: RelayMessage) async -> RelayOutcome {
+        await withCheckedContinuation { carried in
+            eventLoop.execute { [pool] in pool.value.carry(message) { carried.resume(returning: $0) } }
+        }
+    }
+}
+
+/// The connections of one link.
+private final class QMTPPool {
+    private let addresses: ServerAddresses
+    private let settings: RelaySettings
+    private let health: NodeHealth
+    private let eventLoop: any EventLoop
+    private let log: Logger
+    private var connections: [QMTPConnection] = []
+    private var isAbandoned = false
+
+    /// Messages under way on every connection before another connection is worth its cost.
+    private static let crowded = 8
+
+    init(_ settings: RelaySettings, health: NodeHealth, on eventLoop: any EventLoop, log: Logger) {
+        self.settings = settings
+        self.health = health
+        self.eventLoop = eventLoop
+        self.log = log
+        addresses = ServerAddresses(settings.addresses, tls: nil, certificateName: nil)
+    }
+
+    func carry(_ message: RelayMessage, then: @escaping (RelayOutcome) -> Void) {
+        guard !isAbandoned else { return then(.lost(wasSent: false)) }
+        connections.removeAll(where: \.isOver)
+        let free = connections.min { $0.load < $1.load }
+        if let free, free.load < Self.crowded || connections.count >= settings.connectionsMax {
+            return free.send(message, then)
+        }
+        let fresh = QMTPConnection(timeout: settings.timeout, health: health)
+        connections.append(fresh)
+        fresh.send(message, then)
+        Dialer.connect(addresses.next(), on: eventLoop, conversation: fresh)
+    }
+
+    func abandon() {
+        isAbandoned = true
+        for connection in connections { connection.fail("the process is about to end") }
+    }
+}
+
+/// One connection: messages go out as they come, and replies come in their order.
+private final class QMTPConnection: Conversation {
+    private let timeout: Duration
+    private let health: NodeHealth
+    private var session = QMTPClientSession()
+    private var connection: Connection?
+    private var held: [(RelayMessage, (RelayOutcome) -> Void)] = []
+    private var sent: [(RelayOutcome) -> Void] = []
+    private(set) var isOver = false
+
+    private static let idleTimeout = Duration.seconds(10)
+
+    init(timeout: Duration, health: NodeHealth) {
+        self.timeout = timeout
+        self.health = health
+    }
+
+    var load: Int { held.count + sent.count }
+
+    func send(_ message: RelayMessage, _ then: @escaping (RelayOutcome) -> Void) {
+        guard !isOver else { return then(.lost(wasSent: false)) }
+        held.append((message, then))
+        if let connection { write(connection) }
+    }
+
+    private func write(_ connection: Connection) {
+        if !held.isEmpty, sent.isEmpty { setClock(connection) }
+        for (message, then) in held {
+            let frame = session.begin(
+                sender: Self.bytes(message.sender), recipients: [Array("\(message.recipient)".utf8)],
+                byteCount: message.text.readableBytes, lineEnds: .crlf)
+            connection.write(ByteBuffer(bytes: frame.head))
+            connection.write(message.text)
+            connection.write(ByteBuffer(bytes: frame.tail))
+            sent.append(then)
+        }
+        held = []
+        connection.flush()
+    }
+
+    private static func bytes(_ sender: ReversePath) -> [UInt8] {
+        if case .address(let address) = sender { Array("\(address)".utf8) } else { [] }
+    }
+
+    private func setClock(_ connection: Connection) {
+        connection.madeProgress()
+        connection.setTimes(ConnectionTimes(idle: load == 0 ? Self.idleTimeout : timeout, total: .zero))
+    }
+
+    func fail(_ why: String) {
+        end(why)
+        connection?.abort()
+    }
+
+    /// - Parameter why: nil if there is nothing wrong with the server.
+    private func end(_ why: String?) {
+        guard !isOver else { return }
+        isOver = true
+        if let why { health.failed(why) }
+        let (unsent, unanswered) = (held, sent)
+        (held, sent) = ([], [])
+        for (_, then) in unsent { then(.lost(wasSent: false)) }
+        for then in unanswered { then(.lost(wasSent: true)) }
+    }
+
+    // MARK: Conversation
+
+    func opened(_ connection: Connection) {
+        guard !isOver else { return connection.abort() }
+        self.connection = connection
+        health.heard()
+        write(connection)
+    }
+
+    func received(_ connection: Connection) {
+        while !isOver {
+            let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+            connection.consume(step.consumed)
+            switch step.event {
+            case .needBytes:
+                if connection.inputEnded { fail("the server closed the connection") }
+                return
+            case .violation(let violation):
+                return fail("\(violation)")
+            case .replies(let replies):
+                health.heard()
+                guard !sent.isEmpty else { return fail("a reply that nothing was asked for") }
+                sent.removeFirst()(.answered(replies.first?.verdict ?? .deferred(.unexpected)))
+                setClock(connection)
+            }
+        }
+    }
+
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func draining(_ connection: Connection) {}
+
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        if load > 0 { return fail("the server does not answer") }
+        end(nil)
+        connection.close()
+    }
+
+    func closed(_ reason: ConnectionEnd) {
+        switch reason {
+        case .closed: end(load > 0 ? "the server closed the connection" : nil)
+        case .failed(let why): end(why)
+        }
+    }
+}

@@ -1,0 +1,311 @@
+import Bounces
+import Cluster
+import CoreMetrics
+import Glibc
+import Hops
+import Logging
+import Mail
+import Maildirs
+import Membership
+import NIOCore
+
+/// Sends what waits in a relay's queues to its server.
+///
+/// A queue is a mailbox, and its first owner that is there sends what is in it: it takes the message from its own copy, and
+/// deletes it, as a POP3 session would, when the server has said 250. So every owner knows what was sent, and none sends it
+/// again; only what was under way when a node died may go out twice. A message whose sender has been told that it failed is
+/// deleted in the same way. Nothing else is stored: when a message is tried again depends on its age alone.
+actor RelayDrain {
+    nonisolated let settings: RelaySettings
+    private let queues: RelayQueues
+    /// Nil for a server that comes and fetches its mail.
+    private let carrier: (any RelayCarrier)?
+    private let bouncer: RelayBouncer
+    private let inbox: RelayInbox
+    private let log: Logger
+    private let metrics: StorageMetrics
+    private var schedule: SpoolSchedule
+    private var flight: FlightWindow
+    private var rate: SendingRate
+    private var tasks: [UInt64: Task<Void, Never>] = [:]
+    private var lastID: UInt64 = 0
+    private var notices: [Notice] = []
+    private var succeeded: Int64?
+    private var lastRefusal: String?
+    private let clock = ContinuousClock()
+    private let start = ContinuousClock.now
+
+    /// A sender who is to be told of a failure, when that could not be done at once.
+    private struct Notice {
+        let entry: SpoolEntry
+        let verdict: Verdict
+        let due: Int64
+    }
+
+    private static let noticesMax = 10_000
+    private static let noticeDelay: Int64 = 60
+    private static let year: Int64 = 365 * 86_400
+    /// How long another owner has to stop when this node comes back.
+    private static let handover = Duration.seconds(3)
+
+    init(
+        _ settings: RelaySettings, queues: RelayQueues, carrier: (any RelayCarrier)?, bouncer: RelayBouncer,
+        inbox: RelayInbox, metrics: StorageMetrics, log: Logger
+    ) {
+        self.settings = settings
+        self.queues = queues
+        self.carrier = carrier
+        self.bouncer = bouncer
+        self.inbox = inbox
+        self.metrics = metrics
+        self.log = log
+        schedule = SpoolSchedule(Self.schedule(settings))
+        flight = FlightWindow(transactionsMax: settings.inFlightMax)
+        rate = SendingRate(
+            messagesPerSecond: Double(settings.messageRate), bytesPerSecond: Double(settings.rate))
+    }
+
+    /// A link that is used on request is one that is down until somebody asks: meanwhile messages only grow old.
+    private static func schedule(_ settings: RelaySettings) -> SpoolSettings {
+        var spool = SpoolSettings(lifetime: settings.lifetime.components.seconds)
+        switch settings.trigger {
+        case .scheduled: spool.trigger = .every(settings.interval.components.seconds)
+        case .atOnce where !settings.addresses.isEmpty: break
+        case .atOnce, .onRequest: spool.reconnect = ReconnectBackoff(first: .seconds(year), max: .seconds(year))
+        }
+        return spool
+    }
+
+    private var isOnRequest: Bool { settings.trigger == .onRequest || settings.addresses.isEmpty }
+    private var now: Int64 { Int64(time(nil)) }
+
+    // MARK: the loop
+
+    /// Runs until it is cancelled, and until what was under way then has its outcome.
+    func run() async {
+        if queues.areShared { try? await Task.sleep(for: Self.handover) }
+        if isOnRequest { rest() }
+        while !Task.isCancelled {
+            takeArrivals()
+            retryNotices()
+            guard flight.room > 0, tasks.count < settings.inFlightMax, notices.count < Self.noticesMax else {
+                await inbox.wakeUp.wait(for: .seconds(Self.noticeDelay))
+                continue
+            }
+            switch schedule.next(now: now) {
+            case .send(let entry): await begin(entry)
+            case .giveUp(let entry): launch { await $0.giveUp(entry, after: nil) }
+            case .list: await list()
+            case .wait(let until): await wait(until)
+            }
+        }
+        carrier?.abandon()
+        bouncer.door.abandon()
+        while let task = tasks.values.first { await task.value }
+        await queues.finish()
+    }
+
+    private func wait(_ until: Int64?) async {
+        if isOnRequest, tasks.isEmpty, !schedule.linkIsDown { rest() }
+        let due = [until, notices.first?.due].compactMap { $0 }.min()
+        // No deadline is far: clocks are set.
+        let seconds = due.map { max(0, min(60, $0 - now)) }
+        await inbox.wakeUp.wait(for: .seconds(seconds ?? 60))
+    }
+
+    private func rest() { schedule.linkFailed(now: now, random: .random(in: 0 ... .max)) }
+
+    private func takeArrivals() {
+        let (arrivals, isAll) = inbox.take()
+        for arrival in arrivals where queues.leads(arrival.queue) {
+            schedule.arrived(queues.entry(arrival.queue, arrival.identity.text, octets: arrival.octets))
+        }
+        if !isAll { schedule.arrived() }
+    }
+
+    private func list() async {
+        schedule.listingBegan(now: now)
+        for queue in 0..<RelayQueue.count {
+            for entry in await queues.list(queue) { schedule.offer(entry, now: now) }
+        }
+        schedule.listingEnded(now: now)
+    }
+
+    private func launch(_ work: @escaping @Sendable (isolated RelayDrain) async -> Void) {
+        lastID += 1
+        let id = lastID
+        tasks[id] = Task {
+            await work(self)
+            self.ended(id)
+        }
+    }
+
+    private func ended(_ id: UInt64) {
+        tasks[id] = nil
+        inbox.wakeUp.wake()
+    }
+
+    // MARK: one message
+
+    private func begin(_ entry: SpoolEntry) async {
+        while !flight.admits(bytes: entry.bytes), !Task.isCancelled { await inbox.wakeUp.wait(for: nil) }
+        while let delay = rate.admit(bytes: entry.bytes, now: start.duration(to: clock.now)), !Task.isCancelled {
+            try? await Task.sleep(for: delay)
+        }
+        guard !Task.isCancelled, let carrier else {
+            schedule.interrupted(entry.name)
+            if carrier == nil { rest() }
+            return
+        }
+        let id = lastID + 1
+        flight.sent(id, bytes: entry.bytes)
+        launch { await $0.send(entry, id, by: carrier) }
+    }
+
+    private func send(_ entry: SpoolEntry, _ id: UInt64, by carrier: any RelayCarrier) async {
+        let began = clock.now
+        let message: RelayMessage
+        do throws(RelayQueues.Failure) {
+            message = try await queues.read(entry)
+        } catch {
+            flight.withdrawn(id)
+            return unread(entry, error)
+        }
+        switch await carrier.carry(message) {
+        case .lost(let wasSent):
+            flight.lost(id)
+            lost(entry, wasSent, carrier)
+        case .answered(let verdict):
+            flight.answered(id, [verdict], now: start.duration(to: clock.now))
+            schedule.linkWorks()
+            report(entry, message, verdict, took: began.duration(to: clock.now))
+            await answered(entry, verdict)
+        }
+    }
+
+    private func unread(_ entry: SpoolEntry, _ failure: RelayQueues.Failure) {
+        switch failure {
+        case .gone, .othersQueue:
+            schedule.gone(entry.name)
+        case .unreadable(let why):
+            log.error(
+                "cannot be relayed",
+                metadata: ["relay": "\(settings.name)", "message": "\(entry.name)", "reason": "\(why)"])
+            // What is damaged has no sender who could be told, until another owner's copy takes its place.
+            if schedule.deferred(entry.name, now: now) == .giveUp {
+                tellLater(entry, .deferred(Reason(451, "4.3.0", why)))
+            }
+        }
+    }
+
+    /// No answer came. What the server has seen waits its time, in case it is the reason.
+    private func lost(_ entry: SpoolEntry, _ wasSent: Bool, _ carrier: any RelayCarrier) {
+        if wasSent {
+            if schedule.deferred(entry.name, now: now) == .giveUp {
+                launch { await $0.giveUp(entry, after: nil) }
+            }
+        } else {
+            schedule.interrupted(entry.name)
+        }
+        if !carrier.isReachable, !schedule.linkIsDown { rest() }
+    }
+
+    private func answered(_ entry: SpoolEntry, _ verdict: Verdict) async {
+        switch verdict {
+        case .accepted:
+            succeeded = now
+            lastRefusal = nil
+            await done(entry)
+        case .deferred(let reason):
+            lastRefusal = "\(reason)"
+            if schedule.deferred(entry.name, now: now) == .giveUp { await giveUp(entry, after: verdict) }
+        case .refused(let reason):
+            lastRefusal = "\(reason)"
+            await giveUp(entry, after: verdict)
+        }
+    }
+
+    private func report(_ entry: SpoolEntry, _ message: RelayMessage, _ verdict: Verdict, took: Duration) {
+        metrics.relayed(verdict)
+        log.info(
+            "relayed",
+            metadata: [
+                "relay": "\(settings.name)", "message": "\(entry.name)", "from": "\(message.sender)",
+                "to": "\(message.recipient)", "took": "\(took)", "verdict": "\(verdict)",
+            ])
+    }
+
+    private func done(_ entry: SpoolEntry) async {
+        await queues.delete(entry)
+        schedule.gone(entry.name)
+    }
+
+    // MARK: what fails
+
+    /// Tells the sender. The message stays until that is done.
+    ///
+    /// - Parameter verdict: the server's last word; nil if it gave none.
+    private func giveUp(_ entry: SpoolEntry, after verdict: Verdict?) async {
+        let verdict = verdict ?? .deferred(Reason(451, "4.4.1", carrier?.lastFailure ?? "nobody has fetched it"))
+        let message: RelayMessage
+        do throws(RelayQueues.Failure) {
+            message = try await queues.read(entry)
+        } catch {
+            return if case .unreadable = error { tellLater(entry, verdict) } else { schedule.gone(entry.name) }
+        }
+        let plan = bouncer.plan
+        let recipient = FailedRecipient(
+            address: message.recipient, verdict: verdict, remoteHost: carrier?.server, lastAttempt: now)
+        let content = Array(message.text.readableBytesView.prefix(max(plan.headerBytesMax, plan.messageBytesMax)))
+        let failed = FailedMessage(
+            sender: message.sender, recipients: [recipient], arrival: entry.birth, content: content,
+            isWhole: content.count == message.text.readableBytes)
+        switch await bouncer.tell(failed, of: entry.name) {
+        case .told:
+            metrics.bounces.increment()
+            await done(entry)
+        case .later(let reason):
+            log.error(
+                "a sender cannot be told now",
+                metadata: ["relay": "\(settings.name)", "message": "\(entry.name)", "reason": "\(reason)"])
+            tellLater(entry, verdict)
+        }
+    }
+
+    private func tellLater(_ entry: SpoolEntry, _ verdict: Verdict) {
+        notices.append(Notice(entry: entry, verdict: verdict, due: now + Self.noticeDelay))
+    }
+
+    /// The first of them is due first, unless the clock was set.
+    private func retryNotices() {
+        let now = now
+        while let notice = notices.first, notice.due <= now || notice.due > now + Self.noticeDelay,
+            tasks.count < settings.inFlightMax
+        {
+            notices.removeFirst()
+            launch { await $0.giveUp(notice.entry, after: notice.verdict) }
+        }
+    }
+
+    // MARK: what others ask
+
+    /// Everything that waits is tried now. How many messages that is, here.
+    func flush() async -> Int {
+        schedule.kick()
+        inbox.wakeUp.wake()
+        return await status().messages
+    }
+
+    /// What waits in the queues that this node sends.
+    func status() async -> SiteStatus {
+        var status = SiteStatus(name: settings.name)
+        (status.succeeded, status.error) = (succeeded, carrier?.lastFailure ?? lastRefusal)
+        for queue in 0..<RelayQueue.count {
+            guard let (messages, octets, oldest) = await queues.count(queue) else { continue }
+            status.messages += messages
+            status.octets += octets
+            if let oldest { status.oldest = min(status.oldest ?? oldest, oldest) }
+        }
+        return status
+    }
+}

@@ -1,0 +1,194 @@
+import Cluster
+import Glibc
+import Logging
+import Mail
+import Maildirs
+import Membership
+
+/// A relay's queues as this node has them: it reads those of which it is the first owner that is there.
+actor RelayQueues {
+    enum Failure: Error {
+        /// It was sent, or is not there any more.
+        case gone
+        /// Another owner sends it.
+        case othersQueue
+        case unreadable(String)
+    }
+
+    private struct Queue {
+        var snapshot: MaildropSnapshot
+        /// Where the next message is likely to be.
+        var next = 0
+        /// Sent, and to be deleted with others.
+        var done: [Done] = []
+        var deletion: Task<Void, Never>?
+
+        mutating func find(_ uidl: String) -> Int? {
+            for step in 0..<snapshot.count {
+                let index = (next + step) % snapshot.count
+                guard snapshot.uidl(at: index) == uidl else { continue }
+                next = index + 1
+                return index
+            }
+            return nil
+        }
+    }
+
+    private struct Done {
+        let snapshot: MaildropSnapshot
+        let index: Int
+        let finished: CheckedContinuation<Void, Never>
+    }
+
+    private let mailboxes: [MailboxName]
+    private let replicator: Replicator
+    private let openMailboxes: OpenMailboxes
+    private var queues: [Int: Queue] = [:]
+    private var isEnding = false
+
+    init(relay: String, replicator: Replicator, openMailboxes: OpenMailboxes) {
+        mailboxes = (0..<RelayQueue.count).map { RelayQueue(relay: relay, number: $0).mailbox }
+        self.replicator = replicator
+        self.openMailboxes = openMailboxes
+    }
+
+    /// Whether a queue has several owners, of which another may be sending.
+    nonisolated var areShared: Bool { replicator.peers.map.ring.replicas > 1 }
+
+    /// Whether this node sends what is in a queue.
+    nonisolated func leads(_ number: Int) -> Bool {
+        let peers = replicator.peers
+        guard let own = peers.own else { return false }
+        return peers.map.ring.owners(of: mailboxes[number]).first { $0 == own || peers.isReachable($0) } == own
+    }
+
+    /// Names begin with the second in which the message came.
+    nonisolated func entry(_ number: Int, _ uidl: String, octets: Int) -> SpoolEntry {
+        let birth = Int64(uidl.prefix { $0.isASCII && $0.isNumber })
+        return SpoolEntry(
+            name: "\(number)/\(uidl)", birth: birth ?? Int64(time(nil)), bytes: octets, mailbox: "\(number)")
+    }
+
+    private nonisolated func place(_ entry: SpoolEntry) -> (number: Int, uidl: String) {
+        let parts = entry.name.split(separator: "/", maxSplits: 1)
+        guard parts.count == 2, let number = Int(parts[0]) else { preconditionFailure("a message named \(entry.name)") }
+        return (number, String(parts[1]))
+    }
+
+    // MARK: what waits
+
+    /// What is in a queue, once what its other owners have and have deleted is known; empty if it is another's.
+    func list(_ number: Int) async -> [SpoolEntry] {
+        guard leads(number), await replicator.prepareOpening(mailboxes[number]), await refresh(number),
+            let snapshot = queues[number]?.snapshot
+        else { return [] }
+        return (0..<snapshot.count).map { entry(number, snapshot.uidl(at: $0), octets: snapshot.octets(at: $0)) }
+    }
+
+    /// How much is in a queue that this node sends, and when the oldest of it came, in seconds since 1970.
+    func count(_ number: Int) async -> (messages: Int, octets: Int, oldest: Int64?)? {
+        guard leads(number), let snapshot = try? await replicator.store.snapshot(of: key(number)) else { return nil }
+        let oldest = snapshot.count > 0 ? entry(number, snapshot.uidl(at: 0), octets: 0).birth : nil
+        return (snapshot.count, snapshot.octets, oldest)
+    }
+
+    private nonisolated func key(_ number: Int) -> MailboxKey { replicator.key(of: mailboxes[number]) }
+
+    private func refresh(_ number: Int) async -> Bool {
+        guard let snapshot = try? await replicator.store.snapshot(of: key(number)) else { return false }
+        guard snapshot.count > 0 || queues[number]?.deletion != nil else {
+            if queues.removeValue(forKey: number) != nil { openMailboxes.closed(mailboxes[number]) }
+            return true
+        }
+        var queue = opened(number, snapshot)
+        queue.snapshot = snapshot
+        queue.next = 0
+        queues[number] = queue
+        return true
+    }
+
+    /// While a queue is open here, nobody moves it away.
+    private func opened(_ number: Int, _ snapshot: MaildropSnapshot) -> Queue {
+        if let queue = queues[number] { return queue }
+        openMailboxes.opened(mailboxes[number])
+        return Queue(snapshot: snapshot)
+    }
+
+    func read(_ entry: SpoolEntry) async throws(Failure) -> RelayMessage {
+        let (number, uidl) = place(entry)
+        guard leads(number) else { throw .othersQueue }
+        let (snapshot, index) = try await find(number, uidl)
+        let message: RelayMessage??
+        do throws(MaildirError) {
+            let reader = try await replicator.store.reader(of: index, in: snapshot)
+            defer { reader?.close() }
+            message = if let reader { .some(try await RelayMessage.read(reader)) } else { nil }
+        } catch {
+            throw .unreadable("\(error)")
+        }
+        guard let found = message else { throw .gone }
+        guard let found else { throw .unreadable("the file does not begin with Return-Path: and Delivered-To:") }
+        return found
+    }
+
+    private func find(_ number: Int, _ uidl: String) async throws(Failure) -> (MaildropSnapshot, Int) {
+        if let snapshot = queues[number]?.snapshot, let index = queues[number]?.find(uidl) { return (snapshot, index) }
+        // It has come since the queue was listed.
+        guard await refresh(number) else { throw .unreadable("the queue cannot be listed") }
+        guard let snapshot = queues[number]?.snapshot, let index = queues[number]?.find(uidl) else { throw .gone }
+        return (snapshot, index)
+    }
+
+    // MARK: what was sent
+
+    /// Deletes a message on all owners. Those of one queue that were sent meanwhile are deleted together.
+    func delete(_ entry: SpoolEntry) async {
+        let (number, uidl) = place(entry)
+        guard let (snapshot, index) = try? await find(number, uidl) else { return }
+        await withCheckedContinuation { finished in
+            var queue = opened(number, snapshot)
+            queue.done.append(Done(snapshot: snapshot, index: index, finished: finished))
+            if queue.deletion == nil { queue.deletion = Task { await deleteAll(of: number) } }
+            queues[number] = queue
+        }
+    }
+
+    private func deleteAll(of number: Int) async {
+        while let batch = queues[number]?.done, !batch.isEmpty {
+            queues[number]?.done = []
+            for (_, group) in Dictionary(grouping: batch, by: { ObjectIdentifier($0.snapshot) }) {
+                await delete(group, of: number)
+            }
+        }
+        queues[number]?.deletion = nil
+    }
+
+    /// Until it is done: a message that was sent must not be sent again.
+    private func delete(_ group: [Done], of number: Int) async {
+        while true {
+            do throws(MaildirError) {
+                let outcome = try await replicator.store.delete(group.map(\.index), of: group[0].snapshot)
+                if await !replicator.replicate(outcome.tombstones, of: mailboxes[number]) {
+                    replicator.log.error(
+                        "too few nodes know what was sent", metadata: ["queue": "\(mailboxes[number])"])
+                }
+                break
+            } catch {
+                replicator.log.error(
+                    "cannot remember what was sent",
+                    metadata: ["queue": "\(mailboxes[number])", "messages": "\(group.count)", "reason": "\(error)"])
+                if isEnding { break }
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
+        for done in group { done.finished.resume() }
+    }
+
+    /// Nothing is sent any more: waits until what was sent is deleted.
+    func finish() async {
+        isEnding = true
+        for deletion in queues.values.compactMap(\.deletion) { await deletion.value }
+        for number in queues.keys { openMailboxes.closed(mailboxes[number]) }
+        queues = [:]
+    }
+}
