@@ -19,6 +19,8 @@ package struct DeliveryRecipient: Sendable {
     package let heldFor: SpoolTarget?
     /// The sites that are to have it too.
     package let sites: SiteSpools
+    /// Whether it is a queue of messages for others, so that the same text for two of them is two messages.
+    let isQueued: Bool
 
     package init(
         mailbox: MailboxName, partition: Int, header: [UInt8], heldFor: SpoolTarget? = nil,
@@ -29,6 +31,7 @@ package struct DeliveryRecipient: Sendable {
         self.header = header
         self.heldFor = heldFor
         self.sites = sites
+        isQueued = RelayQueue(mailbox) != nil
     }
 
     var folder: MailboxFolder { MailboxFolder(mailbox, partition: partition, heldFor: heldFor) }

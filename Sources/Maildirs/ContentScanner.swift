@@ -3,7 +3,8 @@ import Glibc
 import Mail
 
 /// The content digest of a message's file: SHA-256, cut to 128 bits, over all of it but the fields that each way of the
-/// message writes anew: `Received:` with its folded lines, and `Delivered-To:`. `Return-Path:`, the sender, counts.
+/// message writes anew: `Received:` with its folded lines, and `Delivered-To:`. `Return-Path:`, the sender, counts. Where
+/// messages of several recipients lie in one folder, `Delivered-To:` counts too.
 ///
 /// It is a function of the file alone, so each copy has the same. Only a message with a Message-ID has one: without it
 /// two messages may well be equal. Holds back the beginning of a line at most, whatever the header is like.
@@ -17,6 +18,7 @@ struct ContentScanner: ~Copyable {
         case nowhere
     }
 
+    private let countsRecipient: Bool
     private var hash = RunningSHA256()
     private var place = Place.name
     private var hasMessageID = false
@@ -32,6 +34,8 @@ struct ContentScanner: ~Copyable {
     private static let pendingMax = 4096
     private static let nameBytesMax = 12
     private static let lineFeed = UInt8(ascii: "\n")
+
+    init(countsRecipient: Bool = false) { self.countsRecipient = countsRecipient }
 
     mutating func add(_ bytes: UnsafeRawBufferPointer) {
         var at = 0
@@ -77,7 +81,8 @@ struct ContentScanner: ~Copyable {
     }
 
     private mutating func endName() {
-        let isTrace = name.elementsEqual("received".utf8) || name.elementsEqual("delivered-to".utf8)
+        let isTrace =
+            name.elementsEqual("received".utf8) || (!countsRecipient && name.elementsEqual("delivered-to".utf8))
         if name.elementsEqual("message-id".utf8) { hasMessageID = true }
         begin(isKept: !isTrace)
     }

@@ -34,11 +34,8 @@ struct Deletion {
 
     private static func lines(of indices: ArraySlice<Int>, _ snapshot: MaildropSnapshot) -> [UInt8] {
         var lines: [UInt8] = []
-        // One that waits for somebody elsewhere is nobody else's repeat.
-        let hasRepeats = RelayQueue(snapshot.mailbox) == nil
         for index in indices {
-            let digest =
-                hasRepeats ? snapshot.name(at: index).withUnsafeBytes { MessageNameBytes.content(of: $0)?.digest } : nil
+            let digest = snapshot.name(at: index).withUnsafeBytes { MessageNameBytes.content(of: $0)?.digest }
             TombstoneLine.append(snapshot.identity(at: index), digest, to: &lines)
         }
         return lines

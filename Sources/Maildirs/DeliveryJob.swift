@@ -63,8 +63,8 @@ final class DeliveryJob: @unchecked Sendable {
 
     /// The message as tombstones may name it. A copy of another recipient's file has the same content as that.
     var named: NamedMessage {
-        if case .memory(let buffer) = body, sums == nil { sums = Self.sums(of: header, buffer) }
-        let digest = if case .copied(let spill, _) = body { spill.finishSums().digest } else { sums?.digest }
+        if case .memory(let buffer) = body, sums == nil { sums = sums(of: buffer) }
+        let digest = if case .copied(let spill, _) = body { digest(from: spill) } else { sums?.digest }
         let text = Array(identity.text.utf8)
         guard let digest, let seconds = text.withUnsafeBytes(MessageNameBytes.mintedSeconds) else {
             return NamedMessage(identity: text, content: nil)
@@ -72,14 +72,19 @@ final class DeliveryJob: @unchecked Sendable {
         return NamedMessage(identity: text, content: MessageContent(digest: digest, seconds: seconds))
     }
 
+    /// Nil where each recipient's is another.
+    private func digest(from spill: Spill) -> ContentDigest? {
+        spill.countsRecipient || recipient.isQueued ? nil : spill.finishSums().digest
+    }
+
     /// Its bytes go to `file` now.
     func fill(_ file: OpenFile, _ name: String) throws(MaildirError) {
         switch body {
         case .memory(let buffer):
             try file.write(header, buffer.bytes, name: name)
-            sums = sums ?? Self.sums(of: header, buffer)
+            sums = sums ?? sums(of: buffer)
         case .copied(let spill, let length):
-            var running = RunningFileSums()
+            var running = RunningFileSums(countsRecipient: recipient.isQueued)
             try file.write(header, name: name)
             running.add(header)
             try spill.copyBody(length: length, to: file, name: name, &running)
@@ -92,8 +97,8 @@ final class DeliveryJob: @unchecked Sendable {
     /// The whole of it is in its file.
     func finish(_ spill: Spill) { sums = spill.finishSums() }
 
-    private static func sums(of header: [UInt8], _ buffer: BodyBuffer) -> FileSums {
-        var running = RunningFileSums()
+    private func sums(of buffer: BodyBuffer) -> FileSums {
+        var running = RunningFileSums(countsRecipient: recipient.isQueued)
         running.add(header)
         running.add(buffer.bytes)
         return running.finish()

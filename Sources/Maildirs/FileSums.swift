@@ -12,7 +12,10 @@ struct FileSums: Hashable, Sendable {
 /// The sums of a file whose bytes pass by in pieces, in a few hundred bytes of memory.
 struct RunningFileSums: ~Copyable {
     private var checksum = RunningStableHash()
-    private var digest = ContentScanner()
+    private var digest: ContentScanner
+
+    /// - Parameter countsRecipient: whether the same message for somebody else has another digest.
+    init(countsRecipient: Bool = false) { digest = ContentScanner(countsRecipient: countsRecipient) }
 
     mutating func add(_ bytes: UnsafeRawBufferPointer) {
         checksum.update(bytes)

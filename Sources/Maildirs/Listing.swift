@@ -59,11 +59,11 @@ struct Listing {
 
     /// What the snapshot keeps: each message's name once, and no room to grow. A directory that was read several times
     /// has left every pass's names behind.
-    private func compacted(_ mailbox: MailboxName) -> Compacted {
+    private func compacted() -> Compacted {
         var records: [MaildropSnapshot.Record] = []
         var kept: [UInt8] = []
         var files: [MeasuredFile] = []
-        var repeats = Repeats(window: core.options.resendWindow(in: mailbox))
+        var repeats = Repeats(window: core.options.resendWindow)
         records.reserveCapacity(found.count)
         files.reserveCapacity(measured.count)
         for (index, message) in found.enumerated() {
@@ -109,7 +109,7 @@ struct Listing {
         try removeTombstoned(tombstones)
         try measureForeign(KnownSizes(kept))
         core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
-        let compacted = compacted(key.mailbox)
+        let compacted = compacted()
         // What waits for a site was never heard there, however long ago it was said.
         let oldest =
             folder.isOfSite ? FileTime(seconds: .min, nanoseconds: 0) : FileTime.now().minus(core.options.tombstoneAge)

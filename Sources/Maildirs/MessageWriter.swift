@@ -205,7 +205,9 @@ package final class MessageWriter: @unchecked Sendable {
         }
         let name = core.names.temporary(for: identity)
         let file = try Delivery.create(name, in: home, faults: core.options.faults)
-        let spill = Spill(core: core, home: home, name: name, file: file, bodyOffset: recipient.header.count)
+        let spill = Spill(
+            core: core, home: home, name: name, file: file, bodyOffset: recipient.header.count,
+            countsRecipient: recipient.isQueued)
         try spill.begin(recipient.header)
         return spill
     }

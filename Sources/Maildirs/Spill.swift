@@ -13,15 +13,21 @@ final class Spill: Sendable {
     private let core: StoreCore
     private let isNamed = Mutex(true)
     /// Of what was written so far.
-    private let running = Mutex(RunningFileSums())
+    private let running: Mutex<RunningFileSums>
+    /// Whether its content digest is the first recipient's alone.
+    let countsRecipient: Bool
     private let finished = Mutex<FileSums?>(nil)
 
-    init(core: StoreCore, home: DeliveryFolder, name: String, file: OpenFile, bodyOffset: Int) {
+    init(
+        core: StoreCore, home: DeliveryFolder, name: String, file: OpenFile, bodyOffset: Int, countsRecipient: Bool
+    ) {
         self.core = core
         self.home = home
         self.name = name
         self.file = file
         self.bodyOffset = bodyOffset
+        self.countsRecipient = countsRecipient
+        running = Mutex(RunningFileSums(countsRecipient: countsRecipient))
     }
 
     /// A spill that nobody needs any more leaves nothing behind, and keeps no event loop waiting for that.

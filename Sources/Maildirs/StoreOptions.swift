@@ -1,5 +1,4 @@
 package import Cluster
-import Mail
 
 /// What an operator may tune of a store, and its bounds.
 package struct StoreOptions: Sendable {
@@ -21,12 +20,6 @@ package struct StoreOptions: Sendable {
     package var tombstoneGrace: Duration = .seconds(7 * 86_400)
     /// Within what time a message with the same content is the same one, sent again.
     package var resendWindow = ResendWindow(.seconds(86_400))
-
-    /// Messages that wait for a relay are all different, whatever is in them: their recipients are.
-    func resendWindow(in mailbox: MailboxName) -> ResendWindow {
-        RelayQueue(mailbox) == nil ? resendWindow : ResendWindow(.zero)
-    }
-
     /// How long tombstones are kept and told to other replicas. A message with a deleted one's content may be younger than
     /// that by the window, and must find the tombstone for the whole grace time too.
     var tombstoneAge: Duration { tombstoneGrace + resendWindow.duration }

@@ -291,9 +291,10 @@ actor RelayDrain {
 
     /// Everything that waits is tried now. How many messages that is, here.
     func flush() async -> Int {
+        let count = await status().messages
         schedule.kick()
         inbox.wakeUp.wake()
-        return await status().messages
+        return count
     }
 
     /// What waits in the queues that this node sends.

@@ -16,7 +16,8 @@ actor RelayQueues {
     }
 
     private struct Queue {
-        var snapshot: MaildropSnapshot
+        /// Without what was sent again by who lost our answer.
+        var shown: ShownMessages
         /// Where the next message is likely to be.
         var next = 0
         /// Sent, and to be deleted with others.
@@ -24,11 +25,11 @@ actor RelayQueues {
         var deletion: Task<Void, Never>?
 
         mutating func find(_ uidl: String) -> Int? {
-            for step in 0..<snapshot.count {
-                let index = (next + step) % snapshot.count
-                guard snapshot.uidl(at: index) == uidl else { continue }
-                next = index + 1
-                return index
+            for step in 0..<shown.count {
+                let position = (next + step) % shown.count
+                guard shown.uidl(at: position) == uidl else { continue }
+                next = position + 1
+                return shown.index(at: position)
             }
             return nil
         }
@@ -80,16 +81,17 @@ actor RelayQueues {
     /// What is in a queue, once what its other owners have and have deleted is known; empty if it is another's.
     func list(_ number: Int) async -> [SpoolEntry] {
         guard leads(number), await replicator.prepareOpening(mailboxes[number]), await refresh(number),
-            let snapshot = queues[number]?.snapshot
+            let shown = queues[number]?.shown
         else { return [] }
-        return (0..<snapshot.count).map { entry(number, snapshot.uidl(at: $0), octets: snapshot.octets(at: $0)) }
+        return (0..<shown.count).map { entry(number, shown.uidl(at: $0), octets: shown.octets(at: $0)) }
     }
 
     /// How much is in a queue that this node sends, and when the oldest of it came, in seconds since 1970.
     func count(_ number: Int) async -> (messages: Int, octets: Int, oldest: Int64?)? {
         guard leads(number), let snapshot = try? await replicator.store.snapshot(of: key(number)) else { return nil }
-        let oldest = snapshot.count > 0 ? entry(number, snapshot.uidl(at: 0), octets: 0).birth : nil
-        return (snapshot.count, snapshot.octets, oldest)
+        let shown = ShownMessages(snapshot, isWhole: false)
+        let oldest = shown.count > 0 ? entry(number, shown.uidl(at: 0), octets: 0).birth : nil
+        return (shown.count, shown.octets, oldest)
     }
 
     private nonisolated func key(_ number: Int) -> MailboxKey { replicator.key(of: mailboxes[number]) }
@@ -101,7 +103,7 @@ actor RelayQueues {
             return true
         }
         var queue = opened(number, snapshot)
-        queue.snapshot = snapshot
+        queue.shown = ShownMessages(snapshot, isWhole: false)
         queue.next = 0
         queues[number] = queue
         return true
@@ -111,7 +113,7 @@ actor RelayQueues {
     private func opened(_ number: Int, _ snapshot: MaildropSnapshot) -> Queue {
         if let queue = queues[number] { return queue }
         openMailboxes.opened(mailboxes[number])
-        return Queue(snapshot: snapshot)
+        return Queue(shown: ShownMessages(snapshot, isWhole: false))
     }
 
     func read(_ entry: SpoolEntry) async throws(Failure) -> RelayMessage {
@@ -132,10 +134,15 @@ actor RelayQueues {
     }
 
     private func find(_ number: Int, _ uidl: String) async throws(Failure) -> (MaildropSnapshot, Int) {
-        if let snapshot = queues[number]?.snapshot, let index = queues[number]?.find(uidl) { return (snapshot, index) }
+        if let place = look(number, uidl) { return place }
         // It has come since the queue was listed.
         guard await refresh(number) else { throw .unreadable("the queue cannot be listed") }
-        guard let snapshot = queues[number]?.snapshot, let index = queues[number]?.find(uidl) else { throw .gone }
+        guard let place = look(number, uidl) else { throw .gone }
+        return place
+    }
+
+    private func look(_ number: Int, _ uidl: String) -> (MaildropSnapshot, Int)? {
+        guard let snapshot = queues[number]?.shown.snapshot, let index = queues[number]?.find(uidl) else { return nil }
         return (snapshot, index)
     }
 

@@ -5,8 +5,8 @@ import Testing
 
 /// What makes two files arrivals of one message: the digest is a function of the file, and of what its sender sent.
 @Suite struct ContentScannerTests {
-    private func digest(_ text: String, pieces size: Int = .max) -> ContentDigest? {
-        var scanner = ContentScanner()
+    private func digest(_ text: String, pieces size: Int = .max, countsRecipient: Bool = false) -> ContentDigest? {
+        var scanner = ContentScanner(countsRecipient: countsRecipient)
         let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: min(size, max(1, bytes.count))) {
             bytes[start..<min(bytes.count, start + min(size, bytes.count))].withUnsafeBytes { scanner.add($0) }
@@ -26,6 +26,17 @@ import Testing
     func trace(text: String) {
         #expect(digest(plain) != nil)
         #expect(digest(text) == digest(plain))
+    }
+
+    @Test("Where messages of several recipients lie in one folder, Delivered-To counts, and Received does not")
+    func recipient() {
+        let first = "Return-Path: <s@a.test>\nDelivered-To: a@b.test\n"
+        let rest = "Message-ID: <1@a.test>\nSubject: x\n\nbody\n"
+        let told = digest(first + rest, countsRecipient: true)
+        #expect(told != nil)
+        #expect(digest(first + "Received: from x\n\tby y\n" + rest, countsRecipient: true) == told)
+        #expect(digest(first.replacing("a@b", with: "c@b") + rest, countsRecipient: true) != told)
+        #expect(digest(plain, countsRecipient: true) == digest(plain))
     }
 
     @Test(
