@@ -20,6 +20,8 @@ final class FrontendContext: Sendable {
     let identifiers: Identifiers
     let directory: CachedDirectory
     let login: LoginGate
+    /// Who may have mail that waits, and how.
+    let turns = TurnRequests()
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
     let durableCopies: Int

@@ -39,18 +39,18 @@ package final class FrontendService: Service {
         self.group = group
         drainTimeout = configuration.storage.drainTimeout
         answerTimeout = configuration.delivery.timeout
-        let setup = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
+        let setup = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil, turns: context.turns)
         smtpCensus = ConnectionCensus(limits: setup.limits(.smtp))
         pop3Census = ConnectionCensus(limits: setup.limits(.pop3))
         self.setup = Mutex(setup)
     }
 
     private static func setup(
-        _ configuration: ClusterConfiguration, frontend: FrontendSettings, hasCertificate: Bool
+        _ configuration: ClusterConfiguration, frontend: FrontendSettings, hasCertificate: Bool, turns: TurnRequests
     ) -> ListenerSetup {
         ListenerSetup(
             configuration: configuration, hostname: configuration.hostname(of: frontend),
-            hasCertificate: hasCertificate)
+            hasCertificate: hasCertificate, turns: turns)
     }
 
     package func run() async throws {
@@ -83,7 +83,8 @@ package final class FrontendService: Service {
         context.serverTLS = tls
         context.setHopTLS(hopTLS)
         context.adopt(ClusterMap(configuration))
-        let new = Self.setup(configuration, frontend: frontend, hasCertificate: tls != nil)
+        let new = Self.setup(
+            configuration, frontend: frontend, hasCertificate: tls != nil, turns: context.turns)
         setup.withLock { $0 = new }
         for (listener, settings) in zip(listeners.withLock { $0 }, frontend.listeners) {
             listener.update(

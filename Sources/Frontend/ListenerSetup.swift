@@ -28,6 +28,7 @@ struct ListenerSetup {
     let configuration: ClusterConfiguration
     let hostname: String
     let hasCertificate: Bool
+    let turns: TurnRequests
 
     func smtp(_ listener: Membership.ListenerSettings) -> SMTPListenerSettings {
         let smtp = configuration.smtp
@@ -38,7 +39,7 @@ struct ListenerSetup {
             startsWithTLS: listener.tlsMode == .implicit,
             mechanisms: service == .submission ? configuration.authentication.mechanisms : [],
             requiresTLSForAuthentication: configuration.authentication.requireTLS,
-            takesSites: !configuration.sites.isEmpty,
+            takesSites: !configuration.sites.isEmpty, offersETRN: turns.offersETRN, offersATRN: turns.offersATRN,
             postmasterDomain: configuration.directory.defaultDomain)
         return SMTPListenerSettings(
             session: session, times: ConnectionTimes(idle: smtp.idleTimeout, total: smtp.sessionTimeMax),

@@ -184,6 +184,12 @@ final class SMTPConversation: Conversation {
                 return true
             }
             startTLS(tls, connection)
+        case .startQueue(let request):
+            startQueue(request, connection)
+        case .askTurn(let request):
+            askTurn(request, connection)
+        case .turn(let request):
+            preconditionFailure("a turn for \(request.user.address) that nobody granted")
         case .close:
             end(connection)
         }
@@ -195,6 +201,33 @@ final class SMTPConversation: Conversation {
         session.tlsAccepted()
         connection.write(session.takeOutput())
         connection.startTLS(tls)
+    }
+
+    private func startQueue(_ request: ETRNRequest, _ connection: Connection) {
+        waiting = .answer
+        let address = connection.peer.isLocal ? "" : connection.peer.address
+        connection.perform { [turns = frontend.turns] in
+            await turns.startQueue(request, address)
+        } then: { [self] answer in
+            guard !ended else { return }
+            waiting = .no
+            log.info("ETRN", metadata: ["target": "\(request.target)", "answer": "\(answer)"])
+            session.queueStarted(answer)
+            run(connection)
+        }
+    }
+
+    private func askTurn(_ request: ATRNRequest, _ connection: Connection) {
+        waiting = .answer
+        connection.perform { [turns = frontend.turns] in
+            await turns.askTurn(request)
+        } then: { [self] answer in
+            guard !ended else { return }
+            waiting = .no
+            log.info("ATRN", metadata: ["user": "\(request.user.address)", "answer": "\(answer)"])
+            session.turnAnswered(answer)
+            run(connection)
+        }
     }
 
     private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {

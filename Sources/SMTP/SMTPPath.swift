@@ -32,6 +32,13 @@ struct PathParser {
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
+    /// The domain in lower case that all of `bytes` are; no address literal.
+    static func domain(_ bytes: UnsafeRawBufferPointer) -> String? {
+        var parser = PathParser(bytes)
+        guard bytes.count <= domainBytesMax, parser.labels(), parser.at == bytes.count else { return nil }
+        return String(validating: bytes, as: UTF8.self)?.lowercased()
+    }
+
     private var next: UInt8? { at < bytes.count ? bytes[at] : nil }
 
     private mutating func take(_ byte: UInt8) -> Bool {

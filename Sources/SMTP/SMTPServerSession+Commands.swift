@@ -33,6 +33,14 @@ extension SMTPServerSession {
         case .help: return reply(.help)
         case .quit: return end(with: .goodBye)
         case .auth: return authenticate(arguments, hasMore: hasMore)
+        case .etrn: return startQueue(arguments)
+        case .atrn:
+            if hasMore, takesATRN {
+                // What was sent to the server must not be taken for what the client says as a server.
+                consumed = all
+                return end(with: .badPipelining)
+            }
+            return askTurn(arguments)
         case .http: return end(with: .otherProtocol)
         case .startTLS:
             if hasMore {
@@ -93,6 +101,8 @@ extension SMTPServerSession {
             lines.append("AUTH " + settings.mechanisms.map(\.rawValue).joined(separator: " "))
         }
         if settings.takesSites { lines.append("XSITE") }
+        if settings.offersETRN { lines.append("ETRN") }
+        if showsATRN { lines.append("ATRN") }
         // RFC 9422 §4
         lines.append("LIMITS RCPTMAX=\(limits.recipientsMax) MAILMAX=\(limits.transactionsMax)")
         return lines

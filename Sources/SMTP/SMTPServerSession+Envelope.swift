@@ -7,7 +7,7 @@ extension SMTPServerSession {
         guard let hello else { return refuse(.helloFirst) }
         if envelope != nil { return refuse(.nestedMail) }
         if settings.requiresAuthentication, user == nil {
-            return refuse(offersAuthentication || settings.mechanisms.isEmpty ? .authenticateFirst : .startTLSFirst)
+            return refuse(authenticationMissing)
         }
         guard let pathStart = Self.pathStart(arguments, after: "FROM:") else { return refuse(.badMail) }
         let rest = arguments.slice(pathStart..<arguments.count)

@@ -28,6 +28,14 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         /// The client wants TLS. `tlsRefused()` answers, or `tlsAccepted()`: then write the output and begin TLS;
         /// `tlsStarted(_:)` follows. All bytes were consumed.
         case startTLS
+        /// The client wants mail that waits here to be sent; `queueStarted(_:)` answers.
+        indirect case startQueue(ETRNRequest)
+        /// The client wants such mail over this connection; `turnAnswered(_:)` answers, and `receive` is called with all
+        /// that has come by then.
+        indirect case askTurn(ATRNRequest)
+        /// The session is over: write the output, then be an SMTP client on this connection, which is first greeted by
+        /// the other side (RFC 2645 §5.2.1). All bytes were consumed.
+        indirect case turn(ATRNRequest)
         /// Nothing is read until `messageStored(_:_:)` has been called once more.
         case waitForStorage
         /// Write the output and end the connection. A message that was started is to be forgotten.
@@ -47,6 +55,7 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         case discardingLine(afterCR: Bool)
         case data, chunk
         case awaitingAuthentication, awaitingRecipient, awaitingStart, awaitingTLS
+        case awaitingQueue, awaitingTurn, turnGranted, turned
     }
 
     /// How the client has greeted (RFC 5321 §4.1.1.1).
@@ -72,6 +81,8 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     var hello: Hello?
     var envelope: SMTPEnvelope?
     var recipientInQuestion: SMTPRecipient?
+    var queueInQuestion: ETRNRequest.Target?
+    var turnInQuestion: ATRNRequest?
     var message: IncomingMessage
     var chunk = Chunk()
     /// Whether the open message comes by BDAT.
@@ -190,7 +201,9 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         case .discardingLine(let afterCR): discardLine(unread, &at, afterCR: afterCR)
         case .data: readData(unread, &at)
         case .chunk: readChunk(unread, &at)
-        case .new, .awaitingAuthentication, .awaitingRecipient, .awaitingStart, .awaitingTLS:
+        case .turnGranted: turn(unread, &at)
+        case .new, .awaitingAuthentication, .awaitingRecipient, .awaitingStart, .awaitingTLS, .awaitingQueue,
+            .awaitingTurn, .turned:
             preconditionFailure("receive in phase \(phase)")
         }
     }

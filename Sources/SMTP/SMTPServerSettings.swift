@@ -36,6 +36,10 @@ package struct SMTPServerSettings: Hashable, Sendable {
     package var clientMayPipelineEarly: Bool
     /// Whether other sites may log in and send copies of what they have (XSITE).
     package var takesSites: Bool
+    /// Whether clients may ask for mail that waits here to be sent (RFC 1985); which ones, the driver says.
+    package var offersETRN: Bool
+    /// Whether clients that have authenticated may ask for such mail over their own connection (RFC 2645).
+    package var offersATRN: Bool
     /// The domain that `RCPT TO:<postmaster>` means (RFC 5321 §4.5.1).
     package var postmasterDomain: String
 
@@ -45,7 +49,7 @@ package struct SMTPServerSettings: Hashable, Sendable {
         startsWithTLS: Bool = false, mechanisms: [SASLMechanism] = [], saslSecret: [UInt8] = [],
         requiresTLSForAuthentication: Bool = true,
         requiresAuthentication: Bool? = nil, clientMayPipelineEarly: Bool = false, takesSites: Bool = false,
-        postmasterDomain: String? = nil
+        offersETRN: Bool = false, offersATRN: Bool = false, postmasterDomain: String? = nil
     ) {
         self.hostname = hostname
         self.service = service
@@ -58,6 +62,8 @@ package struct SMTPServerSettings: Hashable, Sendable {
         self.requiresAuthentication = requiresAuthentication ?? (service == .submission)
         self.clientMayPipelineEarly = clientMayPipelineEarly
         self.takesSites = takesSites && service == .submission
+        self.offersETRN = offersETRN && !service.isLMTP
+        self.offersATRN = offersATRN && !service.isLMTP
         self.postmasterDomain = postmasterDomain ?? hostname
     }
 }

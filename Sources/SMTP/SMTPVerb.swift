@@ -1,6 +1,6 @@
 /// The commands of RFC 5321 §4.1.1 and its extensions, recognised on their bytes.
 enum SMTPVerb: CaseIterable {
-    case ehlo, helo, lhlo, mail, rcpt, data, bdat, rset, noop, vrfy, expn, help, quit, startTLS, auth
+    case ehlo, helo, lhlo, mail, rcpt, data, bdat, rset, noop, vrfy, expn, help, quit, startTLS, auth, etrn, atrn
     /// What a web browser says to a mail server that a page pointed it to.
     case http
 
@@ -37,6 +37,8 @@ enum SMTPVerb: CaseIterable {
         case Self.packed("QUIT"): self = .quit
         case Self.packed("STARTTLS"): self = .startTLS
         case Self.packed("AUTH"): self = .auth
+        case Self.packed("ETRN"): self = .etrn
+        case Self.packed("ATRN"): self = .atrn
         case Self.packed("GET"), Self.packed("POST"), Self.packed("PUT"), Self.packed("HEAD"), Self.packed("CONNECT"),
             Self.packed("OPTIONS"):
             self = .http
@@ -54,7 +56,7 @@ enum SMTPVerb: CaseIterable {
     /// Whether the command is no part of sending a message.
     var isIdle: Bool {
         switch self {
-        case .ehlo, .helo, .lhlo, .rset, .noop, .vrfy, .expn, .help: true
+        case .ehlo, .helo, .lhlo, .rset, .noop, .vrfy, .expn, .help, .etrn, .atrn: true
         default: false
         }
     }

@@ -120,7 +120,7 @@ final class LMTPNodeConversation: Conversation {
         case .close:
             end(connection)
             return false
-        case .authenticate, .resolveRecipient, .startTLS:
+        case .authenticate, .resolveRecipient, .startTLS, .startQueue, .askTurn, .turn:
             preconditionFailure("a storage node's LMTP session asked for \(action)")
         }
         return true

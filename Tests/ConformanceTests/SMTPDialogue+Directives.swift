@@ -9,6 +9,7 @@ extension SMTPDialogue {
         switch word {
         case "on": try prepare(text, server)
         case "drain": server.drain()
+        case "atrn": server.answerTurn(try turnAnswer(text))
         case "timeout": server.timeOut(text == "idle" ? .idle : text == "total" ? .total : .output)
         case "store":
             let words = text.split(separator: " ", maxSplits: 1).map(String.init)
@@ -27,6 +28,8 @@ extension SMTPDialogue {
         case "start": server.answers.starts += try verdicts(words[1])
         case "store": server.answers.stores.append(words[1] == "later" ? nil : try verdicts(words[1]))
         case "starttls": server.hasCertificate = false
+        case "etrn": server.answers.queues.append(try queueAnswer(words[1]))
+        case "atrn": server.answers.turns.append(words[1] == "later" ? nil : try turnAnswer(words[1]))
         case "login": server.answers.logins.append(.unavailable(Reason(454, "4.7.0", "directory is down")))
         default: throw Failure(description: "nothing to answer")
         }
@@ -42,6 +45,29 @@ extension SMTPDialogue {
         }
     }
 
+    private func queueAnswer(_ text: String) throws -> ETRNAnswer {
+        let words = text.split(separator: " ", maxSplits: 1).map(String.init)
+        switch (words[0], words.last ?? "") {
+        case ("started", _): return .started
+        case ("nothing", _): return .nothingWaiting
+        case ("pending", let count): return .pending(Int(count))
+        case ("unable", let why): return .unable(why)
+        case ("not-allowed", let why): return .notAllowed(why)
+        default: throw Failure(description: "no answer to ETRN: \(text)")
+        }
+    }
+
+    private func turnAnswer(_ text: String) throws -> ATRNAnswer {
+        let words = text.split(separator: " ", maxSplits: 1).map(String.init)
+        switch (words[0], words.last ?? "") {
+        case ("granted", _): return .granted
+        case ("none", _): return .noMail
+        case ("unable", let why): return .unable(why)
+        case ("refused", let why): return .refused(why)
+        default: throw Failure(description: "no answer to ATRN: \(text)")
+        }
+    }
+
     func check(_ word: String, _ text: String, _ server: SMTPDialogueServer) throws {
         switch word {
         case "message":
@@ -53,6 +79,13 @@ extension SMTPDialogue {
         case "abandoned": try same(server.takeAbandoned(), 1)
         case "not-abandoned": try same(server.takeAbandoned(), 0)
         case "closed", "open": try same(server.isClosed, word == "closed")
+        case "asked-queue":
+            let asked = server.askedQueue.map { "\($0.target) \($0.user?.address.description ?? "nobody")" }
+            try same(asked, text)
+        case "asked-turn":
+            let asked = server.askedTurn.map { ([$0.user.address.description] + $0.domains).joined(separator: " ") }
+            try same(asked, text)
+        case "turned": try same(server.hasTurned, true)
         case "adds-line-end": try same(server.summary?.appendLineEnd, text == "yes")
         case "hops": try same(server.summary?.header.receivedCount, Int(text))
         case "message-id": try same(server.summary?.header.hasMessageID, text == "yes")

@@ -11,6 +11,7 @@ import SMTP
 ///     set auth MECHANISM…
 ///     set auth-without-tls
 ///     set sites            other sites may log in
+///     set etrn | atrn      the extension is offered
 ///     set limit NAME VALUE
 ///     set whole            the dialogue depends on which bytes come together
 ///
@@ -20,13 +21,16 @@ import SMTP
 ///     on recipient | start VERDICT
 ///     on store VERDICT [/ VERDICT…] | on store later
 ///     on login | starttls unavailable
+///     on etrn started | nothing | pending [NUMBER] | unable WHY | not-allowed WHY
+///     on atrn granted | none | unable WHY | refused WHY, or: on atrn later
+///     atrn granted         the answer that was put off
 ///     store INDEX VERDICT [/ VERDICT…]
 ///     drain, timeout idle | total | output, early
 ///
 /// What must have happened: `message TEXT`, `no-message`, `abandoned`, `not-abandoned`, `closed`, `open`, `sender PATH`,
 /// `recipients ADDRESS…`, `mailboxes NAME…`, `name NAME`, `repeat yes | no`, `with KEYWORD`, `adds-line-end yes | no`, `hops NUMBER`,
 /// `content KIND`, `path SITE,…`, `held-for NODE…`, `body KIND`, `begins-with-blank yes | no`,
-/// `delivered-to ADDRESS…`, `message-id yes | no`. VERDICT is `accepted`, or `deferred` or `refused` with code, status and text.
+/// `delivered-to ADDRESS…`, `message-id yes | no`, `asked-queue TARGET USER`, `asked-turn USER DOMAIN…`, `turned`. VERDICT is `accepted`, or `deferred` or `refused` with code, status and text.
 struct SMTPDialogue {
     /// What was wrong, and where.
     struct Failure: Error, CustomStringConvertible {
@@ -134,6 +138,8 @@ struct SMTPDialogue {
         case "auth": settings.mechanisms = words.dropFirst().compactMap { SASLMechanism(rawValue: $0) }
         case "auth-without-tls": settings.requiresTLSForAuthentication = false
         case "sites": settings.takesSites = true
+        case "etrn": settings.offersETRN = true
+        case "atrn": settings.offersATRN = true
         case "whole": isWhole = true
         case "limit": try limit(words[1], Int(words[2]) ?? 0)
         default: throw Failure(description: "nothing to set")

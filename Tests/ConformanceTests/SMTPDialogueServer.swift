@@ -5,7 +5,8 @@ import SMTP
 /// A driver without sockets: does what the session says, answers as the dialogue's author wished or by fixed rules.
 ///
 /// Known are the addresses of `example.test` but `nobody@example.test`; who has logged in may send anywhere. The one user is
-/// alice@example.test, and the one other site is b, both with the password "secret".
+/// alice@example.test, and the one other site is b, both with the password "secret". She may have what waits for
+/// example.org, and nobody else anything.
 final class SMTPDialogueServer {
     /// What the next questions are answered with, instead of by the rules.
     struct Answers {
@@ -13,6 +14,8 @@ final class SMTPDialogueServer {
         var starts: [Verdict] = []
         var stores: [[Verdict]?] = []
         var logins: [AuthenticationAnswer] = []
+        var queues: [ETRNAnswer] = []
+        var turns: [ATRNAnswer?] = []
     }
 
     private(set) var session: SMTPServerSession
@@ -25,6 +28,11 @@ final class SMTPDialogueServer {
     private(set) var summary: SMTPMessageSummary?
     private(set) var messages: [[UInt8]] = []
     private(set) var abandonedCount = 0
+    private(set) var askedQueue: ETRNRequest?
+    private(set) var askedTurn: ATRNRequest?
+    /// Whether the connection is the client's to answer.
+    private(set) var hasTurned = false
+    private var awaitsTurn = false
     private var writing: [UInt8]?
     private var unread: [UInt8] = []
     private var awaiting: [(id: SMTPTransactionID, count: Int)] = []
@@ -70,10 +78,17 @@ final class SMTPDialogueServer {
         return true
     }
 
+    /// Tells what was put off.
+    func answerTurn(_ answer: ATRNAnswer) {
+        awaitsTurn = false
+        session.turnAnswered(answer)
+        pump()
+    }
+
     private func flush() { output += session.takeOutput() }
 
     private func pump() {
-        while !isClosed {
+        while !isClosed, !hasTurned, !awaitsTurn {
             let step = unread.withUnsafeBytes { session.receive($0) }
             let taken = Array(unread.prefix(step.consumed))
             unread.removeFirst(step.consumed)
@@ -113,6 +128,16 @@ final class SMTPDialogueServer {
             session.tlsAccepted()
             flush()
             session.tlsStarted(SMTPTLS(version: "TLSv1.3"))
+        case .startQueue(let request):
+            askedQueue = request
+            session.queueStarted(answers.queues.isEmpty ? judge(request) : answers.queues.removeFirst())
+        case .askTurn(let request):
+            askedTurn = request
+            let answer = answers.turns.isEmpty ? judge(request) : answers.turns.removeFirst()
+            awaitsTurn = answer == nil
+            if let answer { session.turnAnswered(answer) }
+        case .turn:
+            hasTurned = true
         case .close:
             isClosed = true
             return false
@@ -135,6 +160,14 @@ final class SMTPDialogueServer {
             return .refused(Reason(550, "5.7.1", "relaying denied"))
         }
         return query.address.local == "nobody" ? .refused(Reason(550, "5.1.1", "no such user")) : .accepted
+    }
+
+    private func judge(_ request: ETRNRequest) -> ETRNAnswer {
+        request.user == nil || request.target != .node("example.org") ? .notAllowed("no queue of yours") : .started
+    }
+
+    private func judge(_ request: ATRNRequest) -> ATRNAnswer {
+        request.domains.allSatisfy { $0 == "example.org" } ? .granted : .refused("no domain of yours")
     }
 
     private func answer(_ request: AuthenticationRequest) -> AuthenticationAnswer {

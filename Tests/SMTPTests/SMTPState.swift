@@ -17,6 +17,8 @@ struct SMTPState: Sendable, CustomTestStringConvertible {
         static let chunk = Commands(rawValue: 32)
         static let startTLS = Commands(rawValue: 64)
         static let login = Commands(rawValue: 128)
+        /// ETRN and ATRN of somebody who has logged in.
+        static let turn = Commands(rawValue: 256)
 
         func words(_ service: SMTPService) -> Set<String> {
             let isCluster = service == .cluster
@@ -32,6 +34,7 @@ struct SMTPState: Sendable, CustomTestStringConvertible {
                     ]
                 ),
                 (.data, ["DATA"]), (.chunk, ["BDAT 0", "BDAT 0 LAST"]), (.startTLS, isCluster ? [] : ["STARTTLS"]),
+                (.turn, service.isLMTP ? [] : ["ETRN example.org", "ATRN", "ATRN example.org"]),
                 (.login, isCluster ? [] : ["AUTH PLAIN", "AUTH PLAIN AGEAYg=="]),
             ]
             return all.reduce(into: []) { if contains($1.0) { $0.formUnion($1.1) } }
@@ -72,6 +75,8 @@ struct SMTPState: Sendable, CustomTestStringConvertible {
     func server(_ service: SMTPService) -> TestedServer {
         let server = TestedServer(service) { settings in
             if service != .cluster { settings.mechanisms = [.scramSHA256, .plain, .login] }
+            settings.offersETRN = !service.isLMTP
+            settings.offersATRN = !service.isLMTP
             change(&settings)
         }
         for line in prepared(opening, service).split(separator: "\r\n") { server.receive(line + "\r\n") }

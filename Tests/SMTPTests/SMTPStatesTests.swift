@@ -10,7 +10,8 @@ struct SMTPStatesTests {
         "EHLO c", "HELO c", "LHLO c", "EHLO", "MAIL FROM:<a@b.c>", "MAIL FROM:<a@b.c> XNAME=n", "MAIL",
         "RCPT TO:<a@example.test>", "RCPT TO:<a@example.test> XMAILBOX=a@example.test", "RCPT", "DATA", "BDAT 0",
         "BDAT 0 LAST", "BDAT", "BDAT x", "BDAT 99999999999999999999", "RSET", "NOOP", "VRFY a", "EXPN a", "HELP",
-        "QUIT", "STARTTLS", "AUTH PLAIN", "AUTH PLAIN AGEAYg==", "AUTH", "AUTH FOO", "GET / HTTP/1.1", "", " ", "*",
+        "QUIT", "STARTTLS", "ETRN example.org", "ETRN", "ATRN", "ATRN example.org", "ATRN ,", "AUTH PLAIN",
+        "AUTH PLAIN AGEAYg==", "AUTH", "AUTH FOO", "GET / HTTP/1.1", "", " ", "*",
         "=", ".", "FOO", "MAIL FROM:<", "RCPT TO:<@", "\u{0}", "\r", "a\nb",
     ]
 
@@ -29,7 +30,7 @@ struct SMTPStatesTests {
         SMTPState("chunks", "#\r\n$\r\n%\r\nBDAT 4\r\nab\r\n", everywhere.union(.chunk)),
         SMTPState("after a message", "#\r\n$\r\n%\r\nBDAT 4 LAST\r\nab\r\n", greeted),
         SMTPState("after a refused chunk", "#\r\n$\r\n%\r\nBDAT 2\r\na\n\r\n", greeted),
-        SMTPState("logged in", "#\r\nAUTH PLAIN AGEAYg==\r\n", everywhere.union([.mail, .startTLS]), clients),
+        SMTPState("logged in", "#\r\nAUTH PLAIN AGEAYg==\r\n", everywhere.union([.mail, .startTLS, .turn]), clients),
         SMTPState("in a login", "#\r\nAUTH LOGIN\r\n", [], clients),
         SMTPState("in a SCRAM exchange", "#\r\nAUTH SCRAM-SHA-256 biwsbj1hLHI9YWJj\r\n", [], clients),
         SMTPState("after STARTTLS", "#\r\nSTARTTLS\r\n", everywhere, clients),
@@ -42,7 +43,7 @@ struct SMTPStatesTests {
         },
         SMTPState(
             "logged in where that is required", "#\r\nAUTH PLAIN AGEAYg==\r\n",
-            everywhere.union([.mail, .startTLS]), [.submission]
+            everywhere.union([.mail, .startTLS, .turn]), [.submission]
         ) {
             $0.requiresAuthentication = true
         },
@@ -68,7 +69,7 @@ struct SMTPStatesTests {
 
     /// A session that was not ended still answers, once a login that may be open is cancelled and a text ended.
     private func checkAlive(_ server: TestedServer, _ what: String) {
-        guard !server.isClosed else { return }
+        guard !server.isClosed, !server.hasTurned else { return }
         server.receive("*\r\n")
         server.receive(".\r\n")
         server.output = ""

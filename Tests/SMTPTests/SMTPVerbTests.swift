@@ -23,6 +23,13 @@ struct SMTPVerbTests {
         #expect(parse(text).verb == nil)
     }
 
+    @Test("RFC 1985 §5, RFC 2645 §5.2.1: ETRN and ATRN")
+    func queues() {
+        #expect(parse("etrn @example.org") == (.etrn, "@example.org"))
+        #expect(parse("Atrn") == (.atrn, ""))
+        #expect(parse("ETRN#queue").verb == nil)
+    }
+
     @Test("RFC 3207 §4: the longest verb")
     func longest() {
         #expect(parse("starttls") == (.startTLS, ""))

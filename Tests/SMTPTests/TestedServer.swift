@@ -12,6 +12,8 @@ final class TestedServer {
     private(set) var envelopes: [SMTPEnvelope] = []
     private(set) var queries: [SMTPRecipientQuery] = []
     private(set) var isClosed = false
+    /// Whether the client is the server now.
+    private(set) var hasTurned = false
     private(set) var proceedCount = 0
     /// How often `receive` made progress.
     private(set) var progressCount = 0
@@ -80,7 +82,7 @@ final class TestedServer {
 
     func receive(bytes: [UInt8]) {
         unread += bytes
-        while !isClosed {
+        while !isClosed, !hasTurned {
             let step = unread.withUnsafeBytes { session.receive($0) }
             let taken = Array(unread.prefix(step.consumed))
             unread.removeFirst(step.consumed)
@@ -122,6 +124,9 @@ final class TestedServer {
             session.tlsAccepted()
             output += session.takeOutput().text
             session.tlsStarted(SMTPTLS(version: "TLSv1.3"))
+        case .startQueue(let request): session.queueStarted(request.user == nil ? .notAllowed("no user") : .started)
+        case .askTurn: session.turnAnswered(.granted)
+        case .turn: hasTurned = true
         case .close: isClosed = true
         }
     }

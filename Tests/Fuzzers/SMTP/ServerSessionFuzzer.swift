@@ -44,7 +44,8 @@ private final class FuzzedServer {
             hostname: "mx.example.test", service: services[Int(input[0]) % services.count], limits: limits,
             offersStartTLS: input[2] & 2 != 0, mechanisms: SASLMechanism.allCases,
             requiresTLSForAuthentication: input[2] & 4 != 0, requiresAuthentication: input[2] & 8 != 0,
-            takesSites: input[2] & 16 != 0)
+            takesSites: input[2] & 16 != 0,
+            offersETRN: input[2] & 64 != 0, offersATRN: input[2] & 128 != 0)
         session = SMTPServerSession(
             settings: settings, peer: SMTPPeer(address: "192.0.2.1"), nonce: "fyko+d2lbbFgONRv9qkxdawL")
         answers = input[3]
@@ -112,6 +113,19 @@ private final class FuzzedServer {
         case .startTLS:
             precondition(consumed == unread.count, "bytes are left before TLS")
             session.tlsStarted(SMTPTLS(version: "TLSv1.3"))
+        case .startQueue(let request):
+            check(request)
+            asked += 1
+            let answers: [ETRNAnswer] = [.started, .nothingWaiting, .pending(nil), .pending(3), .unable("a\r\n250 ok")]
+            session.queueStarted(asked % 6 == 5 ? .notAllowed("no\n") : answers[asked % 6])
+        case .askTurn(let request):
+            precondition(request.user.site == nil, "a site turns a connection")
+            asked += 1
+            let answers: [ATRNAnswer] = [.granted, .refused("no\r\n"), .unable(""), .noMail]
+            session.turnAnswered(answers[asked % 4])
+        case .turn:
+            precondition(consumed == unread.count, "bytes are left before a turn")
+            isClosed = true
         case .close: isClosed = true
         }
         return false
@@ -136,6 +150,12 @@ private final class FuzzedServer {
     private func settle(_ id: SMTPTransactionID, _ count: Int) {
         awaiting.removeAll { $0.0 == id }
         session.messageStored(id, (0..<count).map { $0 % 2 == 0 ? .accepted : .deferred(.unexpected) })
+    }
+
+    private func check(_ request: ETRNRequest) {
+        precondition(envelope == nil || open == nil, "ETRN inside a message")
+        precondition(request.target.description.utf8.count <= 256, "\(request)")
+        precondition(!request.target.description.utf8.contains { $0 <= 0x20 || $0 == 0x7F }, "\(request)")
     }
 
     private func check(_ envelope: SMTPEnvelope) {
