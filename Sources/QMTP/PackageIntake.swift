@@ -3,17 +3,23 @@ import Mail
 /// One message on its way in: what was heard of its envelope, and why it cannot be taken, if so.
 struct PackageIntake: Sendable {
     private let limits: QMTPLimits
-    private var text = TextDecoder(.lf)
+    private var text: TextDecoder
     private var sender: ReversePath?
     private var recipients: [EmailAddress] = []
     /// The outcome of each recipient as far as it is known; nil for those that the driver will judge.
     private(set) var outcomes: [Verdict?] = []
-    /// Why nobody gets the message.
-    private(set) var fault: Verdict?
+    /// Why nobody gets the message, but for its text.
+    private var refusal: Verdict?
     /// Whether the driver is writing it.
     var isOpen = false
 
-    init(limits: QMTPLimits) { self.limits = limits }
+    init(limits: QMTPLimits) {
+        self.limits = limits
+        text = TextDecoder(.lf, limits: limits)
+    }
+
+    /// Why nobody gets the message.
+    var fault: Verdict? { refusal ?? text.fault.map { .refused($0) } }
 
     var envelope: QMTPEnvelope? {
         guard fault == nil, let sender, !recipients.isEmpty else { return nil }
@@ -23,25 +29,21 @@ struct PackageIntake: Sendable {
 
     /// Begins to read a text; false if it is only read past.
     mutating func start(byteCount: Int, _ lineEnds: LineEnds) -> Bool {
-        text = TextDecoder(lineEnds)
-        if byteCount > limits.messageBytesMax { fault = .refused(.tooBig) }
+        text = TextDecoder(lineEnds, limits: limits)
+        if byteCount > limits.messageBytesMax { refuse(.refused(.tooBig)) }
         return fault == nil
     }
 
     mutating func refuse(_ verdict: Verdict) {
-        if fault == nil { fault = verdict }
+        if fault == nil { refusal = verdict }
     }
 
     mutating func take(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-        guard fault == nil else { return [] }
-        let decoded = text.decode(bytes)
-        if text.isFaulty { fault = .refused(.bareLineEnd) }
-        return decoded
+        refusal == nil ? text.decode(bytes) : []
     }
 
     mutating func endText() {
-        text.finish()
-        if text.isFaulty { refuse(.refused(.bareLineEnd)) }
+        if refusal == nil { text.finish() }
     }
 
     mutating func takeSender(_ bytes: [UInt8]?) {
@@ -65,6 +67,7 @@ struct PackageIntake: Sendable {
 
 extension Reason {
     static let tooBig = Reason(552, "5.3.4", "message is too big")
+    static let lineTooLong = Reason(500, "5.6.0", "message has a line that is too long")
     static let bareLineEnd = Reason(550, "5.6.11", "message has a CR or LF that ends no line")
     static let badSender = Reason(553, "5.1.7", "sender is no mail address")
     static let badRecipient = Reason(553, "5.1.3", "recipient is no mail address")

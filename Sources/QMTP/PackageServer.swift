@@ -75,6 +75,13 @@ struct PackageServer: Sendable {
         if !verdict.isAccepted { intake.refuse(verdict) }
     }
 
+    /// Reads past the rest of the message that the driver was writing.
+    mutating func refuseMessage(_ verdict: Verdict) {
+        precondition(phase == .reading && intake.isOpen && !verdict.isAccepted, "\(verdict) in phase \(phase)")
+        intake.isOpen = false
+        intake.refuse(verdict)
+    }
+
     /// Has the driver store the message, if anybody is to get it.
     mutating func awaitVerdict() -> QMTPServerAction? {
         guard let envelope = intake.envelope else { return nil }

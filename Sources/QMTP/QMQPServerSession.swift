@@ -8,6 +8,9 @@ package struct QMQPServerSession: ~Copyable, Sendable {
 
     package init(limits: QMTPLimits = QMTPLimits()) { server = PackageServer(framing: .qmqp, limits: limits) }
 
+    /// Whether the client may go away here without having left its message half sent.
+    package var isBetweenMessages: Bool { server.isBetweenMessages }
+
     package mutating func takeOutput() -> [UInt8] { server.takeOutput() }
 
     /// Takes what has come and was not consumed before, up to what the driver has to do.
@@ -34,6 +37,9 @@ package struct QMQPServerSession: ~Copyable, Sendable {
 
     /// Answers `startMessage`. Anything but `.accepted` is what the client will be told.
     package mutating func messageStarted(_ verdict: Verdict) { server.messageStarted(verdict) }
+
+    /// The driver cannot take more of the message that it is writing: the rest is read past, and the client is told this.
+    package mutating func refuseMessage(_ verdict: Verdict) { server.refuseMessage(verdict) }
 
     /// Answers `endMessage`, for all recipients together.
     package mutating func messageStored(_ verdict: Verdict) {

@@ -66,6 +66,9 @@ package struct QMTPServerSession: ~Copyable, Sendable {
     /// Answers `startMessage`. Anything but `.accepted` is what every recipient will be told.
     package mutating func messageStarted(_ verdict: Verdict) { server.messageStarted(verdict) }
 
+    /// The driver cannot take more of the message that it is writing: the rest is read past, and every recipient is told this.
+    package mutating func refuseMessage(_ verdict: Verdict) { server.refuseMessage(verdict) }
+
     /// Answers `endMessage`: one verdict per recipient of the envelope, in its order.
     package mutating func messageStored(_ verdicts: [Verdict]) {
         server.verdictCame()

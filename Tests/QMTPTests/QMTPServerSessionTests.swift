@@ -81,11 +81,63 @@ struct QMTPServerSessionTests {
 
     @Test("A message that is too big is read past and refused; one of the bound is taken")
     func tooBig() {
-        let limits = QMTPLimits(messageBytesMax: 4)
+        let limits = QMTPLimits(messageBytesMax: 5)
+        let refused = reply("D552 5.3.4 message is too big")
         let seen = run(
-            [Package.qmtp("\nxxx\n", "", ["d@e.f"]), Package.qmtp("\nxxxx\n", "", ["d@e.f"])], limits)
+            [Package.qmtp("\nxxx\n", "", ["d@e.f"]), Package.qmtp("\nxxxxx\n", "", ["d@e.f"])], limits)
         #expect(seen.messages == ["xxx\r\n"])
-        #expect(seen.output == accepted + reply("D552 5.3.4 message is too big"))
+        #expect(seen.output == accepted + refused && seen.abandoned == 0)
+    }
+
+    @Test("A message's size is counted with CRLF, as it goes on from here", arguments: [1, 3, .max])
+    func sizeWithLineEnds(piece: Int) {
+        for (text, isTaken) in [("\n\n\n\n", true), ("\n\n\n\n\n", false), ("\rxx\r\n", true), ("\rxxx\r\n", false)] {
+            let server = TestedServer(.qmtp, QMTPLimits(messageBytesMax: text.first == "\n" ? 6 : 4))
+            server.receive(Package.qmtp(text, "", ["d@e.f"]), piece: piece)
+            #expect(server.seen.messages.count == (isTaken ? 1 : 0), "\(text.debugDescription)")
+            #expect(server.seen.output == (isTaken ? accepted : reply("D552 5.3.4 message is too big")))
+        }
+    }
+
+    @Test("RFC 5321 §4.5.3.1.6: a line is bounded with its CRLF, also one without an end", arguments: [1, 7, .max])
+    func longLine(piece: Int) {
+        let limits = QMTPLimits(textLineBytesMax: 1000)
+        let longest = String(repeating: "x", count: 998)
+        for (text, isTaken) in [
+            ("\n\(longest)\n\(longest)\n", true), ("\ny\n\(longest)x\nz\n", false), ("\n\(longest)xxx", false),
+            ("\r\(longest)\r\n\(longest)\r\n", true), ("\r\(longest)x\r\n", false),
+        ] {
+            let server = TestedServer(.qmtp, limits)
+            server.receive(Package.qmtp(text, "", ["d@e.f"]), piece: piece)
+            #expect(server.seen.messages.count == (isTaken ? 1 : 0), "\(text.count)")
+            #expect(
+                server.seen.output == (isTaken ? accepted : reply("D500 5.6.0 message has a line that is too long")))
+        }
+    }
+
+    @Test("A message with several faults is refused for the same one however it is cut", arguments: 1...12)
+    func severalFaults(piece: Int) {
+        let server = TestedServer(.qmtp, QMTPLimits(messageBytesMax: 6))
+        server.receive(Package.qmtp("\rab\nc\rd\n", "bad", ["d@e.f"]), piece: piece)
+        #expect(server.seen.output == reply("D552 5.3.4 message is too big"))
+    }
+
+    @Test("What the driver cannot take to its end is read past, told to all recipients, and the next message is taken")
+    func refusedInside() {
+        for kind in TestedServer.Kind.allCases {
+            let server = TestedServer(kind)
+            server.refuseBody = .deferred(Reason(452, "4.3.1", "no room"))
+            let package = kind == .qmtp ? Package.qmtp : Package.qmqp
+            server.receive(package(kind == .qmtp ? "\nabc\n" : "abc\n", "", ["d@e.f", "g@h.i"]), piece: 2)
+            let answer = reply("Z452 4.3.1 no room")
+            #expect(server.seen.output == (kind == .qmtp ? answer + answer : answer))
+            #expect(server.seen.messages.isEmpty && server.seen.abandoned == 0)
+            #expect(server.seen.isClosed == (kind == .qmqp))
+            guard kind == .qmtp else { continue }
+            server.refuseBody = nil
+            server.receive(package("\nabc\n", "", ["d@e.f"]))
+            #expect(server.seen.output.hasSuffix(accepted) && server.seen.messages == ["abc\r\n"])
+        }
     }
 
     @Test("A message far beyond the bound ends the connection before it is read")

@@ -30,6 +30,8 @@ final class TestedServer {
     /// What becomes of a message for this recipient.
     var verdict: (String) -> Verdict = { _ in .accepted }
     var start: Verdict = .accepted
+    /// What the driver says to the first bytes of a text, if it does not take them.
+    var refuseBody: Verdict?
 
     init(_ kind: Kind, _ limits: QMTPLimits = QMTPLimits()) {
         self.kind = kind
@@ -59,7 +61,11 @@ final class TestedServer {
         case .startMessage:
             open = start.isAccepted ? [] : nil
             if kind == .qmtp { qmtp.messageStarted(start) } else { qmqp.messageStarted(start) }
-        case .body(let bytes): open?.append(contentsOf: bytes)
+        case .body(let bytes):
+            open?.append(contentsOf: bytes)
+            guard let refuseBody, open != nil else { break }
+            open = nil
+            if kind == .qmtp { qmtp.refuseMessage(refuseBody) } else { qmqp.refuseMessage(refuseBody) }
         case .abandonMessage:
             seen.abandoned += 1
             open = nil
