@@ -78,8 +78,8 @@ let package = Package(
         module(
             "Frontend",
             [
-                "Mail", "SASL", "SMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", "Hops", logging, metrics,
-                coreMetrics, nioCore, lifecycle,
+                "Mail", "SASL", "SMTP", "QMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", "Hops", logging,
+                metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module(
             "Storage",

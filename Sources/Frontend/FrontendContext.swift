@@ -24,6 +24,8 @@ final class FrontendContext: Sendable {
     let turns = TurnRequests()
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
+    /// For messages of QMTP and QMQP.
+    let textMemory: TextMemory
     let durableCopies: Int
     private let sites: [SiteSettings]
     let relays: RelayRoutes
@@ -49,6 +51,7 @@ final class FrontendContext: Sendable {
         self.tls = Mutex(tls)
         identifiers = Identifiers(origin: frontend.name, clock: clock)
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
+        textMemory = TextMemory(bytesMax: configuration.smtp.qmtpBufferBytesMax)
         durableCopies = configuration.cluster.durableCopies
         sites = configuration.sites
         relays = RelayRoutes(configuration.relays)

@@ -5,6 +5,7 @@ import Metrics
 /// What a frontend counts. The names are part of its interface: dashboards hang on them.
 struct FrontendMetrics: Sendable {
     let smtpConnections = Counter(label: "smtp_connections")
+    let qmtpConnections = Counter(label: "qmtp_connections")
     let pop3Connections = Counter(label: "pop3_connections")
     let pop3Logins = Counter(label: "pop3_logins")
     let loginFailures = Counter(label: "login_failures")

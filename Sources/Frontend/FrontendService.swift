@@ -5,12 +5,13 @@ package import Logging
 import Mail
 package import Membership
 package import NIOCore
+import QMTP
 import SMTP
 import ServiceLifecycle
 import Synchronization
 package import Wire
 
-/// One frontend: SMTP, submission, LMTP and POP3 for clients. It keeps nothing.
+/// One frontend: SMTP, submission, LMTP, QMTP, QMQP and POP3 for clients. It keeps nothing.
 package final class FrontendService: Service {
     private let context: FrontendContext
     private let frontend: FrontendSettings
@@ -89,7 +90,7 @@ package final class FrontendService: Service {
         for (listener, settings) in zip(listeners.withLock { $0 }, frontend.listeners) {
             listener.update(
                 limits: new.limits(settings.service), implicitTLS: settings.tlsMode == .implicit ? tls : nil,
-                isBalancer: Self.isBalancer(settings))
+                isBalancer: Self.isBalancer(settings), isClient: Self.isClient(settings))
         }
     }
 
@@ -98,31 +99,40 @@ package final class FrontendService: Service {
         return { address in proxies.contains { $0.contains(address) } }
     }
 
+    private static func isClient(_ settings: Membership.ListenerSettings) -> @Sendable (String) -> Bool {
+        let clients = settings.clients
+        return { address in clients.isEmpty || clients.contains { $0.contains(address) } }
+    }
+
     private func listen(_ settings: Membership.ListenerSettings) async throws -> Listener {
         let options = ListenerOptions(
             endpoint: settings.address, implicitTLS: settings.tlsMode == .implicit ? context.serverTLS : nil,
             limits: setup.withLock { $0.limits(settings.service) },
-            isBalancer: Self.isBalancer(settings))
+            isBalancer: Self.isBalancer(settings), isClient: Self.isClient(settings))
         return try await Listener.bind(
             options, group: group, census: settings.service.isPOP3 ? pop3Census : smtpCensus,
             refusal: { [context] reason in
                 context.metrics.refusedConnections.increment()
-                return Self.refusal(reason, isPOP3: settings.service.isPOP3)
+                return ListenerSetup.refusal(reason, settings.service)
             },
-            makeConversation: { [self] connection in
-                let setup = setup.withLock { $0 }
-                return settings.service.isPOP3
-                    ? POP3Conversation(frontend: context, listener: setup.pop3(settings), connection: connection)
-                    : SMTPConversation(frontend: context, listener: setup.smtp(settings), connection: connection)
-            })
+            makeConversation: { [self] connection in makeConversation(settings, connection) })
     }
 
-    private static func refusal(_ reason: ConnectionRefusal, isPOP3: Bool) -> String {
-        let (status, text) =
-            switch reason {
-            case .tooManyConnections: ("4.3.2", "too many connections, try again later")
-            case .tooManyFromAddress: ("4.7.0", "too many connections from your address")
-            }
-        return isPOP3 ? "-ERR [SYS/TEMP] \(text)\r\n" : "421 \(status) \(text)\r\n"
+    private func makeConversation(
+        _ settings: Membership.ListenerSettings, _ connection: Connection
+    ) -> any Conversation {
+        let setup = setup.withLock { $0 }
+        switch settings.service {
+        case .pop3, .pop3s:
+            return POP3Conversation(frontend: context, listener: setup.pop3(settings), connection: connection)
+        case .qmtp:
+            return QMTPConversation<QMTPServerSession>(
+                frontend: context, listener: setup.qmtp(), connection: connection)
+        case .qmqp:
+            return QMTPConversation<QMQPServerSession>(
+                frontend: context, listener: setup.qmtp(), connection: connection)
+        case .smtp, .submission, .submissions, .lmtp:
+            return SMTPConversation(frontend: context, listener: setup.smtp(settings), connection: connection)
+        }
     }
 }

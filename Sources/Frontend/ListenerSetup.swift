@@ -1,5 +1,7 @@
+import Mail
 import Membership
 import POP3
+import QMTP
 import SASL
 import SMTP
 import Wire
@@ -12,6 +14,21 @@ struct SMTPListenerSettings: Sendable {
     let relayFrom: [AddressRange]
     /// How long the greeting is held back, to catch clients that do not wait for it.
     let greetingDelay: Duration
+}
+
+/// What one QMTP or QMQP listener tells its conversations.
+struct QMTPListenerSettings: Sendable {
+    let hostname: String
+    let limits: SMTPLimits
+    /// Clients that may send to the whole world.
+    let relayFrom: [AddressRange]
+    let times: ConnectionTimes
+
+    var sessionLimits: QMTPLimits {
+        QMTPLimits(
+            messageBytesMax: limits.messageBytesMax, recipientsMax: limits.recipientsMax,
+            textLineBytesMax: limits.textLineBytesMax)
+    }
 }
 
 /// What one POP3 listener tells its conversations.
@@ -47,6 +64,13 @@ struct ListenerSetup {
             greetingDelay: service == .mx ? smtp.greetingDelay : .zero)
     }
 
+    func qmtp() -> QMTPListenerSettings {
+        let smtp = configuration.smtp
+        return QMTPListenerSettings(
+            hostname: hostname, limits: smtp.limits, relayFrom: smtp.relayFrom,
+            times: ConnectionTimes(idle: smtp.idleTimeout, total: smtp.sessionTimeMax))
+    }
+
     func pop3(_ listener: Membership.ListenerSettings) -> POP3ListenerSettings {
         let pop3 = configuration.pop3
         var session = POP3ServerSettings(hostname: hostname, service: .frontend)
@@ -75,7 +99,24 @@ struct ListenerSetup {
         switch service {
         case .submission, .submissions: .submission
         case .lmtp: .lmtp
-        case .smtp, .pop3, .pop3s: .mx
+        case .smtp, .qmtp, .qmqp, .pop3, .pop3s: .mx
+        }
+    }
+
+    /// What a client is told that is turned away.
+    static func refusal(_ reason: ConnectionRefusal, _ service: Membership.ListenerSettings.Service) -> String {
+        let (status, text) =
+            switch reason {
+            case .tooManyConnections: ("4.3.2", "too many connections, try again later")
+            case .tooManyFromAddress: ("4.7.0", "too many connections from your address")
+            case .noClient: ("4.7.1", "your address is not served here")
+            }
+        switch service {
+        case .pop3, .pop3s: return reason == .noClient ? "-ERR [SYS/PERM] \(text)\r\n" : "-ERR [SYS/TEMP] \(text)\r\n"
+        case .qmtp, .qmqp:
+            // Never for good: a client that is not in the list yet keeps its mail.
+            return String(decoding: QMTPReply(.deferred(Reason(421, status, text))).bytes, as: UTF8.self)
+        case .smtp, .submission, .submissions, .lmtp: return "421 \(status) \(text)\r\n"
         }
     }
 }

@@ -1,9 +1,6 @@
-import Cluster
 import CoreMetrics
-import Directory
 import Logging
 import Mail
-import Membership
 import NIOCore
 import SASL
 import SMTP
@@ -23,9 +20,7 @@ final class SMTPConversation: Conversation {
     private var proving: (user: String, attempt: LoginAttempt)?
     /// A login that is being checked, perhaps after a delay; nobody waits for it once the client is gone.
     private var login: Task<Void, Never>?
-    private var recipients: RecipientRoutes
-    private var message: MessageDelivery?
-    private var textBegun = false
+    private let intake: MessageIntake
     /// Whole messages whose outcome is awaited: one, but several of another site's.
     private var inFlight = 0
     /// As many as may be: nothing is read meanwhile.
@@ -48,10 +43,13 @@ final class SMTPConversation: Conversation {
             settings: listener.session,
             peer: SMTPPeer(address: connection.peer.isLocal ? "" : connection.peer.address, tls: tls),
             nonce: frontend.identifiers.nonce())
-        recipients = RecipientRoutes()
         log = frontend.log
         log[metadataKey: "connection"] = "\(frontend.identifiers.connection())"
         log[metadataKey: "client"] = "\(connection.peer.address)"
+        intake = MessageIntake(
+            frontend: frontend, hostname: listener.session.hostname, answersEach: listener.session.service.isLMTP,
+            mayRelay: listener.relayFrom.contains { $0.contains(connection.peer.address) },
+            eventLoop: connection.eventLoop, log: log)
         connection.setTimes(listener.times)
     }
 
@@ -115,20 +113,15 @@ final class SMTPConversation: Conversation {
     func closed(_ reason: ConnectionEnd) {
         ended = true
         login?.cancel()
-        drop(&message)
+        intake.abandon()
         log.debug("closed", metadata: ["reason": "\(reason)"])
     }
 
     private func end(_ connection: Connection) {
         ended = true
-        drop(&message)
+        intake.abandon()
         connection.write(session.takeOutput())
         connection.closeLingering()
-    }
-
-    private func drop(_ message: inout MessageDelivery?) {
-        message?.abandon()
-        message = nil
     }
 
     // MARK: what the session says
@@ -142,7 +135,7 @@ final class SMTPConversation: Conversation {
             connection.consume(step.consumed)
             if session.takeProgress() { connection.madeProgress() }
         }
-        message?.sendGathered()
+        intake.sendGathered()
         if !session.isAuthenticating { proofEnded() }
         guard !ended else { return }
         connection.write(session.takeOutput())
@@ -176,7 +169,7 @@ final class SMTPConversation: Conversation {
             finish(id, summary, connection)
             return waiting == .no
         case .abandonMessage:
-            drop(&message)
+            intake.abandon()
             return true
         case .startTLS:
             guard let tls = frontend.serverTLS else {
@@ -256,179 +249,49 @@ final class SMTPConversation: Conversation {
         attempt.end(session.user == nil ? .wrong : .right)
     }
 
-    // MARK: recipients
+    // MARK: messages
 
     private func resolve(_ query: SMTPRecipientQuery, _ connection: Connection) {
-        var query = query
-        // A site names the mailbox, whose name an address may have had before somebody else got it.
-        if let mailbox = query.mailbox { query.address = mailbox.account }
-        resolve(accountOf: query, connection)
-    }
-
-    private func resolve(accountOf query: SMTPRecipientQuery, _ connection: Connection) {
-        if let known = frontend.directory.cached(query.address), Self.isAnswer(known, to: query) {
-            return resolved(known, query, connection)
-        }
-        waiting = .answer
-        connection.perform { [directory = frontend.directory] in
-            await Self.answer(to: query, from: directory)
-        } then: { [self] result in
+        let verdict = intake.verdict(on: query, connection) { [self] verdict in
             guard !ended else { return }
             waiting = .no
-            switch result {
-            case .success(let resolution):
-                resolved(resolution, query, connection)
-            case .failure(let error):
-                log.error("directory does not answer", metadata: ["error": "\(error)"])
-                session.recipientResolved(
-                    .deferred(Reason(451, "4.3.0", "the directory cannot be asked now, try again later")))
-            }
+            session.recipientResolved(verdict)
             run(connection)
         }
+        if let verdict { session.recipientResolved(verdict) } else { waiting = .answer }
     }
-
-    private static func answer(
-        to query: SMTPRecipientQuery, from directory: CachedDirectory
-    ) async -> Result<Resolution, DirectoryError> {
-        do throws(DirectoryError) {
-            let found = try await directory.resolve(query.address)
-            guard let mailbox = query.mailbox, !isAnswer(found, to: query) else { return .success(found) }
-            // An account may have an address that only looks like a numbered mailbox.
-            return .success(try await directory.resolve(EmailAddress(local: mailbox.local, domain: mailbox.domain)))
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    /// Whether the address leads to the mailbox that a site means, or is that mailbox's only one.
-    private static func isAnswer(_ resolution: Resolution, to query: SMTPRecipientQuery) -> Bool {
-        guard let mailbox = query.mailbox, mailbox.local != query.address.local else { return true }
-        return resolution.destinations.contains { $0.mailbox == mailbox }
-    }
-
-    private func resolved(_ resolution: Resolution, _ query: SMTPRecipientQuery, _ connection: Connection) {
-        if resolution == .foreignDomain, let relay = relay(for: query, connection) {
-            return relayed(query, by: relay, connection)
-        }
-        var verdict = frontend.verdict(on: resolution, for: query, eventLoop: connection.eventLoop)
-        let destinations = resolution.destinations.filter { query.mailbox == nil || $0.mailbox == query.mailbox }
-        if verdict.isAccepted, !recipients.add(destinations, of: query.transaction) {
-            verdict = .deferred(Reason(452, "4.5.3", "too many mailboxes for one message"))
-        }
-        resolved(query, verdict)
-    }
-
-    private func resolved(_ query: SMTPRecipientQuery, _ verdict: Verdict) {
-        log.log(
-            level: verdict.isAccepted ? .debug : .info, "recipient",
-            metadata: ["address": "\(query.address)", "verdict": "\(verdict)"])
-        session.recipientResolved(verdict)
-    }
-
-    /// The way to a recipient elsewhere, if this client may use it.
-    private func relay(for query: SMTPRecipientQuery, _ connection: Connection) -> RelaySettings? {
-        guard query.user?.site == nil else { return nil }
-        let isTrusted = query.user != nil || listener.relayFrom.contains { $0.contains(connection.peer.address) }
-        return frontend.relays.relay(for: query.address.domain, isTrusted: isTrusted)
-    }
-
-    private func relayed(_ query: SMTPRecipientQuery, by relay: RelaySettings, _ connection: Connection) {
-        var verdict = frontend.verdictOnNodes(for: query, eventLoop: connection.eventLoop)
-        let first = Int(StableHash.xxh64("\(query.address)") % UInt64(RelayQueue.count))
-        if verdict.isAccepted, !recipients.add(query.address, relay: relay.name, first: first, of: query.transaction) {
-            verdict = .deferred(Reason(452, "4.5.3", "too many recipients elsewhere for one message"))
-        }
-        resolved(query, verdict)
-    }
-
-    // MARK: the message
 
     private func start(_ envelope: SMTPEnvelope, _ connection: Connection) {
-        // What comes from another site has its name, and stays as it is there.
-        let identity = envelope.name ?? frontend.identifiers.message()
-        recipients.begin()
-        let delivery = MessageDelivery(
-            identity: identity, sender: envelope.sender, isUTF8: envelope.utf8, content: envelope.content,
-            sitePath: envelope.sitePath, destinations: recipients.destinations, frontend: frontend,
-            eventLoop: connection.eventLoop)
-        if envelope.content == .message {
-            delivery.append(
-                TraceHeaders.received(
-                    envelope, hostname: listener.session.hostname, identity: identity, seconds: frontend.clock.seconds()
-                ))
-        }
-        delivery.unblocked = { [self] in
-            guard waiting == .nodes, message?.isBlocked == false else { return }
+        intake.start(envelope) { [self] in
+            guard waiting == .nodes, !intake.isBlocked else { return }
             waiting = .no
             run(connection)
         }
-        message = delivery
-        textBegun = false
         session.messageStarted(.accepted)
     }
 
     private func append(_ range: Range<Int>, _ connection: Connection) {
-        guard let message else { preconditionFailure("message text without a message") }
         let start = connection.unread.readerIndex + range.lowerBound
         guard let piece = connection.unread.getSlice(at: start, length: range.count) else {
             preconditionFailure("message text \(range) outside the unread bytes")
         }
-        if !textBegun {
-            textBegun = true
-            message.append(TraceHeaders.separator(session.headerFindings))
-        }
-        if isLMTP, message.startsStreaming(with: piece.readableBytes) { leaveOutLoops(session.headerFindings, message) }
-        message.append(piece)
-        if message.isBlocked { waiting = .nodes }
-    }
-
-    private var isLMTP: Bool { listener.session.service.isLMTP }
-
-    /// In LMTP, where each recipient has an answer of its own, those that are in no loop get the message.
-    private func leaveOutLoops(_ header: HeaderScanner.Findings, _ message: MessageDelivery) {
-        guard let looping = recipients.refuseLoops(header) else { return }
-        log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping)"])
-        message.narrow(to: recipients.destinations)
+        intake.append(piece, session.headerFindings)
+        if intake.isBlocked { waiting = .nodes }
     }
 
     private func finish(_ id: SMTPTransactionID, _ summary: SMTPMessageSummary, _ connection: Connection) {
-        guard let message else { preconditionFailure("end of a message without a message") }
-        self.message = nil
-        if isLMTP, !message.isStreaming { leaveOutLoops(summary.header, message) }
-        if let looping = recipients.refuseLoops(summary.header) {
-            log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping)"])
-            message.abandon()
-            return session.messageStored(id, recipients.replies(RecipientRoutes.loop(looping), isLMTP: isLMTP))
-        }
-        if recipients.destinations.isEmpty {
-            message.abandon()
-            return session.messageStored(id, recipients.replies([], isLMTP: isLMTP))
-        }
         // A site's next message is read meanwhile.
         let isSite = session.user?.site != nil
         if !isSite { waiting = .answer }
         inFlight += 1
         connection.owesAnswer = true
-        if summary.appendLineEnd { message.append([0x0D, 0x0A]) }
-        let began = frontend.clock.monotonic()
         var isInside = true
-        message.finish { [self, recipients] verdicts in
-            let took = frontend.clock.monotonic() - began
-            let replies = recipients.replies(verdicts, isLMTP: isLMTP)
-            frontend.metrics.messageEnded(replies, octets: summary.byteCount, took: took)
-            log.info(
-                "message",
-                metadata: [
-                    "message": .string(message.identity.text), "octets": .string(String(summary.byteCount)),
-                    "from": .string(message.sender.description), "to": .string(recipients.summary),
-                    "took": .string(took.description),
-                    "verdict": .string((replies.first ?? .deferred(.unexpected)).description),
-                ])
+        intake.finish(summary) { [self] replies, identity in
             inFlight -= 1
             connection.owesAnswer = inFlight > 0
             guard !ended else { return }
             if !isSite { waiting = .no }
-            session.messageStored(id, replies, note: message.identity.text)
+            session.messageStored(id, replies, note: identity.text)
             // Known at once: the loop that brought us here goes on by itself.
             if !isInside { run(connection) }
         }

@@ -121,6 +121,13 @@ extension ClusterConfiguration {
     }
 
     private func checkListeners(_ reader: inout ConfigurationReader) {
+        if smtp.qmtpBufferBytesMax < smtp.limits.messageBytesMax,
+            frontends.contains(where: { $0.listeners.contains(where: \.service.isPlain) })
+        {
+            reader.problem(
+                "too little for one message of smtp.limits.messageBytesMax by QMTP or QMQP",
+                path: "smtp.qmtpBufferBytesMax")
+        }
         for (index, frontend) in frontends.enumerated() {
             let path = "frontends[\(index)]"
             if frontend.listeners.isEmpty {
@@ -136,7 +143,9 @@ extension ClusterConfiguration {
                         "\(listener.service.rawValue) is TLS from the first byte: expected implicit",
                         path: "\(path).tls")
                 }
-                if !listener.service.isImplicitTLS, listener.tlsMode == .implicit {
+                if listener.service.isPlain {
+                    checkPlain(listener, path, &reader)
+                } else if !listener.service.isImplicitTLS, listener.tlsMode == .implicit {
                     reader.problem(
                         "\(listener.service.rawValue) begins without TLS: expected none or starttls, or the service "
                             + "submissions or pop3s", path: "\(path).tls")
@@ -145,6 +154,15 @@ extension ClusterConfiguration {
                     reader.problem("TLS needs frontends[\(index)].tls.certificate and key", path: "\(path).tls")
                 }
             }
+        }
+    }
+
+    /// QMTP and QMQP: no TLS, no passwords.
+    private func checkPlain(_ listener: ListenerSettings, _ path: String, _ reader: inout ConfigurationReader) {
+        let service = listener.service.rawValue
+        if listener.tlsMode != .none { reader.problem("\(service) knows no TLS: expected none", path: "\(path).tls") }
+        if listener.service == .qmqp, listener.clients.isEmpty, case .tcp = listener.address {
+            reader.problem("qmqp is for trusted hosts only: expected their addresses", path: "\(path).clients")
         }
     }
 

@@ -135,10 +135,15 @@ extension ListenerSettings: ConfigurationSection {
             .value("address", \.address, .endpoint, "Where clients connect", required: true),
             .value(
                 "tls", \.tls, .optional(.choice, "by service"),
-                "`implicit` for submissions and pop3s; otherwise `starttls` if there is a certificate"),
+                "`implicit` for submissions and pop3s, `none` for qmtp and qmqp; otherwise `starttls` if there is a "
+                    + "certificate"),
             .list(
                 "proxyFrom", \.proxyFrom, .addressRange,
                 "Balancers that begin each connection with a PROXY header (v1 or v2)", isLive: true),
+            .list(
+                "clients", \.clients, .addressRange,
+                "Who may connect; without it everybody may, but not to qmqp. A Unix socket's permissions say who may there",
+                isLive: true),
         ]
     }
 }

@@ -30,7 +30,8 @@ extension ClusterConfiguration {
             frontends[index].tls.key = frontends[index].tls.key.map { resolved($0, name: name) }
             for place in frontends[index].listeners.indices {
                 let listener = frontends[index].listeners[place]
-                let offered: ListenerSettings.TLSMode = frontends[index].tls.certificate == nil ? .none : .starttls
+                let isPlain = frontends[index].tls.certificate == nil || listener.service.isPlain
+                let offered: ListenerSettings.TLSMode = isPlain ? .none : .starttls
                 frontends[index].listeners[place].tlsMode =
                     listener.tls ?? (listener.service.isImplicitTLS ? .implicit : offered)
             }

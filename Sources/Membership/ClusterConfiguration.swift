@@ -100,10 +100,12 @@ package struct CertificateSettings: Sendable, Equatable {
 /// One address that clients connect to.
 package struct ListenerSettings: Sendable, Equatable {
     package enum Service: String, Sendable, CaseIterable {
-        case smtp, submission, submissions, lmtp, pop3, pop3s
+        case smtp, submission, submissions, lmtp, qmtp, qmqp, pop3, pop3s
 
         package var isPOP3: Bool { self == .pop3 || self == .pop3s }
         package var isImplicitTLS: Bool { self == .submissions || self == .pop3s }
+        /// Whether it knows no TLS at all.
+        package var isPlain: Bool { self == .qmtp || self == .qmqp }
     }
 
     package enum TLSMode: String, Sendable, CaseIterable {
@@ -116,6 +118,8 @@ package struct ListenerSettings: Sendable, Equatable {
     package var tls: TLSMode?
     /// Balancers whose PROXY header is demanded and believed; others may not send one.
     package var proxyFrom: [AddressRange] = []
+    /// Who may connect; empty for everybody.
+    package var clients: [AddressRange] = []
     /// What follows from `tls`, the service and whether the frontend has a certificate.
     package internal(set) var tlsMode = TLSMode.none
 }

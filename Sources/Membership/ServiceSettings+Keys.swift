@@ -94,6 +94,9 @@ extension SMTPSettings: ConfigurationSection {
                 "Clients whose mail for the whole world goes to the relay of `*` without a login; storage nodes, which send "
                     + "notices to senders elsewhere, should be among them", isLive: true),
             .value(
+                "qmtpBufferBytesMax", \.qmtpBufferBytesMax, .size(1 << 20...64 * gibibyte),
+                "Of all QMTP and QMQP messages in memory, whose recipients come behind the text: Z 452 4.3.1"),
+            .value(
                 "greetingDelay", \.greetingDelay, .duration(.zero ... .seconds(60)),
                 "Holds the greeting of `smtp` back; who talks before it is refused (554 5.5.0)", isLive: true),
         ]

@@ -53,6 +53,8 @@ package struct SMTPSettings: Sendable, Equatable {
     package var bodyBufferBytesMax = 128 << 10
     /// Clients that may send to the whole world without a login.
     package var relayFrom: [AddressRange] = []
+    /// Of all QMTP and QMQP messages of a frontend in memory.
+    package var qmtpBufferBytesMax = 256 << 20
     /// How long the greeting of port 25 is held back, to catch clients that do not wait for it.
     package var greetingDelay = Duration.zero
 }

@@ -111,7 +111,7 @@ package struct RecipientRoutes: Sendable {
     }
 
     /// Accepted only if all are. A deferral counts before a refusal: what can be tried again is not given up.
-    private static func worst(_ verdicts: [Verdict]) -> Verdict {
+    package static func worst(_ verdicts: [Verdict]) -> Verdict {
         var worst = Verdict.accepted
         for verdict in verdicts {
             switch verdict {

@@ -3,10 +3,11 @@ enum MetricHelp {
     static let texts = [
         // Frontends
         "smtp_connections": "Connections of SMTP, submission and LMTP clients",
+        "qmtp_connections": "Connections of QMTP and QMQP clients",
         "pop3_connections": "Connections of POP3 clients",
         "pop3_logins": "POP3 sessions that logged in",
         "login_failures": "Log-ins that were refused, by POP3 and by AUTH",
-        "connections_refused": "Connections that were refused because there were too many",
+        "connections_refused": "Connections that were refused: too many, or not from an address that is served",
         "messages": "Verdicts on messages that were read whole, one for each recipient",
         "handoffs": "Copies that another node took in an owner's place",
         "message_octets": "Octets of messages that were read whole",

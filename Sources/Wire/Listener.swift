@@ -7,6 +7,8 @@ import Synchronization
 package enum ConnectionRefusal: Sendable {
     case tooManyConnections
     case tooManyFromAddress
+    /// Its address is none that the listener serves.
+    case noClient
 }
 
 /// What one listening socket does with its connections.
@@ -16,6 +18,8 @@ package struct ListenerOptions: Sendable {
     package var implicitTLS: ServerTLS?
     /// Whether a peer at this address is a balancer, which must begin with a PROXY header.
     package var isBalancer: @Sendable (_ address: String) -> Bool
+    /// Whether a peer at this address is served; one on a Unix socket always is.
+    package var isClient: @Sendable (_ address: String) -> Bool
     package var limits: ConnectionLimits
     /// Before the conversation begins: how long TLS and a PROXY header may take, and then what the conversation says.
     package var handshakeTimes: ConnectionTimes
@@ -23,14 +27,18 @@ package struct ListenerOptions: Sendable {
     package init(
         endpoint: Endpoint, implicitTLS: ServerTLS? = nil, limits: ConnectionLimits,
         handshakeTimes: ConnectionTimes = ConnectionTimes(idle: .seconds(30), total: .seconds(30)),
-        isBalancer: @escaping @Sendable (String) -> Bool = { _ in false }
+        isBalancer: @escaping @Sendable (String) -> Bool = { _ in false },
+        isClient: @escaping @Sendable (String) -> Bool = { _ in true }
     ) {
         self.endpoint = endpoint
         self.implicitTLS = implicitTLS
         self.limits = limits
         self.handshakeTimes = handshakeTimes
         self.isBalancer = isBalancer
+        self.isClient = isClient
     }
+
+    func serves(_ peer: Peer) -> Bool { peer.isLocal || isClient(peer.address) }
 }
 
 /// An address that cannot be listened on or connected to, and why.
@@ -116,7 +124,11 @@ package final class Listener: Sendable {
         let isBehindBalancer = settings.isBalancer(connection.peer.address)
         // A connection counts from its first moment: handshakes cost more than conversations.
         var refused = census.enter(channel)
-        if refused == nil, !isBehindBalancer { refused = census.identify(channel, address: connection.peer.address) }
+        if refused == nil, !isBehindBalancer {
+            refused =
+                settings.serves(connection.peer)
+                ? census.identify(channel, address: connection.peer.address) : .noClient
+        }
         connections.add(channel)
         channel.closeFuture.whenComplete { _ in
             census.leave(channel)
@@ -136,7 +148,11 @@ package final class Listener: Sendable {
             phase = .open
         }
         let handler = ConnectionHandler(connection: connection, phase: phase) { connection in
-            if isBehindBalancer, let reason = census.identify(channel, address: connection.peer.address) {
+            guard isBehindBalancer else { return makeConversation(connection) }
+            let reason =
+                settings.serves(connection.peer)
+                ? census.identify(channel, address: connection.peer.address) : .noClient
+            if let reason {
                 connection.write(Array(refusal(reason).utf8))
                 return nil
             }
@@ -145,14 +161,16 @@ package final class Listener: Sendable {
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    /// New limits, certificates and balancers (nil: as they are), from the next connection on.
+    /// New limits, certificates, balancers and clients (nil: as they are), from the next connection on.
     package func update(
-        limits: ConnectionLimits, implicitTLS: ServerTLS?, isBalancer: (@Sendable (_ address: String) -> Bool)? = nil
+        limits: ConnectionLimits, implicitTLS: ServerTLS?, isBalancer: (@Sendable (_ address: String) -> Bool)? = nil,
+        isClient: (@Sendable (_ address: String) -> Bool)? = nil
     ) {
         shared.update {
             $0.limits = limits
             $0.implicitTLS = implicitTLS
             if let isBalancer { $0.isBalancer = isBalancer }
+            if let isClient { $0.isClient = isClient }
         }
         census.setLimits(limits)
     }

@@ -123,7 +123,8 @@ struct ConfigurationTests {
         arguments: [
             ("smtp", "implicit", true, false), ("submissions", "starttls", true, false), ("pop3s", "none", true, false),
             ("pop3s", nil, false, false), ("smtp", "starttls", false, false), ("smtp", nil, false, true),
-            ("pop3s", nil, true, true), ("submission", "none", true, true),
+            ("pop3s", nil, true, true), ("submission", "none", true, true), ("qmtp", nil, true, true),
+            ("qmtp", "none", true, true), ("qmtp", "starttls", true, false), ("qmtp", "implicit", true, false),
         ] as [(String, String?, Bool, Bool)])
     func listenerTLS(service: String, tls: String?, hasCertificate: Bool, isRight: Bool) {
         let mode = tls.map { ", tls: \($0)" } ?? ""
@@ -136,6 +137,30 @@ struct ConfigurationTests {
             nodes: [{name: a, lmtp: "127.0.0.1:1", pop3: "127.0.0.1:2"}]
             """)
         #expect(found.isEmpty == isRight, "\(found)")
+    }
+
+    @Test(
+        "QMQP takes mail without asking who brings it, so its clients' addresses must be given; a Unix socket has modes"
+    )
+    func qmqpClients() throws {
+        func found(_ listener: String, _ more: String = "") -> [ConfigurationProblem] {
+            problems(
+                "frontends: [{name: front, listeners: [{\(listener)}]}]\n\(more)\n"
+                    + "nodes: [{name: a, lmtp: \"127.0.0.1:1\", pop3: \"127.0.0.1:2\"}]")
+        }
+        let qmqp = #"service: qmqp, address: "127.0.0.1:628""#
+        #expect(found(qmqp).map(\.path) == ["frontends[0].listeners[0].clients"])
+        #expect(found(qmqp + ", clients: []").map(\.path) == ["frontends[0].listeners[0].clients"])
+        #expect(found(qmqp + ", clients: [192.0.2.1, \"2001:db8::/32\"]").isEmpty)
+        #expect(found(qmqp + ", clients: [somewhere]").count == 1)
+        #expect(found(#"service: qmqp, address: "unix:/run/qmqp""#).isEmpty)
+        #expect(found(#"service: smtp, address: "127.0.0.1:25", clients: [192.0.2.1]"#).isEmpty)
+
+        let qmtp = #"service: qmtp, address: "127.0.0.1:209""#
+        let small = "smtp: {qmtpBufferBytesMax: 1MiB, limits: {messageBytesMax: 2MiB}}"
+        #expect(found(qmtp).isEmpty)
+        #expect(found(qmtp, small).map(\.path) == ["smtp.qmtpBufferBytesMax"])
+        #expect(found(#"service: smtp, address: "127.0.0.1:25""#, small).isEmpty)
     }
 
     @Test("Paths are relative to HAUBERK_HOME, which may stand in any value, and NAME in those of a process")

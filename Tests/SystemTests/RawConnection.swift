@@ -50,6 +50,15 @@ final class RawConnection: @unchecked Sendable {
         }
     }
 
+    func byte() async throws -> UInt8 {
+        try await onQueue { connection in
+            while connection.unread.isEmpty {
+                guard try connection.readMore() else { throw Failed(description: "closed instead of another byte") }
+            }
+            return connection.unread.removeFirst()
+        }
+    }
+
     /// The last line of the next SMTP reply; nil when the peer has closed.
     func reply() async throws -> String? {
         while let line = try await line() {

@@ -12,11 +12,13 @@ struct ListenerTests {
     func listen(
         limits: ConnectionLimits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0),
         balancers: Bool = false, handshake: Duration = .seconds(60), times: ConnectionTimes? = nil,
+        isClient: @escaping @Sendable (String) -> Bool = { _ in true },
         census: ConnectionCensus? = nil, record: EchoConversation.Record
     ) async throws -> (Listener, Int) {
         let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits,
-            handshakeTimes: ConnectionTimes(idle: handshake, total: handshake), isBalancer: { _ in balancers })
+            handshakeTimes: ConnectionTimes(idle: handshake, total: handshake), isBalancer: { _ in balancers },
+            isClient: isClient)
         let listener = try await Listener.bind(
             settings, group: group, census: census, refusal: { "no: \($0)\r\n" }
         ) { connection in
@@ -84,6 +86,30 @@ struct ListenerTests {
             #expect(greeting == (isServed ? "hello\r\n" : "no: tooManyFromAddress\r\n"), "\(address)")
             clients.append(client)
         }
+        await listener.drain()
+    }
+
+    @Test(
+        "only clients that the listener serves are heard, behind a balancer by their own address",
+        arguments: [true, false])
+    func clients(isBehindBalancer: Bool) async throws {
+        let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0)
+        let (listener, port) = try await listen(
+            limits: limits, balancers: isBehindBalancer,
+            isClient: { $0 == (isBehindBalancer ? "192.0.2.1" : "127.0.0.2") },
+            record: EchoConversation.Record())
+        let client = try SocketClient(port: port)
+        if isBehindBalancer { try await client.send("PROXY TCP4 192.0.2.2 192.0.2.9 4711 25\r\n") }
+        #expect(try await client.read() == "no: noClient\r\n")
+        if isBehindBalancer {
+            let served = try SocketClient(port: port)
+            try await served.send("PROXY TCP4 192.0.2.1 192.0.2.9 4711 25\r\n")
+            #expect(try await served.read(until: "\n") == "hello\r\n")
+        }
+        listener.update(limits: limits, implicitTLS: nil, isClient: { _ in true })
+        let later = try SocketClient(port: port)
+        if isBehindBalancer { try await later.send("PROXY TCP4 192.0.2.2 192.0.2.9 4711 25\r\n") }
+        #expect(try await later.read(until: "\n") == "hello\r\n")
         await listener.drain()
     }
 
