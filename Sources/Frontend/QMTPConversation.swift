@@ -246,6 +246,7 @@ final class QMTPConversation<Session: PackageSession & ~Copyable>: Conversation 
         connection.owesAnswer = false
         guard !ended else { return }
         waiting = .no
+        connection.madeProgress()
         session.messageEnded(verdicts)
         run(connection)
     }
