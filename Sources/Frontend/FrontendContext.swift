@@ -21,7 +21,7 @@ final class FrontendContext: Sendable {
     let directory: CachedDirectory
     let login: LoginGate
     /// Who may have mail that waits, and how.
-    let turns = TurnRequests()
+    let turns: TurnRequests
     /// Octets of one message that are held in memory before it streams.
     let gatherBytesMax: Int
     /// For messages of QMTP and QMQP.
@@ -35,6 +35,10 @@ final class FrontendContext: Sendable {
     let answerTimeout: Duration
     /// How long a node may take before another one is asked too.
     let lagTimeout: Duration
+    /// Octets of one message that a client fetches.
+    let queuedBytesMax: Int
+    /// For what belongs to no client's connection.
+    let eventLoop: any EventLoop
     private let routeSettings: NodeRoutes.Settings
     private let current: Mutex<NodeRoutes>
     private let tls: Mutex<ServerTLS?>
@@ -52,9 +56,12 @@ final class FrontendContext: Sendable {
         identifiers = Identifiers(origin: frontend.name, clock: clock)
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
         textMemory = TextMemory(bytesMax: configuration.smtp.qmtpBufferBytesMax)
+        queuedBytesMax = configuration.smtp.limits.messageBytesMax + SMTPLimits.traceBytesMax
+        eventLoop = group.next()
         durableCopies = configuration.cluster.durableCopies
         sites = configuration.sites
         relays = RelayRoutes(configuration.relays)
+        turns = TurnRequests(relays)
         self.directory = CachedDirectory(
             wrapping: directory, entriesMax: configuration.directory.cacheEntriesMax,
             lifetime: configuration.directory.cacheLifetime)

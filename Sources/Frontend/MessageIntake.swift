@@ -5,6 +5,7 @@ import Logging
 import Mail
 import Membership
 import NIOCore
+import SASL
 import SMTP
 import Wire
 

@@ -117,7 +117,8 @@ final class POP3Conversation: Conversation {
             open(request, connection)
         case .startTLS:
             startTLS(connection)
-        case .sendMessage, .deleteAndClose, .digest, .drain, .flush, .status, .listPartition, .repair, .listTombstones,
+        case .sendMessage, .deleteAndClose, .digest, .drain, .relayed, .flush, .status, .listPartition, .repair,
+            .listTombstones,
             .readTombstone:
             preconditionFailure("a frontend's POP3 session opened no maildrop, but asks for \(action)")
         case .close:

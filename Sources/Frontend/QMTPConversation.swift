@@ -1,6 +1,7 @@
 import CoreMetrics
 import Logging
 import Mail
+import Membership
 import NIOCore
 import QMTP
 import SMTP

@@ -1,6 +1,7 @@
 import CoreMetrics
 import Logging
 import Mail
+import Membership
 import NIOCore
 import SASL
 import SMTP
@@ -12,6 +13,8 @@ final class SMTPConversation: Conversation {
     private let listener: SMTPListenerSettings
     private var session: SMTPServerSession
     private var log: Logger
+    /// The client's address.
+    private let client: String
     private var waiting = Waiting.no
     /// Nothing more is to be said: answers that still come are for nobody.
     private var ended = false
@@ -44,6 +47,7 @@ final class SMTPConversation: Conversation {
             peer: SMTPPeer(address: connection.peer.isLocal ? "" : connection.peer.address, tls: tls),
             nonce: frontend.identifiers.nonce())
         log = frontend.log
+        client = connection.peer.address
         log[metadataKey: "connection"] = "\(frontend.identifiers.connection())"
         log[metadataKey: "client"] = "\(connection.peer.address)"
         intake = MessageIntake(
@@ -114,6 +118,7 @@ final class SMTPConversation: Conversation {
         ended = true
         login?.cancel()
         intake.abandon()
+        frontend.turns.visited(by: client, asking: frontend)
         log.debug("closed", metadata: ["reason": "\(reason)"])
     }
 
@@ -182,7 +187,7 @@ final class SMTPConversation: Conversation {
         case .askTurn(let request):
             askTurn(request, connection)
         case .turn(let request):
-            preconditionFailure("a turn for \(request.user.address) that nobody granted")
+            turn(request, connection)
         case .close:
             end(connection)
         }
@@ -199,8 +204,8 @@ final class SMTPConversation: Conversation {
     private func startQueue(_ request: ETRNRequest, _ connection: Connection) {
         waiting = .answer
         let address = connection.peer.isLocal ? "" : connection.peer.address
-        connection.perform { [turns = frontend.turns] in
-            await turns.startQueue(request, address)
+        connection.perform { [frontend] in
+            await frontend.turns.startQueue(request, address, asking: frontend)
         } then: { [self] answer in
             guard !ended else { return }
             waiting = .no
@@ -212,8 +217,8 @@ final class SMTPConversation: Conversation {
 
     private func askTurn(_ request: ATRNRequest, _ connection: Connection) {
         waiting = .answer
-        connection.perform { [turns = frontend.turns] in
-            await turns.askTurn(request)
+        connection.perform { [frontend] in
+            await frontend.turns.askTurn(request, asking: frontend)
         } then: { [self] answer in
             guard !ended else { return }
             waiting = .no
@@ -221,6 +226,15 @@ final class SMTPConversation: Conversation {
             session.turnAnswered(answer)
             run(connection)
         }
+    }
+
+    /// From here on the client is the server.
+    private func turn(_ request: ATRNRequest, _ connection: Connection) {
+        ended = true
+        connection.write(session.takeOutput())
+        let queues = FetchedQueues(
+            of: frontend.turns.relays(of: request), frontend: frontend, eventLoop: connection.eventLoop, log: log)
+        TurnedConnection(connection, queues: queues, hostname: listener.session.hostname, log: log).begin()
     }
 
     private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {

@@ -133,7 +133,7 @@ final class NodeConnection: Conversation {
                 connection?.abort()
                 return
             }
-            connection?.write(form == .raw ? transaction.body : Self.dotStuffed(transaction.body))
+            connection?.write(form == .raw ? transaction.body : DotStuffer.whole(transaction.body))
             session.bodySent(id)
         case .verdicts(let id, let verdicts):
             transactions.removeValue(forKey: id)?.finish(verdicts)
@@ -153,15 +153,5 @@ final class NodeConnection: Conversation {
         case .startedStreaming:
             preconditionFailure("a shared connection was told \(event)")
         }
-    }
-
-    /// For a server that takes DATA only.
-    private static func dotStuffed(_ body: ByteBuffer) -> ByteBuffer {
-        var stuffer = DotStuffer()
-        var text: [UInt8] = []
-        text.reserveCapacity(body.readableBytes + body.readableBytes / 64 + 8)
-        body.withUnsafeReadableBytes { stuffer.encode($0, into: &text) }
-        stuffer.finish(into: &text)
-        return ByteBuffer(bytes: text)
     }
 }

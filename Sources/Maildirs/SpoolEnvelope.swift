@@ -12,7 +12,7 @@ package struct SpoolEnvelope: Hashable, Sendable {
     static let lineBytesMax = 8 << 10
 
     /// Nil if `head`, the beginning of a file, does not start with these two lines.
-    package init?(_ head: [UInt8]) {
+    init?(_ head: [UInt8]) {
         let lf = UInt8(ascii: "\n")
         guard let first = head.firstIndex(of: lf), let second = head[(first + 1)...].firstIndex(of: lf),
             head.starts(with: Self.returnPath), first > Self.returnPath.count, head[first - 1] == UInt8(ascii: ">"),

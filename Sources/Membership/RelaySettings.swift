@@ -106,6 +106,18 @@ package struct RelayRoutes: Sendable, Equatable {
         return isTrusted ? byDomain[.all].map { relays[$0] } : nil
     }
 
+    /// The relays that are told a domain, or one below it.
+    package func relays(at domain: String) -> [RelaySettings] {
+        relays.filter { relay in
+            relay.domains.contains { own in
+                switch own {
+                case .domain(let name), .below(let name): name == domain || name.hasSuffix(".\(domain)")
+                case .all: false
+                }
+            }
+        }
+    }
+
     /// The relay of that name.
     package subscript(name: String) -> RelaySettings? { relays.first { $0.name == name } }
 }
@@ -182,7 +194,8 @@ extension RelaySettings: ConfigurationSection {
                 "Between two times, if `trigger` is `scheduled`"),
             .list(
                 "users", \.users, .address,
-                "Accounts that may ask for its mail: sent to it (ETRN), or on their connection (ATRN)"),
+                "Accounts that may ask for its mail: to be sent (ETRN), or without `addresses` on their connection (ATRN)"
+            ),
             .list(
                 "turnFrom", \.turnFrom, .addressRange,
                 "Clients that may ask for it without a login (ETRN), and at whose visit it is sent in any case"),

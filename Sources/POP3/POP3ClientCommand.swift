@@ -16,6 +16,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
     case xstatus(ofSite: String? = nil)
+    /// A message of a queue was sent on; or it cannot be, and this reply says why.
+    case xrelayed(Int, refusal: String? = nil)
     /// A node sends what waits for a relay now.
     case xflush(relay: String)
     case xpartition(Int, unless: String)
@@ -85,6 +87,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xdigest: "XDIGEST"
         case .xdrain: "XDRAIN"
         case .xflush(let relay): "XFLUSH \(relay)"
+        case .xrelayed(let number, let refusal): "XRELAYED \(number)" + (refusal.map { " \($0)" } ?? "")
         case .xstatus(let site): site.map { "XSTATUS \($0)" } ?? "XSTATUS"
         case .xpartition(let partition, let digest): "XPART \(partition) \(digest)"
         case .xrepair(.partition(let partition)): "XREPAIR \(partition)"

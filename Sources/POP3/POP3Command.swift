@@ -13,6 +13,8 @@ enum POP3Command: Equatable {
     case xdigest(MailboxName)
     case xdrain(MailboxName, node: String)
     case xstatus(ofSite: String?)
+    /// Of a queue: a message was sent on; or it cannot be, as the reply that is given says.
+    case xrelayed(Int, refusal: String?)
     /// Between nodes and frontends: send what waits for a relay now.
     case xflush(relay: String)
     /// The mailboxes of a partition, unless they come to that digest.
@@ -60,6 +62,7 @@ enum POP3Command: Equatable {
         case Keyword.retr: arguments.onlyNumber().map(POP3Command.retr) ?? .malformed("RETR msg")
         case Keyword.dele: arguments.onlyNumber().map(POP3Command.dele) ?? .malformed("DELE msg")
         case Keyword.top: top(&arguments) ?? .malformed("TOP msg n")
+        case Keyword.xrelayed: relayed(&arguments) ?? .malformed("XRELAYED msg [reply]")
         case Keyword.xflush: flush(&arguments) ?? .malformed("XFLUSH relay")
         case Keyword.xstatus: status(&arguments) ?? .malformed("XSTATUS [site]")
         default: simple(keyword, arguments)
@@ -86,6 +89,12 @@ enum POP3Command: Equatable {
         guard let word = arguments.word() else { return .xstatus(ofSite: nil) }
         guard arguments.isEmpty else { return nil }
         return POP3Arguments.string(word).map { .xstatus(ofSite: $0) }
+    }
+
+    private static func relayed(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let number = arguments.number() else { return nil }
+        if arguments.isEmpty { return .xrelayed(number, refusal: nil) }
+        return arguments.text().map { .xrelayed(number, refusal: $0) }
     }
 
     private static func flush(_ arguments: inout POP3Arguments) -> POP3Command? {
@@ -189,6 +198,7 @@ enum POP3Command: Equatable {
         static let xdrain = packed("XDRAIN")
         static let xstatus = packed("XSTATUS")
         static let xflush = packed("XFLUSH")
+        static let xrelayed = packed("XRELAYED")
         static let xpart = packed("XPART")
         static let xrepair = packed("XREPAIR")
         static let xgone = packed("XGONE")

@@ -9,7 +9,8 @@ extension POP3ServerSession {
         case .lang(let range): return chooseLanguage(range)
         case .malformed(let syntax): return refuse("syntax: \(syntax)")
         case .unknown: return refuse("unknown command")
-        case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone: return refuse("log in first")
+        case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone, .xrelayed:
+            return refuse("log in first")
         case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition,
             .xrepair:
             break

@@ -16,6 +16,9 @@ extension POP3ServerSession {
     /// What waits for a relay is being sent: how many messages.
     package mutating func flushed(_ count: Int) { answerReplica("\(count) waiting") }
 
+    /// What became of a message of a queue is known for good.
+    package mutating func relayed() { answerReplica("noted") }
+
     /// Words `key=value`.
     package mutating func statusTold(_ words: String) { answerReplica(words) }
 

@@ -27,6 +27,8 @@ package struct POP3ServerSession: Sendable {
         case digest(MailboxName)
         /// On a node: bring what waits in the mailbox, for whomever, to the node that asks: `drained(_:)`.
         case drain(MailboxName, node: String)
+        /// On a node: a message of a queue was sent on, or refused with this reply: `relayed()`.
+        case relayed(position: Int, refusal: String?)
         /// On a node: send what waits for a relay now: `flushed(_:)`.
         case flush(relay: String)
         /// On a node: say how it stands with moves, handoff and repair, or with another site: `statusTold(_:)`.

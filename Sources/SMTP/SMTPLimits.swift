@@ -66,7 +66,7 @@ package struct SMTPLimits: Hashable, Sendable {
     /// Refused commands that are borne with where the client is one of ours, or another site.
     private static let hopErrorsMax = 10_000
     /// Room for what deliveries put on top of a message, in octets.
-    static let traceBytesMax = 64 << 10
+    package static let traceBytesMax = 64 << 10
 
     /// What a storage node takes from the cluster's own hops, whatever clients may do: what a frontend has accepted,
     /// and what lies in another copy of a mailbox, must get there.

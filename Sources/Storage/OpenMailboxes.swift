@@ -14,5 +14,14 @@ final class OpenMailboxes: Sendable {
         }
     }
 
+    /// Opens a mailbox that only one session may have; false if another has it.
+    func open(_ mailbox: MailboxName) -> Bool {
+        counts.withLock { counts in
+            guard counts[mailbox] == nil else { return false }
+            counts[mailbox] = 1
+            return true
+        }
+    }
+
     func isOpen(_ mailbox: MailboxName) -> Bool { counts.withLock { $0[mailbox] != nil } }
 }

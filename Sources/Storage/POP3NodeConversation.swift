@@ -58,7 +58,10 @@ final class POP3NodeConversation: Conversation {
     func closed(_ reason: ConnectionEnd) {
         sending?.stop()
         sending = nil
-        if let mailbox, isCounted { node.openMailboxes.closed(mailbox) }
+        if let mailbox, isCounted {
+            node.openMailboxes.closed(mailbox)
+            node.queueSessions.closed(mailbox)
+        }
         log.debug("session closed", metadata: ["reason": "\(reason)"])
     }
 
@@ -96,6 +99,8 @@ final class POP3NodeConversation: Conversation {
             digest(mailbox, connection)
         case .drain(let mailbox, let asker):
             drain(mailbox, to: asker, connection)
+        case .relayed(let position, let refusal):
+            noteRelayed(position, refusal, connection)
         case .flush(let relay):
             flush(relay, connection)
         case .status(let site):
@@ -128,6 +133,11 @@ final class POP3NodeConversation: Conversation {
         mailbox = request.mailbox
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
         guard !request.isLocal else { return list(request.mailbox, isWhole: true, connection) }
+        if RelayQueue(request.mailbox) != nil, !node.queueSessions.open(request.mailbox) {
+            waiting = false
+            mailbox = nil
+            return session.maildropFailed(temporary: true, "the queue is being fetched already")
+        }
         node.openMailboxes.opened(request.mailbox)
         isCounted = true
         connection.perform { [replicator = node.replicator] in
@@ -212,6 +222,21 @@ final class POP3NodeConversation: Conversation {
         } then: { [self] status in
             waiting = false
             session.statusTold(status.text)
+            run(connection)
+        }
+    }
+
+    private func noteRelayed(_ position: Int, _ refusal: String?, _ connection: Connection) {
+        guard let maildrop, let queue = RelayQueue(maildrop.snapshot.mailbox) else {
+            return session.replicaFailed("this mailbox is no queue")
+        }
+        waiting = true
+        let uidl = maildrop.uidl(at: position)
+        connection.perform { [node] in
+            await node.settle(uidl, of: queue, refusal.map { Verdict.refused(Reason(reply: $0)) } ?? .accepted)
+        } then: { [self] isKnown in
+            waiting = false
+            if isKnown { session.relayed() } else { session.replicaFailed("there is no such relay") }
             run(connection)
         }
     }
@@ -372,3 +397,15 @@ final class POP3NodeConversation: Conversation {
 
 /// A session lists the store's own snapshot: a large mailbox is not copied for it.
 extension ShownMessages: MaildropEntries {}
+
+extension Reason {
+    /// Takes `550 5.1.1 text`, as a description gives it; what does not look like that is all text.
+    fileprivate init(reply: String) {
+        let words = reply.split(separator: " ", maxSplits: 2)
+        if words.count == 3, let code = Int(words[0]), (400...599).contains(code) {
+            self.init(code, String(words[1]), String(words[2]))
+        } else {
+            self.init(554, "5.0.0", reply)
+        }
+    }
+}

@@ -297,6 +297,18 @@ actor RelayDrain {
         return count
     }
 
+    /// Whoever fetched a message tells what became of it; returns when that is known for good.
+    func settle(_ uidl: String, of queue: Int, _ verdict: Verdict) async {
+        let entry = queues.entry(queue, uidl, octets: 0)
+        metrics.relayed(verdict)
+        if verdict.isAccepted {
+            succeeded = now
+            await done(entry)
+        } else {
+            await giveUp(entry, after: verdict)
+        }
+    }
+
     /// What waits in the queues that this node sends.
     func status() async -> SiteStatus {
         var status = SiteStatus(name: settings.name)

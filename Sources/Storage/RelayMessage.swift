@@ -33,9 +33,7 @@ struct RelayMessage: Sendable {
     /// - Throws: `MaildirError`; what is damaged is not read to its end.
     static func read(_ reader: MessageReader) async throws(MaildirError) -> RelayMessage? {
         let head = try await reader.next()
-        guard let envelope = SpoolEnvelope(head), let sender = path(envelope.sender),
-            case .address(let recipient)? = path(envelope.deliveredTo)
-        else { return nil }
+        guard let envelope = QueuedEnvelope(head) else { return nil }
         var (copy, text, octets) = (CopyText(), ByteBuffer(), head.count)
         text.reserveCapacity(reader.size + reader.size / 32)
         copy.append(Array(head[envelope.byteCount...]), to: &text)
@@ -45,18 +43,6 @@ struct RelayMessage: Sendable {
             octets += piece.count
             copy.append(piece, to: &text)
         }
-        return RelayMessage(sender: sender, recipient: recipient, text: text)
-    }
-
-    private static func path(_ address: [UInt8]) -> ReversePath? {
-        let path = [UInt8(ascii: "<")] + address + [UInt8(ascii: ">")]
-        return path.withUnsafeBytes { bytes in
-            guard let (found, length) = SMTPPath.parse(bytes), length == bytes.count else { return nil }
-            switch found {
-            case .null: return .null
-            case .address(let address): return .address(address)
-            case .postmaster: return nil
-            }
-        }
+        return RelayMessage(sender: envelope.sender, recipient: envelope.recipient, text: text)
     }
 }

@@ -18,6 +18,8 @@ final class StorageContext: Sendable {
     let housekeeping: StorageSettings
     let replicator: Replicator
     let openMailboxes = OpenMailboxes()
+    /// Queues that are being fetched: no two sessions may send the same.
+    let queueSessions = OpenMailboxes()
     let mover: Mover
     let repair: Repair
     /// The ways to other sites, once they stand.
@@ -98,6 +100,14 @@ final class StorageContext: Sendable {
 
     /// Sends what waits for a relay now: how much that is; nil if there is no such relay.
     func flush(relay name: String) async -> Int? { await relay(name)?.flush() }
+
+    /// What became of a message of a queue that somebody fetches: it is sent, or its sender is told. False if there is no
+    /// such relay.
+    func settle(_ uidl: String, of queue: RelayQueue, _ verdict: Verdict) async -> Bool {
+        guard let relay = relay(queue.relay) else { return false }
+        await relay.settle(uidl, of: queue.number, verdict)
+        return true
+    }
 
     private func relay(_ name: String) -> RelayDrain? { relayDrains.withLock { $0.first { $0.settings.name == name } } }
 

@@ -94,28 +94,41 @@ extension SystemTests {
         }
 
         @Test(
-            "Each recipient's copy goes out once, byte for byte, with its envelope; then nothing waits",
-            arguments: [MailSink.Dialect.plain, .pipelining, .lmtp, .qmtp])
-        func goesOut(dialect: MailSink.Dialect) async throws {
-            let name = dialect == .lmtp || dialect == .qmtp ? dialect.rawValue : "smtp"
-            let relay = Self.elsewhere.replacing("tls: none", with: "tls: none, protocol: \(name)")
-            try await run(relay, dialect) { cluster, sink in
-                // More recipients than SMTP must take (RFC 5321 §4.5.3.1.10), all with one Message-ID.
-                let many = (0..<100).map { "reader\($0)@elsewhere.test" }
-                for (subject, recipients) in [("many", many), ("one", ["reader0@elsewhere.test"])] {
-                    let reply = try await send(subject, to: recipients, from: "sender@example.org", at: cluster)
-                    #expect(reply.hasPrefix("250"))
-                }
-                try await sink.waitFor(101)
-                try await waitUntilEmpty(cluster)
-                let messages = try sink.messages()
-                #expect(messages.count == 101)
-                #expect(Set(messages.map(\.sender)) == ["sender@example.org"])
-                #expect(messages.map(\.recipient).sorted() == (many + ["reader0@elsewhere.test"]).sorted())
-                for got in messages {
-                    let isOne = got.original == message("one")
-                    #expect(isOne || got.original == message("many"))
-                    #expect(!got.text.contains("Return-Path:") && !got.text.contains("Delivered-To:"))
+            "Each recipient's copy goes out once, byte for byte, with its envelope, in every protocol; then nothing waits"
+        )
+        func goesOut() async throws {
+            let dialects: [MailSink.Dialect] = [.plain, .pipelining, .lmtp, .qmtp]
+            var sinks: [MailSink.Dialect: MailSink] = [:]
+            defer { for sink in sinks.values { sink.stop() } }
+            var relays: [String] = []
+            for dialect in dialects {
+                let sink = try await MailSink(dialect)
+                sinks[dialect] = sink
+                let name = dialect == .lmtp || dialect == .qmtp ? dialect.rawValue : "smtp"
+                relays.append(
+                    "- {name: \(dialect), domains: [\(dialect).test], addresses: [\"localhost:\(sink.port)\"], tls: none, "
+                        + "protocol: \(name)}")
+            }
+            try await run(relays.joined(separator: "\n  ")) { cluster, _ in
+                for dialect in dialects {
+                    // More recipients than SMTP must take (RFC 5321 §4.5.3.1.10) at most, all with one Message-ID.
+                    let many = (0..<100).map { "reader\($0)@\(dialect).test" }
+                    for (subject, recipients) in [("many", many), ("one", ["reader0@\(dialect).test"])] {
+                        let reply = try await send(subject, to: recipients, from: "sender@example.org", at: cluster)
+                        #expect(reply.hasPrefix("250"))
+                    }
+                    let sink = try #require(sinks[dialect])
+                    try await sink.waitFor(101)
+                    try await waitUntilEmpty(cluster)
+                    let messages = try sink.messages()
+                    #expect(messages.count == 101)
+                    #expect(Set(messages.map(\.sender)) == ["sender@example.org"])
+                    #expect(messages.map(\.recipient).sorted() == (many + ["reader0@\(dialect).test"]).sorted())
+                    for got in messages {
+                        let isOne = got.original == message("one")
+                        #expect(isOne || got.original == message("many"))
+                        #expect(!got.text.contains("Return-Path:") && !got.text.contains("Delivered-To:"))
+                    }
                 }
             }
         }
@@ -302,6 +315,119 @@ extension SystemTests {
                 #expect(try await cluster.hauberk(["relay", "flush", "asked"]) == "1 messages waiting\n")
                 try await sink.waitFor(6)
             }
+        }
+
+        private static let turned = """
+            - {name: sent, domains: [sent.test, deep.sent.test], addresses: [SINK], tls: none, trigger: on-request, users: [user1@example.test]}
+              - {name: visited, domains: [visited.test], addresses: [SINK], tls: none, trigger: on-request, turnFrom: [127.0.0.2]}
+              - {name: fetched, domains: [fetched.test], users: [user1@example.test]}
+            """
+
+        private func login(_ account: TestCluster.Account, at cluster: TestCluster) async throws -> RawConnection {
+            let connection = try await cluster.smtp(5587)
+            let login = Data("\0\(account.address)\0\(account.password)".utf8).base64EncodedString()
+            #expect(try await connection.say("AUTH PLAIN \(login)").hasPrefix("235"))
+            return connection
+        }
+
+        @Test("RFC 1985: ETRN has waiting mail sent, for those who may; a visit of the right address does so too")
+        func etrn() async throws {
+            try await run(Self.turned) { cluster, sink in
+                let (owner, other) = (try await cluster.makeAccount(), try await cluster.makeAccount())
+                let session = try await login(owner, at: cluster)
+                #expect(try await session.say("ETRN sent.test").hasPrefix("251"))
+                for number in 0..<3 {
+                    _ = try await send("\(number)", to: ["a@sent.test"], from: "x@example.org", at: cluster)
+                }
+                _ = try await send("visit", to: ["a@visited.test"], from: "x@example.org", at: cluster)
+                for (line, code) in [
+                    ("nowhere.test", "459"), ("visited.test", "459"), ("#fetched", "458"), ("#sent x", "501"),
+                ] {
+                    let reply = try await session.say("ETRN \(line)")
+                    #expect(reply.hasPrefix(code), "ETRN \(line): \(reply)")
+                }
+                let stranger = try await login(other, at: cluster)
+                #expect(try await stranger.say("ETRN sent.test").hasPrefix("459"))
+                #expect(try await cluster.smtp().say("ETRN sent.test").hasPrefix("459"))
+                #expect(try sink.messages().isEmpty)
+                #expect(
+                    try await session.say("ETRN @sent.test")
+                        == "253 2.0.0 3 pending messages for node @sent.test started")
+                try await sink.waitFor(3)
+                // The other relay's mail goes when its own client has been here.
+                let script = """
+                    import smtplib
+                    client = smtplib.SMTP("127.0.0.1", \(cluster.port(2525)), source_address=("127.0.0.2", 0))
+                    client.noop()
+                    client.quit()
+                    """
+                #expect(try await Tree.python(["-c", script]).status == 0)
+                #expect(try await sink.waitFor(4).last?.recipient == "a@visited.test")
+            }
+        }
+
+        @Test(
+            "RFC 2645: ATRN turns the connection round, and what is fetched is gone; what is refused comes back to its sender"
+        )
+        func atrn() async throws {
+            try await run(Self.turned) { cluster, _ in
+                let (owner, other) = (try await cluster.makeAccount(), try await cluster.makeAccount())
+                let session = try await login(owner, at: cluster)
+                #expect(try await session.say("ATRN fetched.test").hasPrefix("453"))
+                for name in ["a", "b", "refused", "later"] {
+                    _ = try await send(name, to: ["\(name)@fetched.test"], from: other.address, at: cluster)
+                }
+                #expect(try await session.say("ATRN sent.test").hasPrefix("450"))
+                #expect(try await login(other, at: cluster).say("ATRN").hasPrefix("450"))
+                #expect(try await session.say("ATRN fetched.test").hasPrefix("250"))
+                let first = try await serve(session)
+                #expect(first.map(\.recipient).sorted() == ["a@fetched.test", "b@fetched.test"])
+                for message in first {
+                    #expect(message.original == self.message(String(message.recipient.first ?? " ")))
+                }
+                let notice = try await notices(other, 1, at: cluster)
+                #expect(notice[0].contains("Final-Recipient: rfc822; refused@fetched.test"))
+                // Who was put off is there the next time, and nobody else is.
+                let again = try await login(owner, at: cluster)
+                #expect(try await again.say("ATRN").hasPrefix("250"))
+                #expect(try await serve(again, takesLater: true).map(\.recipient) == ["later@fetched.test"])
+                try await waitUntilEmpty(cluster)
+                #expect(try await login(owner, at: cluster).say("ATRN").hasPrefix("453"))
+            }
+        }
+
+        /// Is the server on a connection that was turned round, until the other side quits.
+        private func serve(_ connection: RawConnection, takesLater: Bool = false) async throws -> [MailSink.Message] {
+            var messages: [MailSink.Message] = []
+            var (sender, recipient) = ("", "")
+            try await connection.send("220 fetcher.test\r\n")
+            while let line = try await connection.line() {
+                let address = line.firstMatch(of: #/<(.*?)>/#).map { String($0.1) } ?? ""
+                switch line.prefix(4).uppercased() {
+                case "EHLO", "RSET": try await connection.send("250 fetcher.test\r\n")
+                case "MAIL":
+                    sender = address
+                    try await connection.send("250 fine\r\n")
+                case "RCPT":
+                    recipient = address
+                    let isLater = address.hasPrefix("later") && !takesLater
+                    let reply = isLater ? "451 later" : address.hasPrefix("refused") ? "550 5.1.1 nobody" : "250 fine"
+                    try await connection.send(reply + "\r\n")
+                case "DATA":
+                    try await connection.send("354 go on\r\n")
+                    var text = ""
+                    while let line = try await connection.line(), line != "." {
+                        text += (line.hasPrefix(".") ? String(line.dropFirst()) : line) + "\r\n"
+                    }
+                    messages.append(MailSink.Message(sender: sender, recipient: recipient, bytes: Array(text.utf8)))
+                    try await connection.send("250 taken\r\n")
+                case "QUIT":
+                    try await connection.send("221 bye\r\n")
+                    return messages
+                default: try await connection.send("502 not here\r\n")
+                }
+            }
+            throw TestCluster.Failed(description: "the connection ended without QUIT")
         }
     }
 }
