@@ -31,7 +31,8 @@ private final class FuzzedQMTPServer {
     private var isClosed = false
 
     init(_ input: UnsafeRawBufferPointer, isQMQP: Bool) {
-        let limits = QMTPLimits(messageBytesMax: input[0] & 1 == 0 ? 8 : 1 << 20, recipientsMax: 2, textLineBytesMax: 1000)
+        let limits = QMTPLimits(
+            messageBytesMax: input[0] & 1 == 0 ? 8 : 1 << 20, recipientsMax: 2, textLineBytesMax: 1000)
         self.isQMQP = isQMQP
         answers = input[2]
         qmtp = QMTPServerSession(limits: limits)
