@@ -83,8 +83,8 @@ actor RelayDrain {
 
     /// Runs until it is cancelled, and until what was under way then has its outcome.
     func run() async {
-        if queues.areShared { try? await Task.sleep(for: Self.handover) }
         if isOnRequest { rest() }
+        if queues.areShared { try? await Task.sleep(for: Self.handover) }
         while !Task.isCancelled {
             takeArrivals()
             retryNotices()
