@@ -121,19 +121,10 @@ class Bench:
         }
 
     def rotate(self, works):
-        """Runs all works in every round, starting with another one each time. Returns the results of each."""
-        results = {name: [] for name in works}
-        names = list(works)
-        for number in range(self.rounds):
-            start = number * len(names) // self.rounds
-            for name in names[start:] + names[:start]:
-                say(f"round {number + 1} of {self.rounds}: {name}")
-                runs.settle(self.pause)
-                results[name].append(works[name]())
-        return results
+        return runs.rotate(works, self.rounds, self.pause, say)
 
     def measure(self):
-        figures = {"machine": machine(), "mail": {}, "read": {}}
+        figures = {"machine": runs.machine(), "mail": {}, "read": {}}
         figures["ringNanoseconds"] = runs.ring_lookup(self.options.ring_lookup, 100)
         figures["ringNanosecondsOf1000Nodes"] = runs.ring_lookup(self.options.ring_lookup, 1000)
         figures["idle"] = self.idle_memory()
@@ -204,13 +195,6 @@ class Bench:
 
 def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
-    return {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "cores": os.cpu_count(), "cpu": model,
-            "load": os.getloadavg()[0]}
 
 
 def roomy_configuration(home, copies):

@@ -19,6 +19,31 @@ def settle(seconds):
     time.sleep(seconds)
 
 
+def rotate(works, rounds, pause, say):
+    """Runs all works in every round, starting with another one each time. Returns the results of each.
+
+    A work's name is text, or a tuple of what says which it is.
+    """
+    results = {name: [] for name in works}
+    names = list(works)
+    for number in range(rounds):
+        start = number * len(names) // rounds
+        for name in names[start:] + names[:start]:
+            words = name if isinstance(name, str) else ", ".join(map(str, name))
+            say(f"round {number + 1} of {rounds}: {words}")
+            settle(pause)
+            results[name].append(works[name]())
+    return results
+
+
+def machine():
+    """What was measured on, and when."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
+    return {"date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "cores": os.cpu_count(), "cpu": model,
+            "load": os.getloadavg()[0]}
+
+
 def load(cluster, pids, *arguments):
     """Runs `hauberk load`. Returns its summary, with the servers' CPU microseconds per message added."""
     user, system = cpu_seconds(pids)
