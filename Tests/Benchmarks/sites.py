@@ -9,8 +9,9 @@ medians.
 
   one way, both ways   as fast as the frontends take it: messages a second, from the first one sent to the last one there
   lag                  100 messages a second: from each one's 250 until it is at the other site
-  drain                the link was cut while messages came in: how fast they cross it then, from the first that arrives to
-                       the last one
+  drain                the link was cut while messages came in, and the storage nodes start again when it is back: how fast
+                       all cross it, from the first that arrives to the last one
+  one mailbox          the same, where all messages are for one recipient
   Postfix              relays a queue of the same messages over the same link to the same site's SMTP listener, without TLS
 
 Exit status: 0 if every bar is met, 1 if not, 2 if the measurement itself failed.
@@ -45,7 +46,9 @@ DOMAIN = "example.test"
 USERS = f"user%d@{DOMAIN}"
 DELAYS = (0, 50)  # ms each way
 CONNECTIONS = 32
-MESSAGES = {"one way": 8000, "both ways": 4000, "drain": 8000, "Postfix": 2000}
+MESSAGES = {"one way": 8000, "both ways": 4000, "drain": 8000, "one mailbox": 2000, "Postfix": 2000}
+# One for each run that needs an empty one.
+LONELY_USERS = f"lonely%d@{DOMAIN}"
 STEADY_RATE, STEADY_SECONDS = 100, 15
 ARRIVE_SECONDS_MAX = 300
 ERRORS = (ClusterError, runs.MeasureError, ArrivalsError, LinkError, PostfixError, steady.SteadyError, OSError,
@@ -59,23 +62,25 @@ class SiteBench:
         self.rounds = 1 if options.quick else 3
         self.shrink = 8 if options.quick else 1
         self.pause = 1 if options.quick else 4
-        self.postfix, self.postfix_missing = None, None
+        self.postfix, self.postfix_missing, self.lonely = None, None, 0
 
     def count(self, work):
         return MESSAGES[work] // self.shrink
 
     def prepare(self):
         """Accounts, and a message in each mailbox, so that all folders are there."""
-        self.pair.prepare(USERS, MAILBOXES, "measured, not secret", self.options.site_options)
-        self.load(EAST, MAILBOXES)
-        self.pair.wait_for_mailboxes(WEST, MAILBOXES)
+        users = {USERS: MAILBOXES, LONELY_USERS: self.rounds * len(DELAYS)}
+        self.pair.prepare(users, "measured, not secret", self.options.site_options)
+        for pattern, mailboxes in users.items():
+            self.load(EAST, mailboxes, pattern=pattern, mailboxes=mailboxes)
+        self.pair.wait_for_mailboxes(WEST, sum(users.values()))
 
-    def load(self, site, count, port=None):
+    def load(self, site, count, port=None, pattern=USERS, mailboxes=MAILBOXES):
         cluster = self.pair.clusters[site]
         pids = [process.pid for process in cluster.processes.values()]
         summary = runs.load(
             cluster, pids, "smtp", "--target", f"127.0.0.1:{port or self.pair.port(site)}", "--connections", CONNECTIONS,
-            "--messages", count, "--size", OCTETS, "--recipient", USERS, "--mailboxes", MAILBOXES, "--pipeline")
+            "--messages", count, "--size", OCTETS, "--recipient", pattern, "--mailboxes", mailboxes, "--pipeline")
         if summary["messages"] != count:
             raise runs.MeasureError(f"{summary['messages']} of {count} messages were taken")
         return summary
@@ -135,14 +140,21 @@ class SiteBench:
                 "maximum": 1000 * times[-1]}
 
     def drain(self):
-        count = self.count("drain")
+        return self.drained(self.count("drain"), USERS, MAILBOXES)
+
+    def drain_one_mailbox(self):
+        self.lonely += 1
+        return self.drained(self.count("one mailbox"), LONELY_USERS.replace("%d", str(self.lonely - 1)), 1)
+
+    def drained(self, count, pattern, mailboxes):
         with self.arrivals(WEST) as arrivals:
             self.link.cut()
-            self.load(EAST, count)
+            self.load(EAST, count, pattern=pattern, mailboxes=mailboxes)
             runs.settle(self.pause)
-            opened = self.link.opened()
             self.link.mend()
-            mended = time.monotonic()
+            opened = self.link.opened()
+            # Left alone, each node would wait before it tries again, and another time than the others.
+            mended = self.pair.restart_nodes(EAST)
             times = arrivals.wait(count, ARRIVE_SECONDS_MAX)
         return {"rate": (count - 1) / (times[-1] - times[0]), "firstAfter": times[0] - mended,
                 "connections": self.link.opened() - opened}
@@ -162,7 +174,8 @@ class SiteBench:
     # all of them
 
     def works(self):
-        works = {"one way": self.one_way, "both ways": self.both_ways, "lag": self.lag, "drain": self.drain}
+        works = {"one way": self.one_way, "both ways": self.both_ways, "lag": self.lag, "drain": self.drain,
+                 "one mailbox": self.drain_one_mailbox}
         if self.pair.copies > 1:
             works = {"one way": self.one_way, "drain": self.drain}
         if self.postfix:

@@ -10,6 +10,7 @@ from mailcheck.cluster import Cluster, ClusterError
 SITES = ("east", "west")
 NODES = ("store-1", "store-2", "store-3")
 PRIMED_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 60
 
 _SECRET = "known to both sites of this run"
 
@@ -61,16 +62,17 @@ class SitePair:
     def pids(self):
         return [process.pid for cluster in self.clusters.values() for process in cluster.processes.values()]
 
-    def prepare(self, users, mailboxes, password, options=""):
-        """Makes the accounts at both sites, and starts all. `options` are more keys of a site's entry in `sites`."""
+    def prepare(self, users, password, options=""):
+        """Makes the accounts, so many of each pattern, at both sites, and starts all. `options` are more keys of a site's
+        entry in `sites`."""
         for site, cluster in self.clusters.items():
             for words in (("certs", "init"), ("certs", "issue", "--all"), ("certs", "listener")):
                 cluster.command(*words)
             if site == SITES[0]:
-                cluster.command("domain", "add", users.split("@")[1])
-                for number in range(mailboxes):
-                    cluster.command("account", "add", users.replace("%d", str(number)), "--password-stdin",
-                                    stdin=password + "\n")
+                for domain in {pattern.split("@")[1] for pattern in users}:
+                    cluster.command("domain", "add", domain)
+                for address in [pattern.replace("%d", str(number)) for pattern in users for number in range(users[pattern])]:
+                    cluster.command("account", "add", address, "--password-stdin", stdin=password + "\n")
             else:
                 # Making an account costs a password's hash, so the second site gets the first one's.
                 for path in glob.glob(os.path.join(glob.escape(self.clusters[SITES[0]].home), "directory.sqlite*")):
@@ -102,6 +104,21 @@ class SitePair:
             if time.monotonic() > deadline:
                 raise ClusterError(f"{site} has {found} of {count * self.copies} mailboxes after {PRIMED_SECONDS_MAX} s")
             time.sleep(0.1)
+
+    def restart_nodes(self, site):
+        """Ends a site's storage nodes, and starts them together. Returns when that was, as the monotonic clock has it."""
+        cluster = self.clusters[site]
+        processes = [cluster.processes[name] for name in NODES]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(STOP_SECONDS_MAX)
+        started = time.monotonic()
+        for name in NODES:
+            cluster.start_node(name)
+        for name in NODES:
+            cluster.wait_for(name)
+        return started
 
     def stop(self):
         for cluster in self.clusters.values():
