@@ -7,7 +7,7 @@ struct DomainCommand: AsyncParsableCommand {
         commandName: "domain",
         abstract: "Show and change the domains whose mail is kept here.",
         discussion: """
-            Mail for any other domain is refused (550 5.7.1).
+            Mail for any other domain goes to a relay, or is refused (550 5.7.1).
 
               hauberk domain add example.test
               hauberk domain list

@@ -3,7 +3,7 @@ import Testing
 
 extension SystemTests {
     /// What a provider keeps for a site that dials in: it brings it when the site asks by ETRN (RFC 1985).
-    @Suite("Mail that Postfix and Exim hold", .cluster, .enabled(if: PeerServer.isPossible))
+    @Suite("Mail that Postfix and Exim hold", .cluster, .enabled(if: PeerServer.isPossible, PeerServer.lacking))
     struct HeldMailTests {
         let cluster: TestCluster
 

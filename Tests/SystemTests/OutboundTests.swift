@@ -326,6 +326,7 @@ extension SystemTests {
         private static let turned = """
             - {name: sent, domains: [sent.test, deep.sent.test], addresses: [SINK], tls: none, trigger: on-request, users: [user1@example.test]}
               - {name: visited, domains: [visited.test], addresses: [SINK], tls: none, trigger: on-request, turnFrom: [127.0.0.2]}
+              - {name: asked, domains: [asked.test], addresses: [SINK], tls: none, trigger: on-request, turnFrom: [127.0.0.1]}
               - {name: fetched, domains: [fetched.test], users: [user1@example.test]}
             """
 
@@ -355,11 +356,23 @@ extension SystemTests {
                 let stranger = try await login(other, at: cluster)
                 #expect(try await stranger.say("ETRN sent.test").hasPrefix("459"))
                 #expect(try await cluster.smtp().say("ETRN sent.test").hasPrefix("459"))
+                #expect(try await cluster.smtp().say("ETRN visited.test").hasPrefix("459"))
                 #expect(try sink.messages().isEmpty)
                 #expect(
                     try await session.say("ETRN @sent.test")
                         == "253 2.0.0 3 pending messages for node @sent.test started")
                 try await sink.waitFor(3)
+                // fetchmail asks from an address that needs no login.
+                for number in 3..<5 {
+                    _ = try await send("\(number)", to: ["a@asked.test"], from: "x@example.org", at: cluster)
+                }
+                let asked = try await Peer.fetchmail.run(
+                    [
+                        "-f", "/dev/null", "-v", "-p", "ETRN", "--service", "\(cluster.port(2525))", "--fetchdomains",
+                        "asked.test", "--nodetach", "--sslproto", "", "127.0.0.1",
+                    ], environment: ["FETCHMAILHOME": cluster.home.path])
+                #expect(asked.status == 0, "\(asked.outputText)\(asked.errors)")
+                try await sink.waitFor(5)
                 // The other relay's mail goes when its own client has been here.
                 let script = """
                     import smtplib
@@ -368,7 +381,7 @@ extension SystemTests {
                     client.quit()
                     """
                 #expect(try await Tree.python(["-c", script]).status == 0)
-                #expect(try await sink.waitFor(4).last?.recipient == "a@visited.test")
+                #expect(try await sink.waitFor(6).last?.recipient == "a@visited.test")
             }
         }
 

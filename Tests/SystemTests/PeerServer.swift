@@ -25,8 +25,19 @@ final class PeerServer: @unchecked Sendable {
     private let block: PortBlock
     private let process = Process()
 
-    /// What is laid over the machine's file system needs root.
-    static let isPossible = geteuid() == 0
+    /// What is laid over the machine's file system needs root, and a kernel that allows it.
+    static let isPossible: Bool = {
+        let check = Process()
+        check.executableURL = URL(fileURLWithPath: Tree.root + "/scripts/peer-root")
+        check.arguments = ["--check"]
+        check.standardError = FileHandle.nullDevice
+        guard (try? TestCluster.withSignalsUnblocked { try check.run() }) != nil else { return false }
+        check.waitUntilExit()
+        return check.terminationStatus == 0
+    }()
+
+    static let lacking: Comment =
+        "LEFT OUT, because this machine allows no file system over its own (scripts/peer-root)"
 
     /// - Throws: as `Peer.located`, and if the server does not start.
     static func run(_ setup: some PeerServerSetup, _ body: (PeerServer) async throws -> Void) async throws {

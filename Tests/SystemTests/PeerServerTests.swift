@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension SystemTests {
-    @Suite("Mail servers of other people's", .enabled(if: PeerServer.isPossible))
+    @Suite("Mail servers of other people's", .enabled(if: PeerServer.isPossible, PeerServer.lacking))
     struct PeerServerTests {
         /// With all fields that a server would add, and with what a client or a server may have changed.
         private static let messages = (0..<30).map { number in
@@ -49,6 +49,45 @@ extension SystemTests {
             }
             return folder
         }
+
+        /// What a frontend took, a relay brings there.
+        private func relay(to setup: some PeerServerSetup) async throws {
+            try await PeerServer.run(setup) { server in
+                let relay =
+                    "relays: [{name: peer, domains: [example.test], addresses: [\"localhost:\(server.port)\"]}]\n"
+                let cluster = try await TestCluster.start(change: { $0 + relay }) {
+                    try await $0.hauberk(["certs", "listener"])
+                }
+                do {
+                    try await cluster.hauberk(["domain", "remove", "example.test"])
+                    let connection = try await cluster.smtp()
+                    for message in Self.messages {
+                        let text = message.replacing("\n", with: "\r\n")
+                        let reply = try await connection.deliver(text, to: ["reader@example.test"])
+                        #expect(reply.hasPrefix("250"), "\(reply)")
+                    }
+                    let arrived = try await server.waitForMessages(Self.messages.count)
+                    #expect(arrived.count == Self.messages.count)
+                    for message in Self.messages {
+                        let copies = arrived.filter { String(decoding: $0, as: UTF8.self).hasSuffix("\n" + message) }
+                        #expect(copies.count == 1, "\(message.prefix(200))")
+                    }
+                } catch {
+                    await cluster.stop()
+                    throw error
+                }
+                await cluster.stop()
+            }
+        }
+
+        @Test("A relay brings mail to Postfix, byte for byte, with STARTTLS where it is offered")
+        func relayToPostfix() async throws { try await relay(to: Postfix()) }
+
+        @Test("A relay brings mail to Exim, byte for byte")
+        func relayToExim() async throws { try await relay(to: Exim()) }
+
+        @Test("A relay brings mail to OpenSMTPD, byte for byte")
+        func relayToOpenSMTPD() async throws { try await relay(to: OpenSMTPD()) }
 
         @Test("serialsmtp brings a Maildir to Postfix, byte for byte")
         func postfix() async throws { try await ship(to: Postfix()) }

@@ -33,10 +33,13 @@ extension SystemTests {
                 #expect(made.status == 0, "\(made.errors)")
             }
             for (number, recipient) in [reader.address, "nobody@example.test", reader.address].enumerated() {
-                _ = try folder.write(
+                let file = try folder.write(
                     "Maildir/new/\(1_700_000_000 + number).1.host",
                     "Return-Path: <sender@example.org>\nDelivered-To: list-\(recipient)\nSubject: \(number)\n\n"
                         + "Grüße\n.\n..\n from \(number)")
+                // The newest ones are left for the next run.
+                try FileManager.default.setAttributes(
+                    [.modificationDate: Date(timeIntervalSinceNow: -60)], ofItemAtPath: file)
             }
             let own = [Tree.hauberk, "serialmail"]
             let outcome = try await Program.run(
