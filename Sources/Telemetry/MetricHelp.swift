@@ -23,6 +23,10 @@ enum MetricHelp {
         "damaged_copies": "Messages that were found damaged on this node's disk",
         "damaged_copies_replaced": "Damaged messages that another owner's copy replaced",
         "damaged_copies_left": "Damaged messages that no owner had a good copy of",
+        "messages_relayed": "Messages that servers elsewhere took",
+        "relay_deferrals": "Messages that servers elsewhere put off",
+        "relay_refusals": "Messages that servers elsewhere refused",
+        "bounces": "Senders who were told that their message could not be relayed",
         "store_errors": "Operations on the store that failed",
         "commit_seconds": "Time from a message's end to its durable copies on a node",
     ]
