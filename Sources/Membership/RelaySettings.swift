@@ -139,7 +139,7 @@ extension BounceSettings: ConfigurationSection {
                 "SMTP servers that take notices of mail that could not be relayed; empty for this cluster's `smtp` listeners"
             ),
             .value(
-                "postmaster", \.postmaster, .optional(.address, "postmaster@`hostname`"),
+                "postmaster", \.postmaster, .optional(.address, "`postmaster@` and `hostname`"),
                 "Who gets notices that could not be delivered themselves"),
         ]
     }

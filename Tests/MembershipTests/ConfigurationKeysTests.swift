@@ -58,6 +58,7 @@ struct ConfigurationKeysTests {
         "frontends[].name": "front", "frontends[].listeners[].service": "smtp",
         "frontends[].listeners[].address": "127.0.0.1:25", "nodes[].name": "store", "nodes[].lmtp": "127.0.0.1:24",
         "nodes[].pop3": "127.0.0.1:110", "sites[].name": "east", "sites[].secretFile": "secret",
+        "relays[].name": "relay", "relays[].domains": "[elsewhere.test]", "relays[].addresses": "[127.0.0.1:2]",
     ]
 
     /// Whether the default can stand in a file; others are a way to say what follows when the key is left out.
@@ -72,6 +73,7 @@ struct ConfigurationKeysTests {
         frontends: [{name: front, listeners: [{service: smtp, address: "127.0.0.1:25"}]}]
         nodes: [{name: store, lmtp: "127.0.0.1:24", pop3: "127.0.0.1:110"}]
         sites: [{name: east, secretFile: secret}]
+        relays: [{name: relay, domains: [elsewhere.test], addresses: ["127.0.0.1:2"]}]
         """
 
     /// A file with the keys that `value` gives a value for, in the shape of the table's paths.

@@ -152,7 +152,7 @@ struct ConfigurationTests {
         #expect(found(qmqp).map(\.path) == ["frontends[0].listeners[0].clients"])
         #expect(found(qmqp + ", clients: []").map(\.path) == ["frontends[0].listeners[0].clients"])
         #expect(found(qmqp + ", clients: [192.0.2.1, \"2001:db8::/32\"]").isEmpty)
-        #expect(found(qmqp + ", clients: [somewhere]").count == 1)
+        #expect(found(qmqp + ", clients: [somewhere]").map(\.path).contains("frontends[0].listeners[0].clients[0]"))
         #expect(found(#"service: qmqp, address: "unix:/run/qmqp""#).isEmpty)
         #expect(found(#"service: smtp, address: "127.0.0.1:25", clients: [192.0.2.1]"#).isEmpty)
 
