@@ -19,7 +19,10 @@ struct SiteDrain {
     private static let walkInterval = Duration.seconds(300)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
-    private static let inFlightMax = 32
+    /// Of one mailbox: as much as fills a line of a tenth of a second, if it is the only one.
+    private static let inFlightMax = 256
+    /// What all mailboxes together may hold in memory is bounded by the link.
+    private static let octetsInFlightMax = 4 << 20
 
     /// Runs until it is cancelled.
     func run() async {
@@ -82,7 +85,7 @@ struct SiteDrain {
             if messages.isEmpty, tombstones.isEmpty { return .deferred }
             var carriage = SpoolCarriage(
                 snapshot: snapshot, taker: site, store: replicator.store, log: replicator.log,
-                inFlightMax: Self.inFlightMax)
+                inFlightMax: Self.inFlightMax, octetsInFlightMax: Self.octetsInFlightMax)
             if replicator.peers.owns(partition: key.partition) {
                 // The spool lets go of what it carried, so the mailbox must have it for good.
                 let own = try await replicator.store.durableSnapshot(of: key)

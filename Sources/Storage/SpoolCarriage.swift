@@ -17,6 +17,8 @@ struct SpoolCarriage {
     let log: Logger
     /// Messages that are on their way at the same time.
     var inFlightMax = 8
+    /// Octets of these together; one message alone may be larger.
+    var octetsInFlightMax = Int.max
     /// Done with a message before it is carried.
     var prepare: @Sendable (Int) async throws(MaildirError) -> Void = { _ in }
 
@@ -54,15 +56,20 @@ struct SpoolCarriage {
             var refused = 0
             var next = 0
             var answered = 0
+            var octets = 0
             var hasFailed = false
             while true {
                 while next < messages.count, next < answered + inFlightMax, !hasFailed {
                     let index = messages[next]
+                    let size = snapshot.octets(at: index)
+                    guard next == answered || size <= octetsInFlightMax - octets else { break }
+                    octets += size
                     group.addTask { (index, await carryMessage(index)) }
                     next += 1
                 }
                 guard let (index, verdict) = await group.next() else { return (taken, refused, !hasFailed) }
                 answered += 1
+                octets -= snapshot.octets(at: index)
                 switch verdict {
                 case .accepted: taken.append(index)
                 case .deferred: hasFailed = true
