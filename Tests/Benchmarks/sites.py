@@ -152,12 +152,10 @@ class SiteBench:
             self.load(EAST, count, pattern=pattern, mailboxes=mailboxes)
             runs.settle(self.pause)
             self.link.mend()
-            opened = self.link.opened()
             # Left alone, each node would wait before it tries again, and another time than the others.
             mended = self.pair.restart_nodes(EAST)
             times = arrivals.wait(count, ARRIVE_SECONDS_MAX)
-        return {"rate": (count - 1) / (times[-1] - times[0]), "firstAfter": times[0] - mended,
-                "connections": self.link.opened() - opened}
+        return {"rate": (count - 1) / (times[-1] - times[0]), "firstAfter": times[0] - mended}
 
     def relay(self):
         count = self.count("Postfix")
