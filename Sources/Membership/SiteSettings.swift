@@ -18,7 +18,7 @@ package struct SiteSettings: Sendable, Equatable {
     package var pinnedCertificate: String?
     package var certificateName: String?
     package var connectionsMax = 2
-    package var inFlightPerConnectionMax = 64
+    package var inFlightPerConnectionMax = 256
     package var timeout = Duration.seconds(60)
     /// Octets a second; 0 for no bound.
     package var rate = 0
