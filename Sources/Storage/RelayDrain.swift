@@ -198,14 +198,12 @@ actor RelayDrain {
         }
     }
 
-    /// No answer came. What the server has seen waits its time, in case it is the reason.
+    /// No answer came. What the server has seen, or what the link would not take, waits its time, in case it is the reason.
     private func lost(_ entry: SpoolEntry, _ wasSent: Bool, _ carrier: any RelayCarrier) {
-        if wasSent {
-            if schedule.deferred(entry.name, now: now) == .giveUp {
-                launch { await $0.giveUp(entry, after: nil) }
-            }
-        } else {
+        if !wasSent, !carrier.isReachable {
             schedule.interrupted(entry.name)
+        } else if schedule.deferred(entry.name, now: now) == .giveUp {
+            launch { await $0.giveUp(entry, after: nil) }
         }
         if !carrier.isReachable, !schedule.linkIsDown { rest() }
     }
@@ -246,7 +244,7 @@ actor RelayDrain {
     ///
     /// - Parameter verdict: the server's last word; nil if it gave none.
     private func giveUp(_ entry: SpoolEntry, after verdict: Verdict?) async {
-        let verdict = verdict ?? .deferred(Reason(451, "4.4.1", carrier?.lastFailure ?? "nobody has fetched it"))
+        let verdict = verdict ?? .deferred(Reason(451, "4.4.1", silence))
         let message: RelayMessage
         do throws(RelayQueues.Failure) {
             message = try await queues.read(entry)
@@ -270,6 +268,12 @@ actor RelayDrain {
                 metadata: ["relay": "\(settings.name)", "message": "\(entry.name)", "reason": "\(reason)"])
             tellLater(entry, verdict)
         }
+    }
+
+    /// What there is to say where no server has said anything.
+    private var silence: String {
+        guard let carrier else { return "nobody has fetched it" }
+        return carrier.lastFailure ?? "the server did not answer"
     }
 
     private func tellLater(_ entry: SpoolEntry, _ verdict: Verdict) {
