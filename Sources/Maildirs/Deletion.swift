@@ -57,8 +57,9 @@ struct Deletion {
         let mailbox = try core.folders.make(folder, in: root)
         let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
         for tombstone in tombstones {
-            try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
+            let leftOut = try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
             try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
+            try core.confirm(leftOut: leftOut)
         }
         return mailbox
     }

@@ -12,7 +12,8 @@ import Mail
 // | 4 | file synced                  | a whole tmp/ file                  | the same; the sender delivers again        |
 // |4a | linked to the spools of the  | in spools, not in new/             | whoever carries a spool's mail to its site |
 // |   | sites that are to have it,   |                                    | puts it into new/ first, if it is not there|
-// |   | these synced                 |                                    | and was not deleted                        |
+// |   | these synced; for a spool    | marked, and not in new/            | and was not deleted; a mark in vain costs  |
+// |   | that is full the site's mark |                                    | a comparison in vain                       |
 // | 5 | linked to new/               | in new/ after a process's crash,   | whole (4 came first); not acknowledged, so |
 // |   |                              | in new/ or not after a power cut   | the sender repeats: the identity is found  |
 // | 6 | new/ synced                  | in new/                            | it is durable, acknowledged or not         |
@@ -27,6 +28,8 @@ import Mail
 //   and the delivery deferred, with nothing left behind.
 // - fsync of new/ fails: deferred, and the name stays in new/. It must not be removed: another process may have found it
 //   there and answered for it. At worst the sender brings a second copy of a message that did survive.
+// - A spool is full: the mark says that the site must be compared. Whoever compares takes the mark away first and looks at
+//   the mailbox then, so the mark is looked for once more between 6 and 7, and made again if it is not there.
 // - ENOSPC, EDQUOT, EROFS, EIO anywhere before 5: deferred, the tmp/ file is removed.
 
 /// Delivers what waits for one mailbox together: each file is written, synced and linked, then `new/` is synced once.
@@ -45,6 +48,8 @@ struct Delivery {
         /// Whose `tmp/` it is in.
         let home: DeliveryFolder
         var outcome: CommitOutcome?
+        /// Spools that were too full for it.
+        var leftOut: [MailboxFolder] = []
         /// Its job has been told of a failure.
         var isGivenUp = false
     }
@@ -186,16 +191,18 @@ struct Delivery {
         guard written.contains(where: { !$0.job.spools.isEmpty }) else { return }
         var touched: [MailboxFolder: OpenFile] = [:]
         for index in written.indices {
+            written[index].leftOut = written[index].job.spools.filter(core.leavesOut)
             giveUp(&written[index]) { file throws(MaildirError) in
-                for target in file.job.spools {
+                for target in file.job.spools where !file.leftOut.contains(target) {
                     let spool = try core.root.withDirectory { root throws(MaildirError) in
                         try core.folders.open(target, in: root)
                     }
                     let name = file.job.recipient.sites.fileName(file.job.fileName)
                     // Where the name is taken, the message was spooled before and not delivered after that.
-                    _ = try ExclusiveLink.make(
+                    let outcome = try ExclusiveLink.make(
                         file.file, at: file.name, in: file.home.tmp, as: name, in: spool.new,
                         fault: core.options.faults?.decide(.link, name))
+                    if outcome == .made { core.gauges.changed(target, by: 1) }
                     touched[target] = spool.new
                 }
             }
@@ -264,8 +271,14 @@ struct Delivery {
         let synced: Result<Void, MaildirError> = Result { () throws(MaildirError) in try syncNew() }
         if case .failure(let error) = synced { forgetFolder(after: error) }
         for file in written {
-            if let outcome = file.outcome { file.job.finish(synced.map { outcome }) }
+            if let outcome = file.outcome { file.job.finish(confirmed(file, synced).map { outcome }) }
         }
+    }
+
+    /// Whoever compares with a site may not have seen what is seen now, and was left out for it.
+    private func confirmed(_ file: Written, _ synced: Result<Void, MaildirError>) -> Result<Void, MaildirError> {
+        guard !file.leftOut.isEmpty, case .success = synced else { return synced }
+        return Result { () throws(MaildirError) in try core.confirm(leftOut: file.leftOut) }
     }
 
     private func syncNew() throws(MaildirError) {

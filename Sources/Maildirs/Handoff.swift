@@ -19,7 +19,7 @@ struct Handoff {
     let core: StoreCore
 
     private var own: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition) }
-    private var held: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition, heldFor: target) }
+    var held: MailboxFolder { MailboxFolder(key.mailbox, partition: key.partition, heldFor: target) }
 
     /// Links a file that this node has, in its own mailbox or waiting for whomever, into the spool.
     func hold(_ name: MessageIdentity) throws(MaildirError) {
@@ -50,7 +50,7 @@ struct Handoff {
         let spool = try core.folders.make(held, in: root)
         if try linkMessage(name, from: mailbox, to: spool) { return true }
         let path = Array("gone/\(name.text)".utf8)
-        guard try link(path, to: path, mailbox, spool) else { return false }
+        guard try link(path, to: path, mailbox, spool, held) != .gone else { return false }
         try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
         return true
     }
@@ -65,7 +65,7 @@ struct Handoff {
             guard let path = found[identity] else { return false }
             // Flags are for this copy; in new/ there are none.
             let fileName = path.dropFirst(4).prefix { $0 != UInt8(ascii: ":") }
-            if try linkDurably(path, as: fileName, mailbox, spool) { return true }
+            if try linkDurably(path, as: fileName, mailbox, spool, held) { return true }
         }
         return false
     }
@@ -74,28 +74,35 @@ struct Handoff {
 
     /// Gives a message a name in another folder's `new/`, for good. False if there is no such file.
     private func linkDurably(
-        _ path: [UInt8], as name: ArraySlice<UInt8>, _ mailbox: OpenFile, _ other: OpenFile
+        _ path: [UInt8], as name: ArraySlice<UInt8>, _ mailbox: OpenFile, _ other: OpenFile, _ folder: MailboxFolder
     ) throws(MaildirError) -> Bool {
-        guard try link(path, to: Array("new/".utf8) + name, mailbox, other) else { return false }
+        guard try link(path, to: Array("new/".utf8) + name, mailbox, other, folder) != .gone else { return false }
         try OpenFile.openDirectory("new", in: other.descriptor).sync("new")
         return true
     }
 
-    /// False if there is no such file. A file that has the name already is the same message.
-    private func link(
-        _ path: [UInt8], to copy: [UInt8], _ mailbox: OpenFile, _ spool: OpenFile
-    ) throws(MaildirError) -> Bool {
+    enum Link { case made, taken, gone }
+
+    /// `.gone` if there is no such file. A file that has the name already is the same message.
+    ///
+    /// - Parameter folder: the one that `spool` is.
+    func link(
+        _ path: [UInt8], to copy: [UInt8], _ mailbox: OpenFile, _ spool: OpenFile, _ folder: MailboxFolder
+    ) throws(MaildirError) -> Link {
         try withPath(path) { path throws(MaildirError) in
             try withPath(copy) { copy throws(MaildirError) in
-                if linkat(mailbox.descriptor, path, spool.descriptor, copy, 0) == 0 { return true }
+                if linkat(mailbox.descriptor, path, spool.descriptor, copy, 0) == 0 {
+                    core.gauges.changed(folder, by: 1)
+                    return .made
+                }
                 let error = MaildirError.failed("link", copy)
                 var status = stat()
                 if fstatat(spool.descriptor, copy, &status, AT_SYMLINK_NOFOLLOW) == 0,
                     status.st_mode & S_IFMT == S_IFREG
                 {
-                    return true
+                    return .taken
                 }
-                if error.errorNumber == ENOENT { return false }
+                if error.errorNumber == ENOENT { return .gone }
                 throw error
             }
         }
@@ -107,10 +114,16 @@ struct Handoff {
     ) throws(MaildirError) {
         try core.root.withDirectory { root throws(MaildirError) in
             guard let spool = try snapshot.folder.openIfThere(in: root) else { return }
+            var removed = 0
+            defer { core.gauges.changed(snapshot.folder, by: -removed) }
             let paths = indices.map(snapshot.path) + tombstones.map { Array("gone/\($0.text)".utf8) }
             for path in paths {
                 try withPath(path) { pointer throws(MaildirError) in
-                    if unlinkat(spool.descriptor, pointer, 0) != 0, errno != ENOENT { throw .failed("unlink", pointer) }
+                    if unlinkat(spool.descriptor, pointer, 0) == 0 {
+                        removed += 1
+                    } else if errno != ENOENT {
+                        throw .failed("unlink", pointer)
+                    }
                 }
             }
         }
@@ -128,6 +141,7 @@ struct Handoff {
             }
             for path in paths {
                 let number = core.unlink(path, in: spool)
+                if number == 0 { core.gauges.changed(held, by: -1) }
                 guard number == 0 || number == ENOENT else {
                     throw .failed(operation: "unlink", path: String(decoding: path, as: UTF8.self), errno: number)
                 }
@@ -141,7 +155,9 @@ struct Handoff {
         for site in (try? targets(core, .site)) ?? [] {
             let folder = MailboxFolder(key.mailbox, partition: key.partition, heldFor: site)
             guard let spool = try? folder.openIfThere(in: root) else { continue }
-            _ = try? MailboxScan(mailbox: spool, core: core).remove(deleted)
+            var removed = 0
+            _ = try? MailboxScan(mailbox: spool, core: core).remove(deleted) { removed += 1 }
+            core.gauges.changed(folder, by: -removed)
         }
     }
 
@@ -165,11 +181,19 @@ struct Handoff {
             let path = snapshot.path(at: index)
             let name = SiteSpoolName.mailboxName(of: Array(path.dropFirst(4)))
             let spooled = Array(sites.fileName(String(decoding: name, as: UTF8.self)).utf8)
+            var leftOut: [MailboxFolder] = []
             for folder in sites.folders(of: key) {
+                // It is linked from the spool that it is in: there is room for what is there.
+                if folder != snapshot.folder, core.leavesOut(folder) {
+                    leftOut.append(folder)
+                    continue
+                }
                 let other = try core.folders.make(folder, in: root)
-                _ = try linkDurably(path, as: spooled[...], spool, other)
+                _ = try linkDurably(path, as: spooled[...], spool, other, folder)
             }
-            return try linkDurably(path, as: name[...], spool, mailbox)
+            let isRestored = try linkDurably(path, as: name[...], spool, mailbox, own)
+            try core.confirm(leftOut: leftOut)
+            return isRestored
         }
     }
 

@@ -106,7 +106,7 @@ struct Listing {
         var tombstones = kept?.tombstones ?? TombstoneIndex()
         let reading = try readUntilSteady(&tombstones, kept?.seen)
         sortAndUnite()
-        try removeTombstoned(tombstones)
+        try removeTombstoned(tombstones, folder)
         try measureForeign(KnownSizes(kept))
         core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
         let compacted = compacted()
@@ -251,7 +251,9 @@ struct Listing {
 
     // MARK: - what is deleted
 
-    private mutating func removeTombstoned(_ tombstones: TombstoneIndex) throws(MaildirError) {
+    private mutating func removeTombstoned(
+        _ tombstones: TombstoneIndex, _ folder: MailboxFolder
+    ) throws(MaildirError) {
         if tombstones.isEmpty { return }
         var hinted: Set<NamedMessage> = []
         for one in found {
@@ -268,7 +270,7 @@ struct Listing {
         found = found.filter { one in
             guard exact.contains(Array(identity(one))) else { return true }
             // Left by a crash between tombstone and unlink, or delivered again. If it cannot be removed, it is hidden.
-            if isDurable { _ = core.unlink(path(one), in: mailbox) }
+            if isDurable, core.unlink(path(one), in: mailbox) == 0 { core.gauges.changed(folder, by: -1) }
             return false
         }
     }

@@ -30,6 +30,13 @@ struct MailboxFolder: Hashable, Sendable {
     /// What holds all mailboxes of this node, or all that waits for another.
     static func top(_ target: SpoolTarget?) -> String { target.map { "\(spool)/\($0.folder)" } ?? mail }
 
+    /// For whom it is kept; nil for a mailbox of this node.
+    var target: SpoolTarget? {
+        let parts = path.split(separator: "/", maxSplits: 2)
+        guard parts.count == 3, parts[0] == Self.spool else { return nil }
+        return SpoolTarget(folder: String(parts[1]))
+    }
+
     /// Whether it holds what waits for another site.
     var isOfSite: Bool { path.hasPrefix("\(Self.spool)/\(SpoolTarget.Kind.site.rawValue)-") }
 

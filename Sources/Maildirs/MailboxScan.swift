@@ -44,7 +44,9 @@ struct MailboxScan {
     }
 
     /// Removes all files of what is deleted, wherever they are now. How many messages still have one that cannot be removed.
-    func remove(_ deleted: DeletedMessages) throws(MaildirError) -> Int {
+    ///
+    /// - Parameter removed: called for each file that went.
+    func remove(_ deleted: DeletedMessages, removed: () -> Void = {}) throws(MaildirError) -> Int {
         var failed: Set<[UInt8]> = []
         for _ in 0..<Self.passesMax {
             let before = try core.stamps(of: mailbox)
@@ -52,6 +54,7 @@ struct MailboxScan {
             try forEachFile { identity, part, name in
                 guard deleted.contains(identity, name: name) else { return }
                 let number = core.unlink(Array("\(part)/".utf8) + name, in: mailbox)
+                if number == 0 { removed() }
                 if number != 0, number != ENOENT { failed.insert(Array(identity)) }
             }
             if try core.stamps(of: mailbox) == before { break }

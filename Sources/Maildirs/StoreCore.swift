@@ -11,6 +11,9 @@ final class StoreCore: Sendable {
     let folders: DeliveryFolders
     let listings: ListingCache
     let ages = AgeClocks()
+    let gauges: SpoolGauges
+    /// Marks of sites that this process knows to be durable.
+    let marks = DurableMarks()
     let deliveries: WorkerPool
     let removals: WorkerPool
     let readers: WorkerPool
@@ -23,6 +26,7 @@ final class StoreCore: Sendable {
         self.partitions = partitions
         self.options = options
         folders = DeliveryFolders(max: options.openMailboxesMax)
+        gauges = SpoolGauges(options.spoolFilesMax)
         listings = ListingCache(bytesMax: options.listingCacheBytes)
         deliveries = WorkerPool(name: "maildir-write", threads: options.deliveryThreads)
         removals = WorkerPool(name: "maildir-gone", threads: options.removalThreads)

@@ -24,6 +24,10 @@ package struct StoreOptions: Sendable {
     /// that by the window, and must find the tombstone for the whole grace time too.
     var tombstoneAge: Duration { tombstoneGrace + resendWindow.duration }
 
+    /// How many messages and deletions may wait for a site; no bound for those that are not named. What comes beyond it is
+    /// left out of the site's spool, and it is remembered that the site must be compared.
+    package var spoolFilesMax: [SpoolTarget: Int] = [:]
+
     /// How long a remote file system must have shown the same before a listing is kept.
     var remoteMargin: Duration = .seconds(2)
     /// Failures that tests order; a store in service has none.

@@ -45,6 +45,7 @@ struct StoreLeftovers {
     static let probe = ".probe-"
     static let clock = ".clock-"
     static let marker = ".\(StoreMarker.fileName)."
+    static let mark = ".\(SiteMarks.top)-"
     /// What the probe makes in its folder.
     static let probeFiles = ["a", "b", "c"]
 
@@ -52,7 +53,7 @@ struct StoreLeftovers {
         let directory = try OpenDirectory(".", in: root)
         while let entry = try directory.next() {
             guard let name = String(validating: entry.name, as: UTF8.self),
-                [Self.probe, Self.clock, Self.marker].contains(where: { name.hasPrefix($0) })
+                [Self.probe, Self.clock, Self.marker, Self.mark].contains(where: { name.hasPrefix($0) })
             else { continue }
             var status = stat()
             guard fstatat(root.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,

@@ -111,13 +111,23 @@ enum Tombstones {
 
     /// Makes a tombstone durable in the spools of the sites that are to have it, before it is in the mailbox: who carries it
     /// there makes sure first that the mailbox has it.
+    ///
+    /// - Returns: the spools that are too full for it, to be confirmed when the mailbox has it.
     static func spool(
         _ tombstone: Tombstone, for sites: SiteSpools, of key: MailboxKey, in root: OpenFile, _ core: StoreCore
-    ) throws(MaildirError) {
+    ) throws(MaildirError) -> [MailboxFolder] {
+        var leftOut: [MailboxFolder] = []
         for folder in sites.folders(of: key) {
+            if core.leavesOut(folder) {
+                leftOut.append(folder)
+                continue
+            }
             let spool = try core.folders.make(folder, in: root)
-            try write(tombstone.lines, named: tombstone.name.text, in: spool, folder: folder, core: core)
+            let outcome = try write(
+                tombstone.lines, named: tombstone.name.text, in: spool, folder: folder, core: core)
+            if outcome == .made { core.gauges.changed(folder, by: 1) }
         }
+        return leftOut
     }
 
     /// Whether the mailbox has a tombstone of that name, for good.
@@ -134,8 +144,9 @@ enum Tombstones {
         _ root: OpenFile, _ core: StoreCore, remove: () throws(MaildirError) -> Void
     ) throws(MaildirError) {
         func write() throws(MaildirError) {
-            try spool(tombstone, for: sites, of: key, in: root, core)
+            let leftOut = try spool(tombstone, for: sites, of: key, in: root, core)
             try Self.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
+            try core.confirm(leftOut: leftOut)
         }
         do throws(MaildirError) {
             try write()
@@ -149,9 +160,10 @@ enum Tombstones {
     }
 
     /// Makes a tombstone durable. One that is there already under this name is the same.
+    @discardableResult
     static func write(
         _ lines: [UInt8], named name: String, in mailbox: OpenFile, folder: MailboxFolder, core: StoreCore
-    ) throws(MaildirError) {
+    ) throws(MaildirError) -> ExclusiveLink.Outcome {
         let home = try DeliveryFolder(folder, mailbox: mailbox)
         let gone = try OpenFile.openDirectory("gone", in: mailbox.descriptor)
         let temporary = core.names.temporary(for: name)
@@ -159,9 +171,10 @@ enum Tombstones {
         defer { unlinkat(home.tmp.descriptor, temporary, 0) }
         try file.write(lines, name: temporary)
         try file.sync(temporary)
-        _ = try ExclusiveLink.make(
+        let outcome = try ExclusiveLink.make(
             file, at: temporary, in: home.tmp, as: name, in: gone, fault: core.options.faults?.decide(.link, name))
         try gone.sync("gone")
+        return outcome
     }
 }
 

@@ -43,6 +43,7 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("address-range", fuzzAddressRange),
     ("quantities", fuzzQuantities),
     ("ring-history", fuzzRingHistory),
+    ("site-question", fuzzSiteQuestion),
     ("etcd-answers", fuzzEtcdAnswers),
 ]
 
