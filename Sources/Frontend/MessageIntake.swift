@@ -22,6 +22,8 @@ final class MessageIntake {
     private let log: Logger
     private var recipients = RecipientRoutes()
     private var message: MessageDelivery?
+    /// What another site asks instead.
+    private var inquiry: SiteInquiry?
     private var textBegun = false
 
     init(
@@ -131,6 +133,12 @@ final class MessageIntake {
         // What comes from another site has its name, and stays as it is there.
         let identity = envelope.name ?? frontend.identifiers.message()
         recipients.begin()
+        inquiry =
+            envelope.content.isQuestion
+            ? SiteInquiry(
+                envelope.content, named: identity, of: recipients.destinations, frontend: frontend,
+                eventLoop: eventLoop) : nil
+        if inquiry != nil { return }
         let delivery = MessageDelivery(
             identity: identity, sender: envelope.sender, isUTF8: envelope.utf8, content: envelope.content,
             sitePath: envelope.sitePath, destinations: recipients.destinations, frontend: frontend,
@@ -147,6 +155,7 @@ final class MessageIntake {
 
     /// - Parameter header: what is known by now of the message's header, with this piece.
     func append(_ piece: ByteBuffer, _ header: HeaderScanner.Findings) {
+        if let inquiry { return inquiry.append(piece) }
         guard let message else { preconditionFailure("message text without a message") }
         if !textBegun {
             textBegun = true
@@ -166,6 +175,7 @@ final class MessageIntake {
     func abandon() {
         message?.abandon()
         message = nil
+        inquiry = nil
     }
 
     /// Where each recipient has an answer of its own, those that are in no loop get the message.
@@ -186,6 +196,10 @@ final class MessageIntake {
     /// - Parameter told: the verdicts, one for each accepted recipient or one for all, and the message's name; called once,
     ///   perhaps at once.
     func finish(_ summary: SMTPMessageSummary, _ told: @escaping ([Verdict], MessageIdentity) -> Void) {
+        if let inquiry {
+            self.inquiry = nil
+            return inquiry.ask { told([$0], inquiry.name) }
+        }
         guard let message else { preconditionFailure("end of a message without a message") }
         self.message = nil
         if answersEach, !message.isStreaming { leaveOutLoops(summary.header, message) }

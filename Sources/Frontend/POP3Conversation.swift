@@ -117,7 +117,7 @@ final class POP3Conversation: Conversation {
             open(request, connection)
         case .startTLS:
             startTLS(connection)
-        case .sendMessage, .deleteAndClose, .digest, .drain, .relayed, .flush, .status, .listPartition, .repair,
+        case .sendMessage, .deleteAndClose, .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order,
             .listTombstones,
             .readTombstone:
             preconditionFailure("a frontend's POP3 session opened no maildrop, but asks for \(action)")

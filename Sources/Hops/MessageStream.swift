@@ -55,7 +55,7 @@ package final class MessageStream: Conversation {
         self.target = target
         session = settings.begin(at: target)
         transaction.expired = { [weak self] in self?.abandon() }
-        session.beginStreaming(transaction.smtp(id: Self.id, byteCount: nil))
+        session.beginStreaming(transaction.smtp(id: Self.id, byteCount: transaction.size))
     }
 
     /// Whether the client must wait: the node is not ready, or has not taken what it was sent.

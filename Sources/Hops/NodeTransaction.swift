@@ -12,6 +12,8 @@ package final class NodeTransaction {
     let content: HopContent
     /// The sites that it has been at; nil for what is not passed on to sites.
     let sitePath: SitePath?
+    /// Octets that there are at least, of a text that streams; nil if nobody knows.
+    let size: Int?
     /// With CRLF line ends.
     private(set) var body: ByteBuffer
     /// The node may have it already under this name: a connection broke after it was sent, or others copy it too.
@@ -24,10 +26,12 @@ package final class NodeTransaction {
     var released: () -> Void = {}
     private var finished: (([Verdict]) -> Void)?
 
-    /// - Parameter finished: told one verdict per recipient, once.
+    /// - Parameters:
+    ///   - size: of a text that streams, for a server that tells how much it takes.
+    ///   - finished: told one verdict per recipient, once.
     package init(
         identity: MessageIdentity?, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
-        content: HopContent = .message, sitePath: SitePath? = nil, body: ByteBuffer,
+        content: HopContent = .message, sitePath: SitePath? = nil, size: Int? = nil, body: ByteBuffer,
         finished: @escaping ([Verdict]) -> Void
     ) {
         self.identity = identity
@@ -36,6 +40,7 @@ package final class NodeTransaction {
         self.recipients = recipients
         self.content = content
         self.sitePath = sitePath
+        self.size = size
         self.body = body
         self.finished = finished
         // What is copied may be there already, whoever brought it.
@@ -79,7 +84,7 @@ package final class NodeTransaction {
     }
 
     /// As one connection's session sees it.
-    /// - Parameter byteCount: nil for a message that streams.
+    /// - Parameter byteCount: nil for a message that streams, unless its size is known.
     func smtp(id: SMTPTransactionID, byteCount: Int?) -> SMTPClientTransaction {
         SMTPClientTransaction(
             id: id, sender: sender, recipients: recipients, byteCount: byteCount, utf8: needsUTF8, name: identity,

@@ -22,6 +22,8 @@ package struct SiteSettings: Sendable, Equatable {
     package var timeout = Duration.seconds(60)
     /// Octets a second; 0 for no bound.
     package var rate = 0
+    /// 0 for no bound.
+    package var spoolMessagesMax = 10_000_000
 
     /// Whether mailboxes of a domain are the same at both sites.
     package func shares(_ domain: String) -> Bool { domains.isEmpty || domains.contains(domain) }
@@ -64,6 +66,11 @@ extension SiteSettings: ConfigurationSection {
                 "How long it may take to answer for a message"),
             .value(
                 "rate", \.rate, .size(0...64 << 30), "Octets a second that each storage node sends it; 0 for no bound"),
+            .value(
+                "spoolMessagesMax", \.spoolMessagesMax, .integer(0...1_000_000_000),
+                "Messages and deletions that may wait for it on each storage node, at 80 % with a warning; what comes "
+                    + "beyond that is delivered and does not wait, so that the site needs `hauberk site sync`; 0 for no "
+                    + "bound"),
         ]
     }
 }

@@ -22,6 +22,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case xflush(relay: String)
     case xpartition(Int, unless: String)
     case xrepair(RepairScope)
+    case xsite(String, SiteOrder)
     case xgone
     case xgoneOne(MessageIdentity)
     case stat
@@ -92,6 +93,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xpartition(let partition, let digest): "XPART \(partition) \(digest)"
         case .xrepair(.partition(let partition)): "XREPAIR \(partition)"
         case .xrepair(.mailbox): "XREPAIR"
+        case .xsite(let site, let order): "XSITE \(site) \(order.text)"
         case .xgone, .xgoneOne: "XGONE"
         case .stat: "STAT"
         case .list: "LIST"

@@ -20,6 +20,7 @@ enum POP3Command: Equatable {
     /// The mailboxes of a partition, unless they come to that digest.
     case xpartition(Int, unless: String?)
     case xrepair(RepairScope)
+    case xsite(String, SiteOrder)
     /// The tombstones' names, or what the one of this name says.
     case xgone(MessageIdentity?)
     case capa
@@ -56,6 +57,7 @@ enum POP3Command: Equatable {
         case Keyword.xdrain: xdrain(&arguments) ?? .malformed("XDRAIN mailbox node")
         case Keyword.xpart: xpartition(&arguments) ?? .malformed("XPART partition [digest]")
         case Keyword.xrepair: xrepair(&arguments) ?? .malformed("XREPAIR partition-or-mailbox")
+        case Keyword.xsite: xsite(&arguments) ?? .malformed("XSITE site order")
         case Keyword.xgone: xgone(&arguments) ?? .malformed("XGONE [name]")
         case Keyword.list: arguments.optionalNumber().map(POP3Command.list) ?? .malformed("LIST [msg]")
         case Keyword.uidl: arguments.optionalNumber().map(POP3Command.uidl) ?? .malformed("UIDL [msg]")
@@ -166,6 +168,13 @@ enum POP3Command: Equatable {
         return mailbox(&arguments).map { .xrepair(.mailbox($0)) }
     }
 
+    private static func xsite(_ arguments: inout POP3Arguments) -> POP3Command? {
+        guard let site = arguments.word().flatMap(POP3Arguments.string), let order = SiteOrder(&arguments) else {
+            return nil
+        }
+        return .xsite(site, order)
+    }
+
     private static func xgone(_ arguments: inout POP3Arguments) -> POP3Command? {
         guard let word = arguments.word() else { return .xgone(nil) }
         guard arguments.isEmpty, let name = Xtext.decode(word).flatMap({ MessageIdentity($0) }) else { return nil }
@@ -201,6 +210,7 @@ enum POP3Command: Equatable {
         static let xrelayed = packed("XRELAYED")
         static let xpart = packed("XPART")
         static let xrepair = packed("XREPAIR")
+        static let xsite = packed("XSITE")
         static let xgone = packed("XGONE")
         static let capa = packed("CAPA")
         static let stat = packed("STAT")

@@ -12,7 +12,7 @@ extension POP3ServerSession {
         case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone, .xrelayed:
             return refuse("log in first")
         case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition,
-            .xrepair:
+            .xrepair, .xsite:
             break
         }
         return settings.service == .node ? handleOnNode(command) : handleLogin(command, isLast: isLast)
@@ -27,7 +27,9 @@ extension POP3ServerSession {
         case .xflush(let relay): return ask(.flush(relay: relay))
         case .xpartition(let partition, let digest): return ask(.listPartition(partition, unless: digest))
         case .xrepair(let scope): return ask(.repair(scope))
-        default: return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XFLUSH, XPART and XREPAIR only")
+        case .xsite(let site, let order): return ask(.order(order, ofSite: site))
+        default:
+            return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XFLUSH, XPART, XREPAIR and XSITE only")
         }
     }
 

@@ -25,6 +25,9 @@ extension POP3ServerSession {
     /// Words `key=value`.
     package mutating func repaired(_ words: String) { answerReplica(words) }
 
+    /// What came of an order: words `key=value`.
+    package mutating func siteOrdered(_ words: String) { answerReplica(words) }
+
     /// Each mailbox of the partition with its digest; nil if together they come to the digest that was given.
     package mutating func partitionListed(_ mailboxes: [(name: MailboxName, digest: String)]?) {
         guard answered(.replica) else { return }

@@ -38,6 +38,8 @@ package struct POP3ServerSession: Sendable {
         case listPartition(Int, unless: String?)
         /// On a node: compare with the other owners, and merge where they differ: `repaired(_:)`.
         case repair(RepairScope)
+        /// On a node: do what an operator says about another site: `siteOrdered(_:)`.
+        case order(SiteOrder, ofSite: String)
         /// On a node: list the open mailbox's tombstones: `tombstonesListed(_:)`.
         case listTombstones
         /// On a node: read one of them: `tombstoneRead(_:)`.

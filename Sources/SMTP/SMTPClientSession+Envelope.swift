@@ -1,4 +1,4 @@
-import Mail
+package import Mail
 
 /// MAIL and RCPT as a client writes them.
 extension SMTPClientSession {
@@ -11,6 +11,9 @@ extension SMTPClientSession {
         if usesChunks, !outgoing.isStreaming, transaction.byteCount == nil { return .deferred(.unexpected) }
         if transaction.name != nil, !capabilities.takesNames {
             return .deferred(Reason(451, "4.3.0", "server is no storage node, and takes no copies from other sites"))
+        }
+        if transaction.content.isQuestion, !capabilities.isStorageNode, !capabilities.answersSites {
+            return .refused(.answersNothing)
         }
         if let size = transaction.byteCount, let most = capabilities.messageBytesMax,
             size - headroom(of: transaction) > most
@@ -71,6 +74,11 @@ extension SMTPClientSession {
         output.append(contentsOf: UnsafeBufferPointer(start: fixed.utf8Start, count: fixed.utf8CodeUnitCount))
         output.append(contentsOf: text.utf8)
     }
+}
+
+extension Reason {
+    /// The site is of a version that cannot be asked what it has.
+    package static let answersNothing = Reason(504, "5.5.4", "the site answers no questions")
 }
 
 extension SMTPClientTransaction {

@@ -73,6 +73,8 @@ package struct SMTPCapabilities: Hashable, Sendable {
     package var isStorageNode = false
     /// Whether it takes copies of messages and deletions from other sites (XSITE).
     package var isSite = false
+    /// Whether it answers another site's questions.
+    package var answersSites = false
     /// Whether a message can have a name there.
     var takesNames: Bool { isStorageNode || isSite }
     /// The largest message it takes, if it said SIZE with a number that is not 0 (RFC 1870 §3).
@@ -104,7 +106,9 @@ package struct SMTPCapabilities: Hashable, Sendable {
         case "SMTPUTF8": utf8 = true
         case "STARTTLS": startTLS = true
         case "XHAUBERK": isStorageNode = true
-        case "XSITE": isSite = true
+        case "XSITE":
+            isSite = true
+            answersSites = words.contains("DIGEST") && words.contains("OFFER")
         case "ETRN": etrn = true
         case "ATRN": atrn = true
         case "SIZE": messageBytesMax = words.dropFirst().first.flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }

@@ -37,9 +37,16 @@ package enum HopContent: String, Hashable, Sendable, CaseIterable {
     case hold
     /// No text: what waits of that name on the node need not wait any more, another node has handed it over.
     case release
+    /// A question, answered by what becomes of the transaction: whether the mailbox has this digest.
+    case digest
+    /// A question about names, one a line: whether the mailbox has or has deleted all of these.
+    case offer
 
-    /// Whether it is a message or a tombstone that another site may send.
-    package var comesFromSites: Bool { self == .copy || self == .tombstone }
+    /// Whether nothing is to be kept of it.
+    package var isQuestion: Bool { self == .digest || self == .offer }
+
+    /// Whether another site may send it.
+    package var comesFromSites: Bool { self == .copy || self == .tombstone || isQuestion }
 }
 
 /// What a driver is asked at RCPT: may mail go there?

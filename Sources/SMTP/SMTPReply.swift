@@ -120,7 +120,7 @@ extension SMTPReply {
     static let badParameter = SMTPReply(501, "5.5.4", "parameter is malformed")
     static let repeatedParameter = SMTPReply(501, "5.5.4", "parameter is given twice")
     static let missingName = SMTPReply(501, "5.5.4", "XNAME is missing")
-    static let sitesSendCopies = SMTPReply(501, "5.5.4", "a site sends XCONTENT=copy or XCONTENT=tombstone")
+    static let sitesSendCopies = SMTPReply(501, "5.5.4", "a site sends XCONTENT=copy, tombstone, digest or offer")
     static let missingMailbox = SMTPReply(501, "5.5.4", "XMAILBOX is missing")
     static let badChunk = SMTPReply(501, "5.5.4", "say BDAT size, or BDAT size LAST")
     static let badMechanism = SMTPReply(501, "5.5.4", "say AUTH mechanism")

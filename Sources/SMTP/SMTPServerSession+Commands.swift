@@ -100,7 +100,7 @@ extension SMTPServerSession {
         if offersAuthentication, user == nil {
             lines.append("AUTH " + settings.mechanisms.map(\.rawValue).joined(separator: " "))
         }
-        if settings.takesSites { lines.append("XSITE") }
+        if settings.takesSites { lines.append("XSITE DIGEST OFFER") }
         if settings.offersETRN { lines.append("ETRN") }
         if showsATRN { lines.append("ATRN") }
         // RFC 9422 §4

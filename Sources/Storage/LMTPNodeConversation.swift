@@ -146,6 +146,8 @@ final class LMTPNodeConversation: Conversation {
             arrival = .hold
         case .release:
             arrival = .release
+        case .digest, .offer:
+            arrival = .question(QuestionText())
         }
         session.messageStarted(.accepted)
     }
@@ -163,7 +165,9 @@ final class LMTPNodeConversation: Conversation {
             }
             let target = recipient.heldFor.flatMap { node.spoolTarget($0) }
             let needsTarget = envelope.content == .hold || envelope.content == .release
-            guard (target == nil) == (recipient.heldFor == nil), target != nil || !needsTarget else { return nil }
+            guard (target == nil) == (recipient.heldFor == nil), target != nil || !needsTarget,
+                target == nil || !envelope.content.isQuestion
+            else { return nil }
             let header = isWhole ? returnPath + TraceHeaders.deliveredTo(recipient.address) : []
             recipients.append(
                 DeliveryRecipient(
@@ -182,6 +186,9 @@ final class LMTPNodeConversation: Conversation {
         case .tombstone(var tombstone):
             tombstone.append(text)
             arrival = .tombstone(tombstone)
+        case .question(var question):
+            question.append(text)
+            arrival = .question(question)
         case .hold, .release, nil:
             break
         }
@@ -211,6 +218,8 @@ final class LMTPNodeConversation: Conversation {
             return answer(id, Array(repeating: .failure(failure), count: envelope.recipients.count), envelope)
         }
         switch arrival {
+        case .question(let text):
+            return answer(id, text, envelope.content, connection)
         case .message(let writer):
             if summary.appendLineEnd { [0x0D, 0x0A].withUnsafeBytes { writer.append($0) } }
         case .tombstone(let text):
@@ -238,6 +247,22 @@ final class LMTPNodeConversation: Conversation {
                 // More answers may be there already.
                 run(connection, flush: connection.flushSoon)
             })
+    }
+
+    /// Answers another site's question, for each mailbox.
+    private func answer(
+        _ id: SMTPTransactionID, _ text: QuestionText, _ content: HopContent, _ connection: Connection
+    ) {
+        let told = connection.completion { [self] (verdicts: [Verdict]) in
+            session.messageStored(id, verdicts)
+            run(connection, flush: connection.flushSoon)
+        }
+        let gathering = Gathering<Verdict>(count: recipients.count, then: told)
+        for (index, recipient) in recipients.enumerated() {
+            SiteQuestions(store: node.store, log: log).answer(text, content, of: recipient) {
+                gathering.set($0, at: index)
+            }
+        }
     }
 
     private func answer(

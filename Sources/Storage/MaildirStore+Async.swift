@@ -81,6 +81,38 @@ extension MaildirStore {
         try await result { purge(snapshot, then: $0) }
     }
 
+    func state(of site: SpoolTarget) async throws(MaildirError) -> SiteState {
+        try await result { state(ofSite: site, then: $0) }
+    }
+
+    func beginSync(with site: SpoolTarget, token: String) async throws(MaildirError) {
+        try await result { beginSync(withSite: site, token: token, then: $0) }
+    }
+
+    func endSync(with site: SpoolTarget, token: String) async throws(MaildirError) {
+        try await result { endSync(withSite: site, token: token, then: $0) }
+    }
+
+    /// How many files came to wait for the site.
+    func spool(
+        messages: [Int], tombstones: [MessageIdentity], of snapshot: MaildropSnapshot, for site: SpoolTarget
+    ) async throws(MaildirError) -> Int {
+        try await result {
+            spool(messages: messages, tombstones: tombstones, of: snapshot, forSite: site, then: $0)
+        }
+    }
+
+    /// The last mailbox that was counted in; nil if that was all.
+    func countWaiting(
+        for site: SpoolTarget, after last: MailboxKey?, mailboxes: Int
+    ) async throws(MaildirError) -> MailboxKey? {
+        try await result { countWaiting(forSite: site, after: last, mailboxes: mailboxes, then: $0) }
+    }
+
+    func setPaused(_ isPaused: Bool, for site: SpoolTarget) async throws(MaildirError) {
+        try await result { setPaused(isPaused, forSite: site, then: $0) }
+    }
+
     func sayInService() async throws(MaildirError) {
         try await result { beat(then: $0) }
     }

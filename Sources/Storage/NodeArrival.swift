@@ -1,3 +1,4 @@
+import Cluster
 import Mail
 import Maildirs
 import SMTP
@@ -11,6 +12,8 @@ enum NodeArrival {
     case hold
     /// There is no text: the node need not keep it for another any more.
     case release
+    /// What another site asks. Nothing of it is kept.
+    case question(QuestionText)
 
     func discard() {
         if case .message(let writer) = self { writer.discard() }
@@ -31,6 +34,8 @@ enum NodeArrival {
                     tombstone, to: recipient.mailbox, partition: recipient.partition, heldFor: recipient.heldFor,
                     sites: recipient.sites, then: { done($0.map { .stored }) })
             }
+        case .question:
+            preconditionFailure("a question is not kept")
         case .hold:
             Self.forEach(recipients, then: then) { recipient, done in
                 guard let target = recipient.heldFor else { preconditionFailure("a hold for nobody") }
@@ -76,6 +81,25 @@ struct TombstoneText {
     var isValid: Bool {
         !isTooLong && !lines.isEmpty
             && lines.split(separator: UInt8(ascii: "\n")).allSatisfy(TombstoneLine.isValid)
+    }
+}
+
+/// The text of another site's question while it comes in: bounded, because it is short.
+struct QuestionText {
+    private var bytes: [UInt8] = []
+    private var isTooLong = false
+
+    mutating func append(_ text: UnsafeRawBufferPointer) {
+        guard bytes.count + text.count <= SiteQuestion.bytesMax else { return isTooLong = true }
+        bytes.append(contentsOf: text)
+    }
+
+    /// The names that are asked about; nil if it is no list of names.
+    var names: [MessageIdentity]? { isTooLong ? nil : SiteQuestion.names(bytes) }
+
+    var digest: MailboxDigest? {
+        guard !isTooLong, let text = String(validating: bytes, as: UTF8.self) else { return nil }
+        return MailboxDigest(text.split(whereSeparator: \.isNewline).first ?? "")
     }
 }
 

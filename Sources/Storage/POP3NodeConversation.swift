@@ -109,6 +109,8 @@ final class POP3NodeConversation: Conversation {
             list(partition, unless: digest, connection)
         case .repair(let scope):
             repair(scope, connection)
+        case .order(let order, let site):
+            carryOut(order, ofSite: site, connection)
         case .listTombstones:
             session.tombstonesListed(snapshot?.tombstoneNames ?? [])
             return true
@@ -262,6 +264,20 @@ final class POP3NodeConversation: Conversation {
                 session.statusTold(status.text)
             } else {
                 session.replicaFailed("no mail goes to that site")
+            }
+            run(connection)
+        }
+    }
+
+    private func carryOut(_ order: SiteOrder, ofSite site: String, _ connection: Connection) {
+        waiting = true
+        connection.perform { [node] in
+            await node.carryOut(order, ofSite: site)
+        } then: { [self] outcome in
+            waiting = false
+            switch outcome {
+            case .success(let words): session.siteOrdered(words)
+            case .failure(let refusal): session.replicaFailed(refusal.description)
             }
             run(connection)
         }

@@ -14,8 +14,17 @@ struct SiteDrain {
     let replicator: Replicator
     let site: SiteLink
     let target: SpoolTarget
+    private let refusals = SiteRefusals()
+
+    init(replicator: Replicator, site: SiteLink, target: SpoolTarget) {
+        self.replicator = replicator
+        self.site = site
+        self.target = target
+    }
 
     private static let interval = Duration.milliseconds(100)
+    /// Another process that serves the same store may have been told.
+    private static let lookInterval = Duration.seconds(1)
     private static let walkInterval = Duration.seconds(300)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
@@ -29,13 +38,29 @@ struct SiteDrain {
         let clock = ContinuousClock()
         var retries = SiteRetries()
         var walk = Walk(next: clock.now)
+        var nextLook = clock.now
         while !Task.isCancelled {
+            if nextLook <= clock.now {
+                let wasPaused = site.isPaused
+                await lookForPause()
+                // More may wait than was remembered meanwhile.
+                if wasPaused, !site.isPaused { walk = Walk(next: clock.now) }
+                nextLook = clock.now + Self.lookInterval
+            }
             let fresh = replicator.takeSpooled(for: target)
             await drain(fresh, &retries)
             if site.isReachable { await drain(retries.due(clock.now), &retries) }
             // A step at a time, so that what comes meanwhile does not wait behind all that is there.
             if walk.next <= clock.now { await step(&walk, &retries) }
             if !walk.isUnderWay { try? await Task.sleep(for: Self.interval) }
+        }
+    }
+
+    private func lookForPause() async {
+        do throws(MaildirError) {
+            site.isPaused = try await replicator.store.state(of: target).paused != nil
+        } catch {
+            replicator.log.error("site", metadata: ["site": "\(target.name)", "reason": "\(error)"])
         }
     }
 
@@ -77,7 +102,10 @@ struct SiteDrain {
         guard site.isReachable else { return .deferred }
         do throws(MaildirError) {
             let snapshot = try await replicator.store.snapshot(of: key, heldFor: target)
-            if snapshot.isEmpty { return .done }
+            if snapshot.isEmpty {
+                refusals.set([], of: key)
+                return .done
+            }
             let isDue = dueNames(of: key, waitingSince: since)
             let messages = (0..<snapshot.count).filter { isDue(snapshot.uidl(at: $0)) }
             let tombstones = snapshot.tombstoneNames.filter(isDue)
@@ -85,7 +113,8 @@ struct SiteDrain {
             if messages.isEmpty, tombstones.isEmpty { return .deferred }
             var carriage = SpoolCarriage(
                 snapshot: snapshot, taker: site, store: replicator.store, log: replicator.log,
-                inFlightMax: Self.inFlightMax, octetsInFlightMax: Self.octetsInFlightMax)
+                inFlightMax: Self.inFlightMax, octetsInFlightMax: Self.octetsInFlightMax,
+                known: refusals.known(of: key))
             if replicator.peers.owns(partition: key.partition) {
                 // The spool lets go of what it carried, so the mailbox must have it for good.
                 let own = try await replicator.store.durableSnapshot(of: key)
@@ -103,8 +132,13 @@ struct SiteDrain {
             let (takenMessages, refusedMessages, areMessagesWhole) = await carriage.carry(messages)
             try await replicator.store.letGo(messages: takenMessages, tombstones: takenTombstones, of: snapshot)
             tellOthers(takenMessages.compactMap { MessageIdentity(snapshot.uidl(at: $0)) } + takenTombstones, of: key)
-            guard areTombstonesWhole, areMessagesWhole, isAll else { return .deferred }
-            return refusedTombstones + refusedMessages == 0 ? .done : .refused
+            let refused = refusedTombstones + refusedMessages
+            guard areTombstonesWhole, areMessagesWhole, isAll else {
+                refusals.add(refused, of: key)
+                return .deferred
+            }
+            refusals.set(refused, of: key)
+            return refused.isEmpty ? .done : .refused
         } catch {
             replicator.log.error(
                 "site", metadata: ["site": "\(site.settings.name)", "mailbox": "\(key.mailbox)", "reason": "\(error)"])
@@ -142,6 +176,12 @@ struct SiteDrain {
     func status() async -> SiteStatus {
         var status = SiteStatus(name: target.name)
         (status.succeeded, status.error) = site.lastOutcomes
+        status.error = status.error ?? refusals.summary
+        let state = try? await replicator.store.state(of: target)
+        (status.paused, status.needsSync) = (state?.paused, state?.needsSync)
+        if let gauge = replicator.store.gauge(ofSite: target) {
+            (status.files, status.filesMax) = (gauge.count, gauge.max)
+        }
         let keys = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax)
         for key in keys ?? [] {
             guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else { continue }

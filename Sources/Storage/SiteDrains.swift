@@ -41,7 +41,10 @@ struct SiteDrains {
     func run() async {
         await withTaskCancellationHandler {
             await withTaskGroup { group in
-                for drain in drains { group.addTask { await drain.run() } }
+                for drain in drains {
+                    group.addTask { await drain.run() }
+                    group.addTask { await SpoolWatch(drain).run() }
+                }
             }
         } onCancel: {
             // Another site may take its time to answer.

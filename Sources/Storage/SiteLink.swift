@@ -85,13 +85,23 @@ final class SiteLink: Sendable {
         journal.withLock { journal in
             switch verdict {
             case .accepted: journal = Journal(succeeded: Int64(time(nil)), error: nil)
-            case .deferred(let reason), .refused(let reason): journal.error = "\(reason)"
+            case .deferred(let reason): journal.error = "\(reason)"
+            // That is about the message, and told with its name.
+            case .refused: break
             }
         }
     }
 
+    private let pause = Atomic<Bool>(true)
+
+    /// Whether an operator wants nothing carried there. Until that is known it is not.
+    var isPaused: Bool {
+        get { pause.load(ordering: .relaxed) }
+        set { pause.store(newValue, ordering: .relaxed) }
+    }
+
     /// Whether it is worth a try.
-    var isReachable: Bool { health.isReachable }
+    var isReachable: Bool { !isPaused && health.isReachable }
 
     /// What has no answer yet is deferred at once, and so is all that comes.
     func abandon() { eventLoop.execute { [link] in link.value.abandon() } }
@@ -113,7 +123,9 @@ final class SiteLink: Sendable {
             eventLoop.execute { [self] in
                 CopyStreaming.start(
                     reader,
-                    as: transaction(name, .copy, ByteBuffer(), mailbox, path) { submitted.resume(returning: $0) },
+                    as: transaction(name, .copy, ByteBuffer(), mailbox, path, size: reader.size) {
+                        submitted.resume(returning: $0)
+                    },
                     to: addresses.next(), session: session, timeout: settings.timeout, on: eventLoop)
             }
         }
@@ -121,12 +133,12 @@ final class SiteLink: Sendable {
 
     private func transaction(
         _ name: MessageIdentity, _ content: HopContent, _ body: ByteBuffer, _ mailbox: MailboxName, _ path: SitePath,
-        finished: @escaping (Verdict) -> Void
+        size: Int? = nil, finished: @escaping (Verdict) -> Void
     ) -> NodeTransaction {
         let address = EmailAddress(local: mailbox.local, domain: mailbox.domain)
         return NodeTransaction(
             identity: name, recipients: [SMTPRecipient(address: address, mailbox: mailbox)], content: content,
-            sitePath: path.adding(own), body: body
+            sitePath: path.adding(own), size: size, body: body
         ) { finished($0.first ?? .deferred(.unexpected)) }
     }
 }
@@ -135,6 +147,7 @@ extension SiteLink: SpoolTaker {
     var name: String { "site \(settings.name)" }
 
     func take(_ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath) async -> Verdict {
+        if isPaused { return Self.paused }
         let verdict = await carry(cargo, of: mailbox, at: path)
         note(verdict)
         return verdict
@@ -156,4 +169,28 @@ extension SiteLink: SpoolTaker {
             preconditionFailure("a site is not asked to keep anything for others")
         }
     }
+}
+
+extension SiteLink {
+    /// What a mailbox is compared by.
+    enum Question: Sendable {
+        /// Whether both have the same.
+        case digest(MailboxDigest)
+        /// Which of these the site lacks; `SiteQuestion.namesMax` at most.
+        case names([MessageIdentity])
+    }
+
+    /// What the site answers, as `SiteAnswer` reads it.
+    func ask(_ question: Question, of mailbox: MailboxName) async -> Verdict {
+        if isPaused { return Self.paused }
+        let (content, text): (HopContent, [UInt8]) =
+            switch question {
+            case .digest(let digest): (.digest, Array("\(digest)\r\n".utf8))
+            case .names(let names): (.offer, SiteQuestion.text(names))
+            }
+        guard let name = MessageIdentity(content.rawValue) else { return .deferred(.unexpected) }
+        return await submit(name, content, ByteBuffer(bytes: text), mailbox, .origin)
+    }
+
+    fileprivate static let paused = Verdict.deferred(Reason(451, "4.3.2", "an operator has paused the site"))
 }

@@ -16,6 +16,12 @@ struct Sites: Sendable {
         peers = configuration.sites.filter { !$0.addresses.isEmpty }
     }
 
+    /// How many messages and deletions may wait for each.
+    var spoolFilesMax: [SpoolTarget: Int] {
+        let bounds = peers.compactMap { site in SpoolTarget(site: site.name).map { ($0, site.spoolMessagesMax) } }
+        return Dictionary(bounds) { first, _ in first }
+    }
+
     /// Who is to have what comes into a mailbox; nobody, if it is nothing new to this site (`path` is nil).
     func spools(_ mailbox: MailboxName, at path: SitePath?) -> SiteSpools {
         guard let path, !peers.isEmpty, RelayQueue(mailbox) == nil else { return SiteSpools(path: path ?? .origin) }

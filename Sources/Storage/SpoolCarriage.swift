@@ -9,6 +9,12 @@ protocol SpoolTaker: Sendable {
     func take(_ cargo: ReplicaPeers.Cargo, of mailbox: MailboxName, at path: SitePath) async -> Verdict
 }
 
+/// A message or tombstone that is not taken, for a reason that is its own.
+struct SpoolRefusal: Hashable, Sendable {
+    let name: String
+    let reason: Reason
+}
+
 /// Carries what waits in one mailbox to one that takes it. Nothing is removed here.
 struct SpoolCarriage {
     let snapshot: MaildropSnapshot
@@ -19,41 +25,44 @@ struct SpoolCarriage {
     var inFlightMax = 8
     /// Octets of these together; one message alone may be larger.
     var octetsInFlightMax = Int.max
+    /// What was refused before, and is not told again.
+    var known: Set<SpoolRefusal> = []
     /// Done with a message before it is carried.
     var prepare: @Sendable (Int) async throws(MaildirError) -> Void = { _ in }
 
-    /// The tombstones that were taken, how many were refused, and whether none was deferred.
+    /// The tombstones that were taken, those that were refused, and whether none was deferred.
     func carry(
         _ tombstones: [String]
-    ) async throws(MaildirError) -> (taken: [MessageIdentity], refused: Int, isWhole: Bool) {
+    ) async throws(MaildirError) -> (taken: [MessageIdentity], refused: [SpoolRefusal], isWhole: Bool) {
         var taken: [MessageIdentity] = []
-        var refused = 0
+        var refused: [SpoolRefusal] = []
         for name in tombstones.compactMap({ MessageIdentity($0) }) {
             guard let tombstone = try await store.tombstone(name, in: snapshot) else { continue }
             switch await taker.take(.tombstone(tombstone), of: snapshot.mailbox, at: .origin) {
             case .accepted: taken.append(name)
             case .deferred: return (taken, refused, false)
-            case .refused(let reason):
-                refused += 1
-                tell(reason, name.text)
+            case .refused(let reason): refused.append(told(name.text, reason))
             }
         }
         return (taken, refused, true)
     }
 
-    private func tell(_ reason: Reason, _ name: String) {
+    private func told(_ name: String, _ reason: Reason) -> SpoolRefusal {
+        let refusal = SpoolRefusal(name: name, reason: reason)
+        if known.contains(refusal) { return refusal }
         log.error(
             "a copy is refused",
             metadata: [
                 "message": "\(name)", "mailbox": "\(snapshot.mailbox)", "to": "\(taker.name)", "reason": "\(reason)",
             ])
+        return refusal
     }
 
-    /// The messages that were taken, how many were refused, and whether none was deferred.
-    func carry(_ messages: [Int]) async -> (taken: [Int], refused: Int, isWhole: Bool) {
+    /// The messages that were taken, those that were refused, and whether none was deferred.
+    func carry(_ messages: [Int]) async -> (taken: [Int], refused: [SpoolRefusal], isWhole: Bool) {
         await withTaskGroup(of: (Int, Verdict?).self) { group in
             var taken: [Int] = []
-            var refused = 0
+            var refused: [SpoolRefusal] = []
             var next = 0
             var answered = 0
             var octets = 0
@@ -75,9 +84,7 @@ struct SpoolCarriage {
                 case .deferred: hasFailed = true
                 case nil: break
                 // One bad file never holds up those behind it.
-                case .refused(let reason):
-                    refused += 1
-                    tell(reason, snapshot.uidl(at: index))
+                case .refused(let reason): refused.append(told(snapshot.uidl(at: index), reason))
                 }
             }
         }

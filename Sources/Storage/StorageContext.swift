@@ -95,7 +95,7 @@ final class StorageContext: Sendable {
         if name.hasPrefix(SiteStatus.relayMark) {
             return await relay(String(name.dropFirst(SiteStatus.relayMark.count)))?.status()
         }
-        return await siteDrains.withLock { $0 }.first { $0.target.name == name }?.status()
+        return await drain(to: name)?.status()
     }
 
     /// Sends what waits for a relay now: how much that is; nil if there is no such relay.

@@ -42,6 +42,7 @@ package final class StorageService: Service {
         options.listingCacheBytes = storage.listingCacheBytesMax
         options.tombstoneGrace = storage.tombstoneGrace
         options.resendWindow = ResendWindow(configuration.delivery.resendWindow)
+        options.spoolFilesMax = Sites(configuration).spoolFilesMax
         let store = try MaildirStore(
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)

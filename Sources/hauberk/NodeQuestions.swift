@@ -64,6 +64,18 @@ final class NodeQuestions: Sendable {
         }
     }
 
+    /// What each node says to an order about a site.
+    func order(_ order: SiteOrder, ofSite site: String) async -> [Result<String, PeerError>] {
+        let answers: [Result<String, PeerError>?] = await ofEach { node in
+            do throws(PeerError) {
+                return .success(try await self.ask(.xsite(site, order), at: node))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return answers.map { $0 ?? .failure(.unreachable("it was not asked")) }
+    }
+
     /// Asks all nodes at the same time.
     private func ofEach<Answer: Sendable>(
         _ ask: @escaping @Sendable (Ring.NodeIndex) async -> Answer?

@@ -65,6 +65,27 @@ import Testing
         #expect(parse("USER jürgen") == .user("jürgen"))
     }
 
+    @Test("XSITE takes a site and an order, as the client writes them, whatever the mailbox is called")
+    func xsite() throws {
+        let odd = try #require(MailboxName("a b+c=d~2@bücher.test"))
+        for order in [
+            SiteOrder.pause, .resume, .beginSync("17.ab-c_D"), .endSync("17.ab"), .sync(partition: 0, after: nil),
+            .sync(partition: 4095, after: odd),
+        ] {
+            let line = POP3ClientCommand.xsite("west", order).line
+            #expect(line.withUnsafeBytes { POP3Command($0) } == .xsite("west", order))
+        }
+        let syntax = POP3Command.malformed("XSITE site order")
+        for line in [
+            "XSITE", "XSITE west", "XSITE west GO", "XSITE west pause", "XSITE west PAUSE now", "XSITE west BEGIN",
+            "XSITE west BEGIN a/b", "XSITE west END ..", "XSITE west END a b", "XSITE west SYNC", "XSITE west SYNC x",
+            "XSITE west SYNC -1", "XSITE west SYNC 1 nobody", "XSITE west SYNC 1 a+zz@b", "XSITE west SYNC 1 a@b c@d",
+        ] {
+            #expect(parse(line) == syntax, "\(line)")
+        }
+        #expect(parse("XSITE west SYNC 9223372036854775808") == .xsite("west", .sync(partition: .max, after: nil)))
+    }
+
     @Test("XOPEN takes a mailbox name in xtext, UTF8 and a language, whatever the name holds")
     func xopen() throws {
         for name in ["alice@example.test", "a b+c=d@example.test", "jürgen~2@bücher.test", "\"@\"@x.test"] {

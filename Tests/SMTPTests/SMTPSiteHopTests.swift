@@ -72,6 +72,28 @@ struct SMTPSiteHopTests {
     }
 
     @Test(
+        "A site is asked only if it says that it answers, a storage node always; what is not asked is told apart",
+        arguments: HopContent.allCases.filter(\.isQuestion))
+    func questions(content: HopContent) {
+        for (offer, isAsked) in [
+            ("XSITE DIGEST OFFER", true), ("XSITE offer X digest", true), ("XSITE", false), ("XSITE DIGEST", false),
+            ("XSITE OFFER", false), ("XHAUBERK", true),
+        ] {
+            let client = TestedClient(
+                mode: offer == "XHAUBERK" ? .lmtp : .smtp, offers: ["PIPELINING", "CHUNKING", offer])
+            client.submit(transaction(1, "1.x\r\n", content))
+            let said = client.said()
+            #expect(said.contains(" XCONTENT=\(content.rawValue) ") == isAsked && said.isEmpty != isAsked)
+            let id = SMTPTransactionID(1)
+            #expect((client.events.last == .verdicts(id, [.refused(.answersNothing)])) != isAsked)
+            guard isAsked else { continue }
+            client.bodySent(1)
+            _ = client.hear("250 ok\r\n250 ok\r\n550 5.2.0 lacking 1\r\n")
+            #expect(client.events.last == .verdicts(id, [.refused(Reason(550, "5.2.0", "lacking 1"))]))
+        }
+    }
+
+    @Test(
         "What the other site does not understand is put off, and what it refuses for the message's sake is refused",
         arguments: [
             ("500 5.5.2 x", true), ("501 5.5.4 x", true), ("555 5.5.4 x", true), ("550 5.1.1 x", false),

@@ -23,7 +23,7 @@ struct SMTPSiteServerTests {
             }
             server.receive(service.isLMTP ? "LHLO c\r\n" : "EHLO c\r\n")
             #expect(server.output.hasSuffix("\r\n"))
-            #expect(server.output.contains("XSITE\r\n") == (takesSites && service == .submission))
+            #expect(server.output.contains("XSITE DIGEST OFFER\r\n") == (takesSites && service == .submission))
         }
     }
 
@@ -99,10 +99,10 @@ struct SMTPSiteServerTests {
         #expect(said("MAIL FROM:<> XNAME=n XCONTENT=copy AUTH=<>\r\n") == "555 5.5.4 parameter not known\r\n")
     }
 
-    @Test("A site sends copies and tombstones only", arguments: HopContent.allCases)
+    @Test("A site sends copies and tombstones, and asks; nothing else", arguments: HopContent.allCases)
     func contents(_ content: HopContent) {
         let server = TestedServer.ofSite()
-        let isTaken = content == .copy || content == .tombstone
+        let isTaken = [.copy, .tombstone, .digest, .offer].contains(content)
         let reply = said("MAIL FROM:<> XNAME=n XCONTENT=\(content.rawValue)\r\n", server)
         #expect(reply.hasPrefix(isTaken ? "250 " : "501 5.5.4 a site sends "))
         server.receive(recipient)
@@ -146,7 +146,7 @@ struct SMTPSiteServerTests {
         let server = TestedServer.ofSite(requiresAuthentication: requiresAuthentication)
         server.receive("STARTTLS\r\n")
         server.receive("EHLO c\r\n")
-        #expect(server.output.contains("250-XSITE\r\n") && server.output.contains("250-AUTH "))
+        #expect(server.output.contains("250-XSITE DIGEST OFFER\r\n") && server.output.contains("250-AUTH "))
         #expect(said(mail, server).hasPrefix(requiresAuthentication ? "530 5.7.0" : "555 5.5.4"))
         server.receive("AUTH PLAIN AGJAc2l0ZS5pbnZhbGlkAHNlY3JldA==\r\n")
         #expect(said(mail, server) == "250 2.1.0 sender ok\r\n")

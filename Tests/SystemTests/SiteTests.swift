@@ -4,19 +4,19 @@ import Testing
 extension SystemTests {
     @Suite("Sites that replicate to each other", .serialized)
     struct SiteTests {
-        private func message(_ subject: String, octets: Int = 0) -> String {
+        func message(_ subject: String, octets: Int = 0) -> String {
             let line = String(repeating: "x", count: 98) + "\r\n"
             return "Subject: \(subject)\r\n\r\n.dot\r\n\(String(repeating: line, count: octets / 100))Grüße\r\n"
         }
 
-        private func deliver(
+        func deliver(
             _ subject: String, to account: TestCluster.Account, at cluster: TestCluster, octets: Int = 0
         ) async throws {
             let reply = try await cluster.deliver(message(subject, octets: octets), to: account)
             try #require(reply.hasPrefix("250"), "\(reply)")
         }
 
-        private func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
+        func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
             for _ in 0..<600 {
                 if try await isSo() { return }
                 try await Task.sleep(for: .milliseconds(50))

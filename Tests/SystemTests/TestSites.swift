@@ -22,10 +22,13 @@ final class TestSites: Sendable {
     /// - Parameters:
     ///   - peers: which sites each site brings its mail.
     ///   - domains: what they share, as the configuration says it.
+    ///   - more: what else the configuration says of each peer.
     static func run(
-        _ peers: [String: [String]], domains: String = "[]", _ body: (TestSites) async throws -> Void
+        _ peers: [String: [String]], domains: String = "[]", more: String = "",
+        _ body: (TestSites) async throws -> Void
     ) async throws {
-        let sites = try await start(peers.keys.sorted()[...], peers, domains, [:])
+        let more = "domains: \(domains)" + (more.isEmpty ? "" : ", \(more)")
+        let sites = try await start(peers.keys.sorted()[...], peers, more, [:])
         do {
             try await body(sites)
         } catch {
@@ -37,12 +40,12 @@ final class TestSites: Sendable {
 
     /// Each cluster starts when all have their ports and certificates.
     private static func start(
-        _ names: ArraySlice<String>, _ peers: [String: [String]], _ domains: String,
+        _ names: ArraySlice<String>, _ peers: [String: [String]], _ more: String,
         _ prepared: [String: TestCluster]
     ) async throws -> TestSites {
         guard let name = names.first else {
             for (name, cluster) in prepared {
-                try join(cluster, to: peers[name] ?? [], of: prepared, peers, domains, name)
+                try join(cluster, to: peers[name] ?? [], of: prepared, peers, more, name)
             }
             return TestSites([:])
         }
@@ -51,7 +54,7 @@ final class TestSites: Sendable {
             try await cluster.hauberk(["certs", "listener"])
             _ = try cluster.home.write("secret", secret + "\n")
             let sites = try await start(
-                names.dropFirst(), peers, domains, prepared.merging([name: cluster]) { $1 })
+                names.dropFirst(), peers, more, prepared.merging([name: cluster]) { $1 })
             others.withLock { $0 = sites }
         }
         return TestSites((others.withLock { $0 }?.clusters ?? [:]).merging([name: cluster]) { $1 })
@@ -60,17 +63,30 @@ final class TestSites: Sendable {
     /// Says in a site's configuration who its peers are, and who may come to it.
     private static func join(
         _ cluster: TestCluster, to peers: [String], of all: [String: TestCluster], _ links: [String: [String]],
-        _ domains: String, _ name: String
+        _ more: String, _ name: String
     ) throws {
         let comers = links.filter { $1.contains(name) && !peers.contains($0) }.keys
         let entries =
             try peers.map { peer in
                 let other = try #require(all[peer])
                 return
-                    "{name: \(peer), addresses: [\"localhost:\(other.port(5587))\"], secretFile: secret, domains: \(domains), "
+                    "{name: \(peer), addresses: [\"localhost:\(other.port(5587))\"], secretFile: secret, \(more), "
                     + "pinnedCertificate: \(other.home.path)/certs/frontend.pem}"
-            } + comers.map { "{name: \($0), secretFile: secret, domains: \(domains)}" }
-        try cluster.rewriteConfiguration { $0 + "\nsites: [\(entries.joined(separator: ", "))]\n" }
+            } + comers.map { "{name: \($0), secretFile: secret, \(more)}" }
+        try cluster.rewriteConfiguration {
+            $0.replacing(#/\nsites: .*\n/#, with: "") + "\nsites: [\(entries.joined(separator: ", "))]\n"
+        }
+    }
+
+    /// Has sites bring each other their mail from now on: `peers` as in `run`.
+    func link(_ peers: [String: [String]]) async throws {
+        for (name, cluster) in clusters {
+            try Self.join(cluster, to: peers[name] ?? [], of: clusters, peers, "domains: []", name)
+        }
+        for name in clusters.keys {
+            try await crash(name)
+            try await restart(name)
+        }
     }
 
     private static func configuration(_ name: String) -> String {
@@ -112,6 +128,11 @@ final class TestSites: Sendable {
     /// Kills every process of a site.
     func crash(_ site: String) async throws {
         for name in [Self.frontend] + Self.nodes { try await self[site].crash(name) }
+    }
+
+    /// Loses what a node of a site has on disk, whose process was killed.
+    func loseDisk(_ site: String, _ node: String) throws {
+        try FileManager.default.removeItem(atPath: "\(try self[site].home.path)/nodes/\(node)")
     }
 
     func restart(_ site: String) async throws {
