@@ -27,6 +27,22 @@ struct SMTPClientStreamingTests {
         #expect(client.events.prefix(2) == [.startedStreaming(id), .verdicts(id, verdicts)])
     }
 
+    @Test("RFC 1870 §5: a message whose size is known is told by it, and nothing of one is sent that is too large")
+    func size() {
+        for (size, isSent) in [(1000, true), (1001, false)] {
+            let client = TestedClient(mode: .lmtp, offers: offers + ["SIZE 1000"])
+            client.beginStreaming(1, ["a@x.test"], size)
+            #expect(
+                client.said() == (isSent ? "MAIL FROM:<s@x.test> SIZE=1000\r\nRCPT TO:<a@x.test>\r\n" : ""))
+            let refusal = Reason(552, "5.3.4", "message is too big for the next server")
+            #expect(isSent || client.events == [.verdicts(id, [.refused(refusal)])])
+            if isSent {
+                _ = client.hear("250 ok\r\n250 ok\r\n")
+                #expect(client.chunk(1, 10, isLast: false) && client.said() == "BDAT 10\r\n")
+            }
+        }
+    }
+
     @Test("RFC 3030 §2: after a refused chunk there are no more, and RSET clears the way")
     func refusedChunk() {
         let client = TestedClient(mode: .lmtp, offers: offers)

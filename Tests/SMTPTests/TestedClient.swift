@@ -56,8 +56,8 @@ final class TestedClient {
 
     func submit(_ transaction: SMTPClientTransaction) { session.submit(transaction) }
 
-    func beginStreaming(_ number: UInt64, _ recipients: [String]) {
-        session.beginStreaming(transaction(number, recipients, nil, nil))
+    func beginStreaming(_ number: UInt64, _ recipients: [String], _ size: Int? = nil) {
+        session.beginStreaming(transaction(number, recipients, nil, size))
     }
 
     func chunk(_ number: UInt64, _ byteCount: Int, isLast: Bool) -> Bool {
