@@ -3,6 +3,7 @@
 final class Healing {
     private unowned let world: World
     private var rounds = 0
+    private var isCompared = false
 
     /// So long nothing of what began among faults can go on.
     private static let settling = SimulatedTime.seconds(90)
@@ -127,16 +128,35 @@ final class Healing {
             }
             return world.after(.seconds(60)) { [self] in repair() }
         }
-        let isWhole = !mayDiffer
+        let unlike = unlike
         if let unlike {
-            guard !isWhole else { return world.complain(unlike) }
-            world.tally.unequalSites += 1
+            guard mayDiffer else { return world.complain(unlike) }
+            if !isCompared { return compareSites() }
+            // What nobody was told of may have come to a mirror before it was lost, and nothing goes back from there.
+            guard world.scenario.topology == .chain else { return world.complain(unlike) }
         }
         // Sites that are alike are looked at once.
-        for site in isWhole ? Array(world.sites.prefix(1)) : world.sites {
-            if let complaint = judge(site, promisesOf: isWhole ? nil : site.number) { return world.complain(complaint) }
+        for site in unlike == nil ? Array(world.sites.prefix(1)) : world.sites {
+            if let complaint = judge(site, promisesOf: unlike == nil ? nil : site.number) {
+                return world.complain(complaint)
+            }
         }
         world.isOver = true
+    }
+
+    /// As `site sync` at every site. After it sites must become equal, whatever was lost, where each one's mail comes to all.
+    private func compareSites() {
+        isCompared = true
+        world.tally.unequalSites += 1
+        for site in world.sites {
+            for peer in site.peers {
+                for mailbox in world.partitions.indices {
+                    SiteComparison(site.nodes[site.owners(of: mailbox)[0]], mailbox, with: world.sites[peer]).run()
+                }
+            }
+        }
+        rounds = 0
+        world.after(.seconds(60)) { [self] in repair() }
     }
 
     /// Whether a disk was lost with what only it was to pass on.

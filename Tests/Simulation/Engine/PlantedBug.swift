@@ -34,4 +34,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case restoredTooSoon = "restored-too-soon"
     /// What the mailbox seems to have goes to another site before it is durable here.
     case carriedTooSoon = "carried-too-soon"
+    /// Sites are compared without what was deleted.
+    case comparedWithoutDeletions = "compared-without-deletions"
 }

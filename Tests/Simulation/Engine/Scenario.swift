@@ -76,7 +76,7 @@ struct Scenario {
         clients = min(clients, 2)
         memberChanges = min(memberChanges, 1)
         // Only a comparison of sites finds what a disk that is lost had not passed on yet.
-        if random.chance(0.8) { (disksLost, disksLostLate) = (0, 0) }
+        if random.chance(0.5) { (disksLost, disksLostLate) = (0, 0) }
         if random.chance(0.1) { self = peaceful }
     }
 

@@ -36,7 +36,7 @@ package struct Tally: Sendable, Equatable {
     package var linkCuts = 0
     /// Seeds in which something waited for a site until clocks had caught up with a name from the future.
     package var clockWaits = 0
-    /// Seeds in which sites stay different because disks were lost.
+    /// Seeds in which sites are different because disks were lost, until they are compared.
     package var unequalSites = 0
     package var events = 0
     /// How often a process died just before and just after each step.
@@ -68,6 +68,6 @@ package struct Tally: Sendable, Equatable {
             + "\(partitions) partitions, \(faults) other faults, \(handoffs) handoffs, \(merges) merges, "
             + "\(forgotten) owners forgotten, \(late) shown late, \(hidden) resent and hidden, \(doubles) doubles by clocks days apart, "
             + "\(seedsWithSites) seeds with 2 or 3 sites: \(carriages) carriages, \(repeatedCarriages) repeated, \(linkCuts) links cut, "
-            + "\(clockWaits) waited for clocks, \(unequalSites) unequal after lost disks; \(failures) failures"
+            + "\(clockWaits) waited for clocks, \(unequalSites) unequal after lost disks until compared; \(failures) failures"
     }
 }
