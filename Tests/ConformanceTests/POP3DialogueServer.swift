@@ -85,7 +85,8 @@ struct POP3DialogueServer {
         case .startTLS: startTLS()
         case .sendMessage(let index, let uidl, let topLines): send(index, uidl, topLines)
         case .deleteAndClose(let indices): delete(indices)
-        case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones, .readTombstone:
+        case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,
+            .readTombstone:
             session.replicaFailed("not here")
         case .close: isClosed = true
         }

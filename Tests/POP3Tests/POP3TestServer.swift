@@ -81,7 +81,8 @@ struct POP3TestServer {
             session.tlsStarted()
         case .sendMessage(let index, _, let topLines): sendMessage(index, topLines)
         case .deleteAndClose: session.deleted(failures: world.deletionFailures)
-        case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones, .readTombstone:
+        case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,
+            .readTombstone:
             session.replicaFailed("not here")
         case .close: isClosed = true
         }
