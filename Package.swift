@@ -66,7 +66,7 @@ let package = Package(
         module("Cluster", ["Mail"]),
         // resources
         module("Certificates", ["CCrypto", "DurableFiles"]),
-        module("Telemetry", [coreMetrics, logging]),
+        module("Telemetry", ["Mail", coreMetrics, logging]),
         module("Maildirs", ["Mail", "Digests", "Cluster"]),
         module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),

@@ -3,7 +3,7 @@ import Mail
 import Metrics
 
 /// What a frontend counts. The names are part of its interface: dashboards hang on them.
-struct FrontendMetrics: Sendable {
+final class FrontendMetrics: Sendable {
     let smtpConnections = Counter(label: "smtp_connections")
     let qmtpConnections = Counter(label: "qmtp_connections")
     let pop3Connections = Counter(label: "pop3_connections")

@@ -40,8 +40,14 @@ package struct ContentDigest: Hashable, Sendable {
 
     /// Its text behind what `output` holds.
     package func append(to output: inout [UInt8]) {
-        for position in 0..<Self.textLength - 1 { output.append(Self.alphabet[Int(bits(at: 122 - 6 * position) & 63)]) }
-        output.append(Self.alphabet[Int(low & 3) << 4])
+        output.reserveCapacity(output.count + Self.textLength)
+        forEachCharacter { output.append($0) }
+    }
+
+    /// Its text, a character after the other.
+    func forEachCharacter(_ body: (UInt8) -> Void) {
+        for position in 0..<Self.textLength - 1 { body(Self.alphabet[Int(bits(at: 122 - 6 * position) & 63)]) }
+        body(Self.alphabet[Int(low & 3) << 4])
     }
 
     /// The bits from the `shift`th on, counted from the least.

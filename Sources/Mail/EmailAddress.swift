@@ -35,7 +35,7 @@ package struct EmailAddress: Hashable, Sendable {
 extension EmailAddress: CustomStringConvertible {
     /// The address as it stands in a path or a header: the local part is quoted where RFC 5321 §4.1.2 asks for it.
     package var description: String {
-        (Self.needsQuotes(local) ? Self.quoted(local) : local) + "@" + domain
+        String(Self.needsQuotes(local) ? Self.quoted(local) : local, "@", domain)
     }
 
     private static func needsQuotes(_ local: String) -> Bool {

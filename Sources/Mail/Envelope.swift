@@ -9,7 +9,7 @@ extension ReversePath: CustomStringConvertible {
     package var description: String {
         switch self {
         case .null: "<>"
-        case .address(let address): "<" + address.description + ">"
+        case .address(let address): String("<", address.description, ">")
         }
     }
 }

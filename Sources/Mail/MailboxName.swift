@@ -47,6 +47,7 @@ package struct MailboxName: Hashable, Sendable, Comparable {
     /// Lower-case letters, digits and `._+~-` stay; everything else, and a leading dot, becomes `=XX`. Upper-case
     /// letters are escaped too, so that a file system that folds case cannot make one mailbox of two.
     private static func escaped(_ part: String) -> String {
+        if escapedByteCount(part) == part.utf8.count { return part }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(part.utf8.count)
         for (index, byte) in part.utf8.enumerated() {
@@ -112,5 +113,5 @@ extension MailboxName {
 }
 
 extension MailboxName: CustomStringConvertible {
-    package var description: String { local + "@" + domain }
+    package var description: String { String(local, "@", domain) }
 }

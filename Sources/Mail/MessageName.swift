@@ -57,7 +57,7 @@ package struct MessageIdentity: Hashable, Sendable, Comparable {
     }
 }
 
-/// Writes ASCII into room that is given; what does not fit is left out.
+/// Writes a name into room that is given; what does not fit is left out.
 private struct NameWriter {
     private let room: UnsafeMutableBufferPointer<UInt8>
     private(set) var count = 0
@@ -74,13 +74,22 @@ private struct NameWriter {
         for index in 0..<text.utf8CodeUnitCount { append(text.utf8Start[index]) }
     }
 
+    mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            let end = room[count...].update(fromContentsOf: bytes.prefix(room.count - count))
+            count = end
+        }
+    }
+
     mutating func append(_ number: Int64) {
         if number < 0 { append(UInt8(ascii: "-")) }
         append(number.magnitude)
     }
 
-    mutating func append(_ number: UInt64, radix: UInt64 = 10) {
+    mutating func append(_ number: UInt64, radix: UInt64 = 10, digits: Int = 1) {
         var divisor: UInt64 = 1
+        for _ in 1..<digits { divisor *= radix }
         while number / divisor >= radix { divisor *= radix }
         while divisor > 0 {
             let digit = UInt8(number / divisor % radix)
@@ -143,17 +152,48 @@ package struct MessageFileName: Hashable, Sendable {
 
     /// The file name in `new/`: without flags.
     package var text: String {
-        stem
-            + Self.fields(diskOctets: diskOctets, wireOctets: wireOctets, checksum: checksum, digest: digest)
+        String(unsafeUninitializedCapacity: stem.utf8.count + Self.fieldsBytesMax) { room in
+            var writer = NameWriter(room)
+            writer.append(stem)
+            Self.append(diskOctets, wireOctets, checksum, digest, to: &writer)
+            return writer.count
+        }
     }
 
     /// What stands behind the stem.
     package static func fields(
         diskOctets: Int?, wireOctets: Int?, checksum: UInt64?, digest: ContentDigest?
     ) -> String {
-        let sizes = [("S", diskOctets), ("W", wireOctets)].compactMap { key, size in size.map { ",\(key)=\($0)" } }
-        let sums = [checksum.map { ",C=\(hex($0))" }, digest.map { ",D=\($0)" }].compactMap { $0 }
-        return sizes.joined() + sums.joined()
+        String(unsafeUninitializedCapacity: fieldsBytesMax) { room in
+            var writer = NameWriter(room)
+            append(diskOctets, wireOctets, checksum, digest, to: &writer)
+            return writer.count
+        }
+    }
+
+    /// Each of the four has a comma, a letter, an equals sign, and at most as many characters as a content digest.
+    private static let fieldsBytesMax = 4 * (3 + ContentDigest.textLength)
+
+    private static func append(
+        _ diskOctets: Int?, _ wireOctets: Int?, _ checksum: UInt64?, _ digest: ContentDigest?,
+        to writer: inout NameWriter
+    ) {
+        if let diskOctets {
+            writer.append(",S=")
+            writer.append(Int64(diskOctets))
+        }
+        if let wireOctets {
+            writer.append(",W=")
+            writer.append(Int64(wireOctets))
+        }
+        if let checksum {
+            writer.append(",C=")
+            writer.append(checksum, radix: 16, digits: 16)
+        }
+        if let digest {
+            writer.append(",D=")
+            digest.forEachCharacter { writer.append($0) }
+        }
     }
 
     private static func size(_ key: String, in fields: ArraySlice<Substring>) -> Int? {
@@ -170,10 +210,5 @@ package struct MessageFileName: Hashable, Sendable {
     private static func checksum(_ text: Substring) -> UInt64? {
         let isHex = text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
         return text.utf8.count == 16 && isHex ? UInt64(text, radix: 16) : nil
-    }
-
-    private static func hex(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }

@@ -28,14 +28,17 @@ struct ContentScanner: ~Copyable {
     private var pending: [UInt8] = []
     /// Where the line whose name is being read begins in `pending`.
     private var lineStart = 0
-    /// The field's name as far as it came, in lower case, without blanks.
-    private var name: [UInt8] = []
+    private var name = FieldName()
 
     private static let pendingMax = 4096
-    private static let nameBytesMax = 12
+    /// A name with the blanks behind it.
+    private static let nameBytesMax = 48
     private static let lineFeed = UInt8(ascii: "\n")
 
-    init(countsRecipient: Bool = false) { self.countsRecipient = countsRecipient }
+    init(countsRecipient: Bool = false) {
+        self.countsRecipient = countsRecipient
+        pending.reserveCapacity(Self.pendingMax)
+    }
 
     mutating func add(_ bytes: UnsafeRawBufferPointer) {
         var at = 0
@@ -63,27 +66,29 @@ struct ContentScanner: ~Copyable {
     }
 
     private mutating func scanName(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) {
+        if pending.count == lineStart {
+            if bytes[at] == Self.lineFeed { return endHeader(&at) }
+            if Self.isBlank(bytes[at]) { return begin(isKept: isFieldKept) }
+        }
+        let start = at
         while at < bytes.count {
             let byte = bytes[at]
-            if pending.count == lineStart {
-                if byte == Self.lineFeed { return endHeader(&at) }
-                if Self.isBlank(byte) { return begin(isKept: isFieldKept) }
-            }
-            // A line without a colon is no field: it stays, as does one whose name is of no interest.
-            if byte == UInt8(ascii: ":") { return endName() }
-            if byte == Self.lineFeed || name.count > Self.nameBytesMax { return begin(isKept: true) }
-            if !Self.isBlank(byte) { name.append(byte | 0x20) }
-            pending.append(byte)
-            at += 1
             // Blanks before the colon may be any number.
-            if pending.count - lineStart > 4 * Self.nameBytesMax { return begin(isKept: true) }
+            let isTooLong = name.isTooLong || pending.count - lineStart + at - start > Self.nameBytesMax
+            if isTooLong || byte == UInt8(ascii: ":") || byte == Self.lineFeed {
+                pending.append(contentsOf: bytes[start..<at])
+                // A line without a colon is no field: it stays, as does one whose name is of no interest.
+                return isTooLong || byte == Self.lineFeed ? begin(isKept: true) : endName()
+            }
+            name.append(byte)
+            at += 1
         }
+        pending.append(contentsOf: bytes[start..<at])
     }
 
     private mutating func endName() {
-        let isTrace =
-            name.elementsEqual("received".utf8) || (!countsRecipient && name.elementsEqual("delivered-to".utf8))
-        if name.elementsEqual("message-id".utf8) { hasMessageID = true }
+        let isTrace = name == .received || (!countsRecipient && name == .deliveredTo)
+        if name == .messageID { hasMessageID = true }
         begin(isKept: !isTrace)
     }
 
@@ -91,7 +96,7 @@ struct ContentScanner: ~Copyable {
         isFieldKept = isKept
         place = isKept ? .kept : .setAside
         if !isKept { pending.removeLast(pending.count - lineStart) }
-        name.removeAll(keepingCapacity: true)
+        name = FieldName()
     }
 
     private mutating func scanLine(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) {

@@ -94,7 +94,7 @@ struct Delivery {
         spool(&written)
         for index in written.indices where !written[index].isGivenUp { link(&written[index]) }
         answer(written)
-        for file in written { unlinkat(file.home.tmp.descriptor, file.name, 0) }
+        for file in written { _ = file.name.withCString { unlinkat(file.home.tmp.descriptor, $0, 0) } }
     }
 
     /// A handle that went bad is opened anew for the next delivery.
@@ -153,7 +153,11 @@ struct Delivery {
         if case .fail(let number) = faults?.decide(.create, name) {
             throw .failed(operation: "open", path: "\(folder.folder.path)/tmp/\(name)", errno: number)
         }
-        let file = try OpenFile.open(name, in: folder.tmp.descriptor, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+        let file = try name.withCString { path in
+            Result { () throws(MaildirError) in
+                try OpenFile.open(path, in: folder.tmp.descriptor, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+            }
+        }.get()
         if try file.status().st_mode & 0o7777 != 0o600 { fchmod(file.descriptor, 0o600) }
         return file
     }
@@ -282,10 +286,9 @@ struct Delivery {
     }
 
     private func syncNew() throws(MaildirError) {
-        let name = "\(folder.folder.path)/new"
-        if case .fail(let number) = core.options.faults?.decide(.syncDirectory, name) {
-            throw .failed(operation: "fsync", path: name, errno: number)
+        if case .fail(let number) = core.options.faults?.decide(.syncDirectory, folder.newPath) {
+            throw .failed(operation: "fsync", path: folder.newPath, errno: number)
         }
-        try folder.new.sync(name)
+        try folder.new.sync(folder.newPath)
     }
 }

@@ -6,11 +6,14 @@ final class DeliveryFolder: Sendable {
     let folder: MailboxFolder
     let tmp: OpenFile
     let new: OpenFile
+    /// Of `new/`, from the store's root.
+    let newPath: String
     private let device: UInt64
     private let inode: UInt64
 
     init(_ folder: MailboxFolder, mailbox: OpenFile) throws(MaildirError) {
         self.folder = folder
+        newPath = "\(folder.path)/new"
         tmp = try OpenFile.openDirectory("tmp", in: mailbox.descriptor)
         new = try OpenFile.openDirectory("new", in: mailbox.descriptor)
         let status = try new.status()
@@ -21,8 +24,8 @@ final class DeliveryFolder: Sendable {
     /// Whether `new/` is still what lies at the mailbox's path: an operator may have moved or restored the mailbox.
     func isCurrent(in root: OpenFile) -> Bool {
         var status = stat()
-        guard fstatat(root.descriptor, "\(folder.path)/new", &status, AT_SYMLINK_NOFOLLOW) == 0 else { return false }
-        return UInt64(status.st_dev) == device && UInt64(status.st_ino) == inode
+        let isThere = newPath.withCString { fstatat(root.descriptor, $0, &status, AT_SYMLINK_NOFOLLOW) == 0 }
+        return isThere && UInt64(status.st_dev) == device && UInt64(status.st_ino) == inode
     }
 }
 

@@ -28,7 +28,9 @@ enum ExclusiveLink {
             errno = number
             return false
         }
-        let isMade = linkat(tmp.descriptor, temporary, directory.descriptor, name, 0) == 0
+        let isMade = temporary.withCString { temporary in
+            name.withCString { linkat(tmp.descriptor, temporary, directory.descriptor, $0, 0) == 0 }
+        }
         if case .failAfterDoing(let number) = fault {
             errno = number
             return false

@@ -1,3 +1,5 @@
+import Mail
+
 /// Reads along in a message's header for what ends mail loops (RFC 5321 §6.3): how often the message was received, and
 /// to whom it was delivered before. Bounded memory; stops at the empty line that ends the header.
 package struct HeaderScanner: Sendable {
@@ -28,12 +30,12 @@ package struct HeaderScanner: Sendable {
     private var field = Field.other
     private var atLineStart = true
     private var isFirstLine = true
-    /// The field's name as far as it came, or the value of `Delivered-To:`.
-    private var held: [UInt8] = []
+    private var name = FieldName()
+    /// The value of `Delivered-To:` as far as it came.
+    private var value: [UInt8] = []
 
     private static let deliveredToMax = 64
     private static let valueBytesMax = 330
-    private static let nameBytesMax = 12
 
     package init() {}
 
@@ -59,9 +61,10 @@ package struct HeaderScanner: Sendable {
         endField()
         if byte == ASCII.cr || byte == ASCII.lf {
             isFinished = true
-            held = []
+            value = []
         } else {
             field = .name
+            name = FieldName()
         }
     }
 
@@ -74,7 +77,8 @@ package struct HeaderScanner: Sendable {
             at += 1
         }
         if field == .deliveredTo, at < end {
-            held.append(contentsOf: bytes[at..<min(end, at + Self.valueBytesMax - min(held.count, Self.valueBytesMax))])
+            value.append(
+                contentsOf: bytes[at..<min(end, at + Self.valueBytesMax - min(value.count, Self.valueBytesMax))])
         }
         guard lineEnd != nil else { return end }
         atLineStart = true
@@ -83,34 +87,23 @@ package struct HeaderScanner: Sendable {
     }
 
     private mutating func scanName(_ byte: UInt8) {
-        if byte == ASCII.colon {
-            nameEnded()
-        } else if held.count < Self.nameBytesMax || ASCII.isBlank(byte) {
-            if !ASCII.isBlank(byte) { held.append(byte | 0x20) }
-        } else {
-            field = .other
-            held.removeAll(keepingCapacity: true)
-        }
+        guard byte != ASCII.colon else { return nameEnded() }
+        name.append(byte)
+        if name.isTooLong { field = .other }
     }
 
     private mutating func nameEnded() {
-        field = .other
-        if held.elementsEqual("received".utf8) {
-            findings.receivedCount += 1
-        } else if held.elementsEqual("delivered-to".utf8) {
-            field = .deliveredTo
-        } else if held.elementsEqual("message-id".utf8) {
-            findings.hasMessageID = true
-        }
-        held.removeAll(keepingCapacity: true)
+        field = name == .deliveredTo ? .deliveredTo : .other
+        if name == .received { findings.receivedCount += 1 }
+        if name == .messageID { findings.hasMessageID = true }
     }
 
     private mutating func endField() {
         if field == .deliveredTo, findings.deliveredTo.count < Self.deliveredToMax {
-            findings.deliveredTo.append(Self.normal(held))
+            findings.deliveredTo.append(Self.normal(value))
         }
         field = .other
-        held.removeAll(keepingCapacity: true)
+        value.removeAll(keepingCapacity: true)
     }
 
     /// An address without blanks and angle brackets, its domain in lower case.

@@ -66,6 +66,12 @@ package struct RecipientRoutes: Sendable {
     }
 
     private mutating func route() {
+        // Most messages go to one mailbox.
+        if accepted.count == 1, accepted[0].count == 1, refused.isEmpty {
+            destinations = accepted[0]
+            routes = [[0]]
+            return
+        }
         var places: [MailboxName: Int] = [:]
         destinations = []
         routes = accepted.enumerated().map { index, wanted in

@@ -42,7 +42,7 @@ extension SMTPClientSession {
 
     mutating func sendMail(_ transaction: SMTPClientTransaction) {
         output.append(contentsOf: "MAIL FROM:".utf8)
-        output.append(contentsOf: transaction.sender.description.utf8)
+        output.append(utf8: transaction.sender.description)
         if let size = transaction.byteCount, capabilities.messageBytesMax != nil { append(" SIZE=", String(size)) }
         if transaction.eightBit, capabilities.eightBit { append(" BODY=", "8BITMIME") }
         if transaction.utf8 { append(" SMTPUTF8", "") }
@@ -72,7 +72,7 @@ extension SMTPClientSession {
 
     private mutating func append(_ fixed: StaticString, _ text: String) {
         output.append(contentsOf: UnsafeBufferPointer(start: fixed.utf8Start, count: fixed.utf8CodeUnitCount))
-        output.append(contentsOf: text.utf8)
+        output.append(utf8: text)
     }
 }
 

@@ -130,24 +130,24 @@ package struct SMTPCapabilities: Hashable, Sendable {
 }
 
 /// One message to be sent: its envelope and its size. The bytes stay with the driver.
-package struct SMTPClientTransaction: Hashable, Sendable {
+package final class SMTPClientTransaction: Sendable {
     /// Chosen by the driver, different for all transactions of one session.
-    package var id: SMTPTransactionID
-    package var sender: ReversePath
-    package var recipients: [SMTPRecipient]
+    package let id: SMTPTransactionID
+    package let sender: ReversePath
+    package let recipients: [SMTPRecipient]
     /// Octets of the message with CRLF line ends, without dot-stuffing; nil if not known yet (streaming only).
-    package var byteCount: Int?
-    package var utf8: Bool
+    package let byteCount: Int?
+    package let utf8: Bool
     /// Whether the message holds bytes above 127.
-    package var eightBit: Bool
+    package let eightBit: Bool
     /// The message's name, for a storage node; each recipient then has its mailbox.
-    package var name: MessageIdentity?
+    package let name: MessageIdentity?
     /// Whether this name may have been delivered before.
-    package var isRepeat: Bool
+    package let isRepeat: Bool
     /// What the text is, for a storage node or another site.
-    package var content: HopContent
+    package let content: HopContent
     /// The sites that it has been at; nil for what the receiver is not to pass on to sites.
-    package var sitePath: SitePath?
+    package let sitePath: SitePath?
 
     package init(
         id: SMTPTransactionID, sender: ReversePath, recipients: [SMTPRecipient], byteCount: Int?, utf8: Bool = false,

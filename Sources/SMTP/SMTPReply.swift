@@ -19,10 +19,10 @@ package struct SMTPReply: Hashable, Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(lines.reduce(0) { $0 + $1.utf8.count + 16 })
         for (index, line) in lines.enumerated() {
-            bytes.append(contentsOf: String(code).utf8)
+            bytes.append(utf8: String(code))
             bytes.append(index == lines.count - 1 ? ASCII.space : ASCII.hyphen)
             if !status.isEmpty {
-                bytes.append(contentsOf: status.utf8)
+                bytes.append(utf8: status)
                 bytes.append(ASCII.space)
             }
             Self.append(line, to: &bytes)
@@ -57,7 +57,7 @@ package struct SMTPReply: Hashable, Sendable {
 
     private static func append(_ text: String, to bytes: inout [UInt8]) {
         if text.utf8.count <= textBytesMax, text.utf8.allSatisfy({ $0 >= 0x20 && $0 <= 0x7E }) {
-            bytes.append(contentsOf: text.utf8)
+            bytes.append(utf8: text)
             return
         }
         let end = bytes.count + textBytesMax

@@ -1,3 +1,5 @@
+import Mail
+
 extension TraceHeaders {
     private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
     private static let months = [
@@ -18,11 +20,11 @@ extension TraceHeaders {
         let day = seconds / 86_400
         let time = seconds % 86_400
         let (year, month, dayOfMonth) = civil(day)
-        bytes += days[day % 7].utf8
-        bytes += ", ".utf8
+        bytes.append(utf8: days[day % 7])
+        bytes.append(utf8: ", ")
         if dayOfMonth < 10 { bytes.append(digit(dayOfMonth)) } else { appendTwoDigits(dayOfMonth, to: &bytes) }
         bytes.append(ASCII.space)
-        bytes += months[month - 1].utf8
+        bytes.append(utf8: months[month - 1])
         bytes.append(ASCII.space)
         appendTwoDigits(year / 100, to: &bytes)
         appendTwoDigits(year % 100, to: &bytes)
@@ -32,7 +34,7 @@ extension TraceHeaders {
         appendTwoDigits(time / 60 % 60, to: &bytes)
         bytes.append(ASCII.colon)
         appendTwoDigits(time % 60, to: &bytes)
-        bytes += " +0000".utf8
+        bytes.append(utf8: " +0000")
     }
 
     private static func digit(_ number: Int) -> UInt8 { UInt8(0x30 + number) }

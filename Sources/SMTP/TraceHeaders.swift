@@ -1,17 +1,25 @@
 package import Mail
 
 /// How a message came to us, as far as `Received:` tells it (RFC 5321 §4.4).
-package struct SMTPTrace: Hashable, Sendable {
+package final class SMTPTrace: Sendable {
     /// What the client called itself in EHLO; not to be trusted.
-    package var clientName: String
-    package var peer: SMTPPeer
+    package let clientName: String
+    package let peer: SMTPPeer
     /// The `with` keyword of RFC 3848 and RFC 6531 §4.3, such as "ESMTPSA".
-    package var transmission: String
+    package let transmission: String
 
     package init(clientName: String, peer: SMTPPeer, transmission: String) {
         self.clientName = clientName
         self.peer = peer
         self.transmission = transmission
+    }
+}
+
+extension SMTPTrace: Equatable {
+    package static func == (left: SMTPTrace, right: SMTPTrace) -> Bool {
+        left === right
+            || (left.clientName == right.clientName && left.peer == right.peer
+                && left.transmission == right.transmission)
     }
 }
 
@@ -29,23 +37,23 @@ package enum TraceHeaders {
     ) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
-        bytes += "Received: from ".utf8
+        bytes.append(utf8: "Received: from ")
         append(trace.clientName, max: 255, orElse: "unknown", to: &bytes)
         appendOrigin(of: trace.peer, to: &bytes)
         if let tls = trace.peer.tls { appendComment(tls, to: &bytes) }
-        bytes += "\r\n\tby ".utf8
+        bytes.append(utf8: "\r\n\tby ")
         append(hostname, max: 255, orElse: "localhost", to: &bytes)
-        bytes += " with ".utf8
-        bytes += trace.transmission.utf8
-        bytes += "\r\n\tid ".utf8
+        bytes.append(utf8: " with ")
+        bytes.append(utf8: trace.transmission)
+        bytes.append(utf8: "\r\n\tid ")
         append(identity.text, max: MessageIdentity.lengthMax, orElse: "unknown", to: &bytes)
         if let recipient, let path = forPath(recipient) {
-            bytes += "\r\n\tfor ".utf8
-            bytes += path.utf8
+            bytes.append(utf8: "\r\n\tfor ")
+            bytes.append(utf8: path)
         }
-        bytes += ";\r\n\t".utf8
+        bytes.append(utf8: ";\r\n\t")
         append(date: seconds, to: &bytes)
-        bytes += "\r\n".utf8
+        bytes.append(utf8: "\r\n")
         return bytes
     }
 
@@ -64,28 +72,24 @@ package enum TraceHeaders {
         findings.beginsWithBlank ? [ASCII.cr, ASCII.lf] : []
     }
 
-    /// `Return-Path:` as the final delivery adds it (RFC 5321 §4.4), with its CRLF.
+    /// What the final delivery puts on top of a message, with LF line ends, as it lies on disk: `Return-Path:` (RFC 5321
+    /// §4.4), and `Delivered-To:`; a message that holds that already is in a loop.
     ///
-    /// One that the client's message has already stays below it: RFC 5321 §4.4 lets the final delivery take it away, but
-    /// a message arrives byte for byte as it was sent, and a reader takes the topmost field.
-    package static func returnPath(_ sender: ReversePath) -> [UInt8] {
-        line("Return-Path: ", sender.description)
-    }
-
-    /// `Delivered-To:` with its CRLF; a message that holds it already is in a loop.
-    package static func deliveredTo(_ address: EmailAddress) -> [UInt8] {
-        line("Delivered-To: ", address.description)
-    }
-
-    private static func line(_ name: String, _ value: String) -> [UInt8] {
+    /// A `Return-Path:` that the client's message has already stays below it: RFC 5321 §4.4 lets the final delivery take it
+    /// away, but a message arrives byte for byte as it was sent, and a reader takes the topmost field.
+    package static func delivery(from sender: ReversePath, to recipient: EmailAddress) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(128)
-        bytes += name.utf8
+        bytes.reserveCapacity(256)
+        append(field: "Return-Path: ", sender.description, to: &bytes)
+        append(field: "Delivered-To: ", recipient.description, to: &bytes)
+        return bytes
+    }
+
+    private static func append(field name: String, _ value: String, to bytes: inout [UInt8]) {
+        bytes.append(utf8: name)
         let end = bytes.count + valueBytesMax
         for byte in value.utf8 where byte >= ASCII.space && byte != 0x7F && bytes.count < end { bytes.append(byte) }
-        bytes.append(ASCII.cr)
         bytes.append(ASCII.lf)
-        return bytes
     }
 
     /// RFC 5322 §2.1.1: a line has at most 998 octets.
@@ -94,36 +98,36 @@ package enum TraceHeaders {
     /// `TCP-info` in its brackets: the name in DNS, if there is one, and the address; nothing for a Unix socket.
     private static func appendOrigin(of peer: SMTPPeer, to bytes: inout [UInt8]) {
         guard !peer.address.isEmpty else { return }
-        bytes += " (".utf8
+        bytes.append(utf8: " (")
         if let name = peer.hostName {
             append(name, max: 255, orElse: "unknown", to: &bytes)
             bytes.append(ASCII.space)
         }
-        bytes += (peer.address.utf8.contains(ASCII.colon) ? "[IPv6:" : "[").utf8
+        bytes.append(utf8: peer.address.utf8.contains(ASCII.colon) ? "[IPv6:" : "[")
         append(peer.address, max: 64, orElse: "unknown", to: &bytes)
-        bytes += "])".utf8
+        bytes.append(utf8: "])")
     }
 
     private static func appendComment(_ tls: SMTPTLS, to bytes: inout [UInt8]) {
-        bytes += "\r\n\t(using ".utf8
+        bytes.append(utf8: "\r\n\t(using ")
         append(tls.version, max: 32, orElse: "TLS", to: &bytes)
         if !tls.cipher.isEmpty {
-            bytes += " with cipher ".utf8
+            bytes.append(utf8: " with cipher ")
             append(tls.cipher, max: 64, orElse: "unknown", to: &bytes)
         }
-        bytes += ")".utf8
+        bytes.append(utf8: ")")
     }
 
     /// Without a local part of blanks or brackets, which readers of `Received:` take badly.
     private static func forPath(_ address: EmailAddress) -> String? {
-        let path = "<" + address.description + ">"
+        let path = ReversePath.address(address).description
         return path.utf8.allSatisfy({ $0 > ASCII.space && $0 != 0x7F }) ? path : nil
     }
 
     /// Letters, digits and what host names, addresses and message names need; anything else becomes "?".
     private static func append(_ text: String, max: Int, orElse fallback: String, to bytes: inout [UInt8]) {
         let start = bytes.count
-        bytes += (text.isEmpty ? fallback : text).utf8
+        bytes.append(utf8: text.isEmpty ? fallback : text)
         if bytes.count > start + max { bytes.removeLast(bytes.count - start - max) }
         for index in start..<bytes.count where !isHarmless(bytes[index]) { bytes[index] = 0x3F }
     }

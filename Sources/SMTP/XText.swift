@@ -1,3 +1,5 @@
+import Mail
+
 /// The `xtext` of RFC 3461 §4: printable ASCII stands for itself, "+", "=" and everything else is `+XX`.
 package enum XText {
     /// The text as a parameter's value.
@@ -11,7 +13,7 @@ package enum XText {
     package static func encode(_ text: String, into bytes: inout [UInt8]) {
         // Most texts stand for themselves.
         if text.utf8.allSatisfy(isLiteral) {
-            bytes.append(contentsOf: text.utf8)
+            bytes.append(utf8: text)
             return
         }
         for byte in text.utf8 {
@@ -27,6 +29,7 @@ package enum XText {
 
     /// What a parameter's value stands for. Nil if it is no xtext, or if the result is not UTF-8.
     package static func decode(_ value: some Collection<UInt8>) -> String? {
+        if value.allSatisfy(isLiteral) { return String(decoding: value, as: UTF8.self) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(value.count)
         var at = value.startIndex

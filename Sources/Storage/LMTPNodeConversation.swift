@@ -155,7 +155,6 @@ final class LMTPNodeConversation: Conversation {
     /// Nil if a copy is to be kept for a node that is not there, or for nobody.
     private func recipients(of envelope: SMTPEnvelope) -> [DeliveryRecipient]? {
         let isWhole = envelope.content == .message
-        let returnPath = isWhole ? TraceHeaders.returnPath(envelope.sender) : []
         // What a client sent goes to all sites; what comes from another replica has gone there, unless it says where it was.
         let path = envelope.sitePath ?? (isWhole ? .origin : nil)
         var recipients: [DeliveryRecipient] = []
@@ -168,10 +167,10 @@ final class LMTPNodeConversation: Conversation {
             guard (target == nil) == (recipient.heldFor == nil), target != nil || !needsTarget,
                 target == nil || !envelope.content.isQuestion
             else { return nil }
-            let header = isWhole ? returnPath + TraceHeaders.deliveredTo(recipient.address) : []
+            let header = isWhole ? TraceHeaders.delivery(from: envelope.sender, to: recipient.address) : []
             recipients.append(
                 DeliveryRecipient(
-                    mailbox: mailbox, partition: node.partition(of: mailbox), header: header.filter { $0 != 0x0D },
+                    mailbox: mailbox, partition: node.partition(of: mailbox), header: header,
                     heldFor: target, sites: target == nil ? node.sites.spools(mailbox, at: path) : SiteSpools()))
         }
         return recipients

@@ -1,3 +1,5 @@
+import Mail
+
 /// The bytes of one log line in the making: fields are escaped and cut so that it stays one line of bounded length.
 struct LogLine {
     /// Whether only the handler itself writes that key.
@@ -50,11 +52,17 @@ struct LogLine {
 
     private mutating func append(key: String) {
         if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        let start = bytes.count
-        bytes.append(contentsOf: key.utf8)
-        if bytes.count > start + Self.keyBytesMax { bytes.removeLast(bytes.count - start - Self.keyBytesMax) }
-        for index in start..<bytes.count where !Self.isKeyByte(bytes[index]) { bytes[index] = UInt8(ascii: "_") }
-        if bytes.count == start { bytes.append(UInt8(ascii: "_")) }
+        var key = key
+        key.withUTF8 { key in
+            let key = key.prefix(Self.keyBytesMax)
+            if key.isEmpty {
+                bytes.append(UInt8(ascii: "_"))
+            } else if key.allSatisfy(Self.isKeyByte) {
+                bytes.append(contentsOf: key)
+            } else {
+                bytes.append(contentsOf: key.lazy.map { Self.isKeyByte($0) ? $0 : UInt8(ascii: "_") })
+            }
+        }
         switch format {
         case .logfmt: bytes.append(UInt8(ascii: "="))
         case .json: bytes.append(contentsOf: "\":".utf8)
@@ -63,12 +71,9 @@ struct LogLine {
 
     private mutating func append(value: String) {
         let form = Form(of: value)
-        if form == .bare, format == .logfmt {
-            bytes.append(contentsOf: value.utf8)
-            return
-        }
+        if form == .bare, format == .logfmt { return bytes.append(utf8: value) }
         bytes.append(UInt8(ascii: "\""))
-        if form == .escaped { append(escaped: value) } else { bytes.append(contentsOf: value.utf8) }
+        if form == .escaped { append(escaped: value) } else { bytes.append(utf8: value) }
         bytes.append(UInt8(ascii: "\""))
     }
 

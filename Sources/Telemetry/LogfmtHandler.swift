@@ -40,21 +40,24 @@ package struct LogfmtHandler: LogHandler {
         line.add("logger", label)
         line.add("msg", event.message.description)
         if let error = event.error { line.add("error", "\(error)") }
-        for (key, value) in fields(event.metadata) {
+        for (key, text) in fields(event.metadata) {
             let isTaken = LogLine.isReserved(key) || (key == "error" && event.error != nil)
-            line.add(isTaken ? "\(key)_" : key, value.description)
+            line.add(isTaken ? "\(key)_" : key, text)
         }
         return line.finished()
     }
 
     /// All metadata, sorted by key. What is nearer to the event wins.
-    private func fields(_ own: Logger.Metadata?) -> [(key: String, value: Logger.MetadataValue)] {
+    private func fields(_ own: Logger.Metadata?) -> [(key: String, text: String)] {
         let own = own ?? [:]
-        var fields = Array(own)
+        var fields: [(key: String, text: String)] = []
         fields.reserveCapacity(own.count + metadata.count)
-        for field in metadata where own[field.key] == nil { fields.append(field) }
+        for (key, value) in own { fields.append((key, value.description)) }
+        for (key, value) in metadata where own[key] == nil { fields.append((key, value.description)) }
         if let provided = metadataProvider?.get() {
-            for field in provided where own[field.key] == nil && metadata[field.key] == nil { fields.append(field) }
+            for (key, value) in provided where own[key] == nil && metadata[key] == nil {
+                fields.append((key, value.description))
+            }
         }
         fields.sort { $0.key < $1.key }
         return fields

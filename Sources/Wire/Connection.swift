@@ -22,7 +22,8 @@ package final class Connection {
     /// The TLS version (`TLSv1.3`) once TLS is up.
     package internal(set) var tlsVersion: String?
     package var isTLS: Bool { tlsVersion != nil }
-    package var isWritable: Bool { channel.isWritable }
+    /// Whether as little waits to be sent that more may be written.
+    package internal(set) var isWritable = true
 
     var conversation: (any Conversation)?
     var endReason: ConnectionEnd = .closed

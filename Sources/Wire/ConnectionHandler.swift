@@ -129,7 +129,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { connection.conversation?.writable(connection) }
+        connection.isWritable = context.channel.isWritable
+        if connection.isWritable { connection.conversation?.writable(connection) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

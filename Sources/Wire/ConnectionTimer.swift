@@ -7,6 +7,8 @@ struct ConnectionTimer {
     private var idle: TimeAmount?
     private var end: NIODeadline?
     private var task: Scheduled<Void>?
+    /// When the task looks.
+    private var planned: NIODeadline?
 
     mutating func set(_ times: ConnectionTimes, connection: Connection) {
         lastProgress = .now()
@@ -18,11 +20,14 @@ struct ConnectionTimer {
     mutating func cancel() {
         task?.cancel()
         task = nil
+        planned = nil
     }
 
+    /// A task that looks early enough is left as it is.
     private mutating func schedule(_ connection: Connection) {
+        guard let next = nextDeadline, planned.map({ next < $0 }) ?? true else { return }
         task?.cancel()
-        guard let next = nextDeadline else { return }
+        planned = next
         let bound = NIOLoopBound(Weak(connection), eventLoop: connection.eventLoop)
         task = connection.eventLoop.scheduleTask(deadline: next) {
             bound.value.connection?.timerFired()
@@ -37,6 +42,7 @@ struct ConnectionTimer {
 
     /// Which clock has run out by now; otherwise the task is set anew.
     mutating func fired(_ connection: Connection) -> ConnectionTimeout? {
+        planned = nil
         let now = NIODeadline.now()
         if let end, end <= now { return .total }
         if let idle, lastProgress + idle <= now {

@@ -48,10 +48,7 @@ final class TestedClient {
         _ number: UInt64, _ recipients: [String], name: String? = nil, byteCount: Int = 5,
         content: HopContent = .message, heldFor: String? = nil
     ) {
-        var transaction = transaction(number, recipients, name, byteCount)
-        transaction.content = content
-        for index in transaction.recipients.indices { transaction.recipients[index].heldFor = heldFor }
-        session.submit(transaction)
+        session.submit(transaction(number, recipients, name, byteCount, content, heldFor))
     }
 
     func submit(_ transaction: SMTPClientTransaction) { session.submit(transaction) }
@@ -70,15 +67,16 @@ final class TestedClient {
     func quit() { session.quit() }
 
     private func transaction(
-        _ number: UInt64, _ recipients: [String], _ name: String?, _ byteCount: Int?
+        _ number: UInt64, _ recipients: [String], _ name: String?, _ byteCount: Int?,
+        _ content: HopContent = .message, _ heldFor: String? = nil
     ) -> SMTPClientTransaction {
         let list = recipients.map { text in
             let parts = text.split(separator: "@").map(String.init)
-            return SMTPRecipient(address: EmailAddress(local: parts[0], domain: parts[1]), mailbox: MailboxName(text))
+            return SMTPRecipient(
+                address: EmailAddress(local: parts[0], domain: parts[1]), mailbox: MailboxName(text), heldFor: heldFor)
         }
         return SMTPClientTransaction(
             id: SMTPTransactionID(number), sender: .address(EmailAddress(local: "s", domain: "x.test")),
-            recipients: list,
-            byteCount: byteCount, name: name.flatMap { MessageIdentity($0) })
+            recipients: list, byteCount: byteCount, name: name.flatMap { MessageIdentity($0) }, content: content)
     }
 }

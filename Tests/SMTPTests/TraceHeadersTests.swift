@@ -61,11 +61,12 @@ struct TraceHeadersTests {
 
     @Test("RFC 5321 §4.4: Return-Path and Delivered-To are one line each")
     func others() {
-        #expect(TraceHeaders.returnPath(.null).text == "Return-Path: <>\r\n")
-        let address = EmailAddress(local: "a b\r\nX: y", domain: "c")
-        #expect(TraceHeaders.returnPath(.address(address)).text == "Return-Path: <\"a bX: y\"@c>\r\n")
+        let alice = EmailAddress(local: "alice", domain: "C.d")
+        #expect(TraceHeaders.delivery(from: .null, to: alice).text == "Return-Path: <>\nDelivered-To: alice@c.d\n")
+        let evil = EmailAddress(local: "a b\r\nX: y", domain: "c")
         #expect(
-            TraceHeaders.deliveredTo(EmailAddress(local: "alice", domain: "C.d")).text == "Delivered-To: alice@c.d\r\n")
+            TraceHeaders.delivery(from: .address(evil), to: evil).text
+                == "Return-Path: <\"a bX: y\"@c>\nDelivered-To: \"a bX: y\"@c\n")
     }
 
     @Test(

@@ -8,8 +8,8 @@ extension SystemTests {
         .cluster { text in
             text.replacing(#/replicas: \d+/#, with: "replicas: 2")
                 .replacing(#/durableCopies: \d+/#, with: "durableCopies: 2")
+                .replacing("storage:\n", with: "storage:\n  scrubInterval: 1s\n")
                 + "\ndelivery:\n  connectTimeout: 1s\n  reconnectDelayMax: 500ms\n"
-                + "storage:\n  scrubInterval: 1s\n"
         })
     struct CopyCareTests {
         let cluster: TestCluster

@@ -20,7 +20,8 @@ struct OneProcessTests {
             ports[String(match.1)] = port
             return "127.0.0.1:\(port)"
         }
-        configuration = try home.write("cluster.yaml", moved + "storage:\n  drainTimeout: 1s\n")
+        configuration = try home.write(
+            "cluster.yaml", moved.replacing("storage:\n", with: "storage:\n  drainTimeout: 1s\n"))
         smtpPorts = ["2525", "2526"].compactMap { ports[$0] }
     }
 

@@ -203,14 +203,12 @@ extension SystemTests {
 /// Limits that a test can meet and change, and little patience with sessions under way.
 private enum LiveLimits {
     static func set(_ configuration: String) -> String {
-        configuration + """
+        configuration.replacing("storage:\n", with: "storage:\n  drainTimeout: 10s\n") + """
 
             smtp:
               connectionsPerAddressMax: 50
               limits:
                 recipientsMax: 5
-            storage:
-              drainTimeout: 10s
 
             """
     }
