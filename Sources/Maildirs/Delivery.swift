@@ -246,7 +246,8 @@ struct Delivery {
         if wanted.isEmpty { return }
         repeats = Result { () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
-                try RepeatSearch(mailbox: folder.folder.open(in: root), core: core).findDurable(wanted)
+                let mailbox = try folder.folder.open(in: root)
+                return try RepeatSearch(folder: folder.folder, mailbox: mailbox, core: core).findDurable(wanted)
             }
         }
     }
@@ -259,6 +260,7 @@ struct Delivery {
 
     private func link(_ file: inout Written) {
         let name = file.job.fileName
+        core.maps.willLink(Array(file.job.identity.text.utf8), to: file.home.folder)
         do throws(MaildirError) {
             let outcome = try ExclusiveLink.make(
                 file.file, at: file.name, in: file.home.tmp, as: name, in: folder.new,

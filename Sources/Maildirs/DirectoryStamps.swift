@@ -20,9 +20,11 @@ struct DirectoryStamps: Hashable, Sendable {
     }
 
     /// Nil for a directory that is not there.
-    private var stamps: [Stamp?] = []
+    private let new: Stamp?
+    private let cur: Stamp?
+    private let gone: Stamp?
     /// The file system has no block device: it may be another host's, with another clock.
-    private(set) var isRemote: Bool
+    let isRemote: Bool
 
     private static let wholeSecondsMargin = Duration.seconds(2)
 
@@ -30,25 +32,39 @@ struct DirectoryStamps: Hashable, Sendable {
     ///
     /// - Parameter isRemote: what a test says of the file system.
     init(of mailbox: OpenFile, isRemote forced: Bool? = nil) throws(MaildirError) {
-        isRemote = forced ?? false
-        for part in ["new", "cur", "gone"] {
-            let directory = try ifThere { () throws(MaildirError) in
-                try OpenFile.openDirectory(part, in: mailbox.descriptor)
-            }
-            let stamp = try directory.map { directory throws(MaildirError) in Stamp(try directory.status()) }
-            if forced == nil, let stamp, (stamp.device >> 8) & 0xFFF == 0 { isRemote = true }
-            stamps.append(stamp)
+        new = try Self.stamp(of: "new", in: mailbox)
+        cur = try Self.stamp(of: "cur", in: mailbox)
+        gone = try Self.stamp(of: "gone", in: mailbox)
+        isRemote = forced ?? [new, cur, gone].contains { ($0?.device).map { ($0 >> 8) & 0xFFF == 0 } ?? false }
+    }
+
+    private static func stamp(of part: String, in mailbox: OpenFile) throws(MaildirError) -> Stamp? {
+        let directory = try ifThere { () throws(MaildirError) in
+            try OpenFile.openDirectory(part, in: mailbox.descriptor)
         }
+        return try directory.map { directory throws(MaildirError) in Stamp(try directory.status()) }
     }
 
     /// Whether a change that comes after `coarse` must show in the stamps of a local file system: the last change is older
     /// than the clock's granularity. Of a remote one this host's clock tells nothing.
     func areSettled(at coarse: FileTime, margin: Duration) -> Bool {
-        stamps.allSatisfy { stamp in
-            guard let stamp else { return true }
-            let limit = coarse.minus(stamp.isWhole ? max(margin, Self.wholeSecondsMargin) : margin)
-            return stamp.modified < limit && stamp.changed < limit
-        }
+        [new, cur, gone].allSatisfy { Self.isSettled($0, at: coarse, margin: margin) }
+    }
+
+    /// The same of `cur/` alone.
+    func isCurSettled(at coarse: FileTime, margin: Duration) -> Bool {
+        Self.isSettled(cur, at: coarse, margin: margin)
+    }
+
+    private static func isSettled(_ stamp: Stamp?, at coarse: FileTime, margin: Duration) -> Bool {
+        guard let stamp else { return true }
+        let limit = coarse.minus(stamp.isWhole ? max(margin, wholeSecondsMargin) : margin)
+        return stamp.modified < limit && stamp.changed < limit
+    }
+
+    /// Whether `cur/` is as it was, and `new/` is still the same directory, whatever came into it or went.
+    func differsOnlyInNew(from earlier: DirectoryStamps) -> Bool {
+        cur == earlier.cur && new?.device == earlier.new?.device && new?.inode == earlier.new?.inode
     }
 }
 

@@ -28,7 +28,7 @@ struct Handoff {
                 guard let mailbox = try place.openIfThere(in: root) else { continue }
                 if try hold(name, from: mailbox, root) { return }
                 // Deleted meanwhile: the deletion has told everybody itself.
-                let search = RepeatSearch(mailbox: mailbox, core: core)
+                let search = RepeatSearch(folder: place, mailbox: mailbox, core: core)
                 if try !search.findDurable([NamedMessage(identity: Array(name.text.utf8), content: nil)]).isEmpty {
                     return
                 }
@@ -76,6 +76,7 @@ struct Handoff {
     private func linkDurably(
         _ path: [UInt8], as name: ArraySlice<UInt8>, _ mailbox: OpenFile, _ other: OpenFile, _ folder: MailboxFolder
     ) throws(MaildirError) -> Bool {
+        core.maps.willLink(name.withUnsafeBytes(StemIdentity.bytes(ofName:)), to: folder)
         guard try link(path, to: Array("new/".utf8) + name, mailbox, other, folder) != .gone else { return false }
         try OpenFile.openDirectory("new", in: other.descriptor).sync("new")
         return true
@@ -173,7 +174,7 @@ struct Handoff {
         try core.root.withDirectory { root throws(MaildirError) in
             guard let spool = try snapshot.folder.openIfThere(in: root) else { return false }
             let mailbox = try core.folders.make(own, in: root)
-            let search = RepeatSearch(mailbox: mailbox, core: core)
+            let search = RepeatSearch(folder: own, mailbox: mailbox, core: core)
             // By its content too: what was sent again is deleted with what it repeats.
             let content = snapshot.name(at: index).withUnsafeBytes { MessageNameBytes.content(of: $0) }
             let named = NamedMessage(identity: snapshot.identity(at: index), content: content)

@@ -106,7 +106,7 @@ extension MaildirStore {
         core.remove(then: then) { [core] () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
                 guard let opened = try folder.openIfThere(in: root) else { return names.map { _ in true } }
-                return try NameSearch(mailbox: opened, core: core).lacks(names)
+                return try NameSearch(folder: folder, mailbox: opened, core: core).lacks(names)
             }
         }
     }

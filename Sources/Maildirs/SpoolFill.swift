@@ -85,6 +85,7 @@ extension Handoff {
 
 /// Looks for names that another site has, of messages and of tombstones.
 struct NameSearch {
+    let folder: MailboxFolder
     let mailbox: OpenFile
     let core: StoreCore
 
@@ -94,7 +95,7 @@ struct NameSearch {
         try Tombstones.forEachFile(in: mailbox) { tombstones.insert($0) }
         let identities = names.map { Array($0.text.utf8) }
         let messages = identities.filter { !tombstones.contains($0) }.map { NamedMessage(identity: $0, content: nil) }
-        let found = try RepeatSearch(mailbox: mailbox, core: core).findDurable(messages)
+        let found = try RepeatSearch(folder: folder, mailbox: mailbox, core: core).findDurable(messages)
         if messages.count < names.count { try MailboxFolder.syncNames(in: mailbox, core) }
         return identities.map { !tombstones.contains($0) && !found.contains($0) }
     }

@@ -10,6 +10,7 @@ final class StoreCore: Sendable {
     let names = UniqueNames()
     let folders: DeliveryFolders
     let listings: ListingCache
+    let maps: MailboxMaps
     let ages = AgeClocks()
     let gauges: SpoolGauges
     /// Marks of sites that this process knows to be durable.
@@ -27,7 +28,8 @@ final class StoreCore: Sendable {
         self.options = options
         folders = DeliveryFolders(max: options.openMailboxesMax)
         gauges = SpoolGauges(options.spoolFilesMax)
-        listings = ListingCache(bytesMax: options.listingCacheBytes)
+        listings = ListingCache(bytesMax: options.listingCacheBytes - options.listingCacheBytes / 4)
+        maps = MailboxMaps(bytesMax: options.listingCacheBytes / 4, lifetime: options.mapLifetime)
         deliveries = WorkerPool(name: "maildir-write", threads: options.deliveryThreads)
         removals = WorkerPool(name: "maildir-gone", threads: options.removalThreads)
         readers = WorkerPool(name: "maildir-read", threads: options.readingThreads)

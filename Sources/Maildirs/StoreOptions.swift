@@ -10,7 +10,8 @@ package struct StoreOptions: Sendable {
     package var readingThreads = 8
     /// Mailboxes whose `tmp/` and `new/` are kept open between deliveries: two descriptors each.
     package var openMailboxesMax = 256
-    /// Memory for listings that are kept while they match their directories. 0 keeps none.
+    /// Memory for listings that are kept while they match their directories, and, a quarter of it, for maps of mailboxes that
+    /// copies come for. 0 keeps none.
     package var listingCacheBytes = 64 << 20
     /// How much older than a listing the last change of its directories must be for the listing to be kept: ten
     /// milliseconds and a tick of the slowest kernel clock. File systems without a block device (NFS, Ceph) have two seconds
@@ -30,6 +31,9 @@ package struct StoreOptions: Sendable {
 
     /// How long a remote file system must have shown the same before a listing is kept.
     var remoteMargin: Duration = .seconds(2)
+    /// How long a map of a mailbox that changes all the time is believed: so often, at most, the directories are read for
+    /// messages that it does not show.
+    var mapLifetime: Duration = .seconds(1)
     /// Failures that tests order; a store in service has none.
     var faults: FaultPlan?
     /// What tests say instead of the file system: whether it is remote, and what its clock and this host's show.
