@@ -3,6 +3,7 @@ package import Mail
 /// Why a change of the directory was not made, in words for the operator.
 package enum DirectoryAdministrationError: Error, Hashable, Sendable {
     case notADomain(String)
+    case domainReserved(String)
     case notAnAddress(String)
     case noSuchDomain(String)
     case domainExists(String)
@@ -22,6 +23,8 @@ extension DirectoryAdministrationError: CustomStringConvertible {
         switch self {
         case .notADomain(let text):
             "'\(text)' is no domain name"
+        case .domainReserved(let domain):
+            "the domain \(domain) is a relay's: mail for elsewhere waits in its mailboxes"
         case .notAnAddress(let text):
             "'\(text)' is no address: one looks like alice@example.test"
         case .noSuchDomain(let domain):

@@ -1,4 +1,5 @@
 import GRDB
+import Mail
 
 extension SQLiteDirectory {
     /// - Returns: the name as it is stored, in lower case and with A-labels.
@@ -6,6 +7,7 @@ extension SQLiteDirectory {
     package func addDomain(_ name: String) async throws(DirectoryAdministrationError) -> String {
         let domain = DomainName.ascii(name)
         guard DomainName.isValid(domain) else { throw .notADomain(name) }
+        guard !RelayQueue.isReserved(domain) else { throw .domainReserved(domain) }
         try await handle.write { db in
             guard try !Self.domainExists(domain, in: db) else {
                 throw DirectoryAdministrationError.domainExists(domain)

@@ -29,6 +29,9 @@ package struct RelayQueue: Hashable, Sendable {
         self.number = number
     }
 
+    /// Whether a domain's mailboxes may be queues, so that it is nobody else's. In lower case or not.
+    package static func isReserved(_ domain: String) -> Bool { domain.lowercased().hasSuffix(domainSuffix) }
+
     package var mailbox: MailboxName {
         guard let name = MailboxName(local: String(number), domain: relay + Self.domainSuffix) else {
             preconditionFailure("a relay named \(relay)")

@@ -242,6 +242,10 @@ extension ClusterConfiguration {
                         "\(domain.text) is relays[\(other)]'s already", path: "\(path).domains[\(place)]")
                 }
                 domains[domain] = index
+                if RelayQueue.isReserved(domain.text) {
+                    reader.problem(
+                        RelayQueue.reservation(of: domain.text), path: "\(path).domains[\(place)]")
+                }
             }
             if relay.ca != nil, relay.pinnedCertificate != nil {
                 reader.problem("a certificate is pinned or of a CA: not both", path: "\(path).ca")
@@ -282,5 +286,12 @@ extension ClusterConfiguration {
     /// Who gets notices that could not be delivered themselves.
     package var bouncePostmaster: EmailAddress {
         bounces.postmaster ?? EmailAddress(local: "postmaster", domain: hostname)
+    }
+}
+
+extension RelayQueue {
+    /// What is wrong with a domain that `isReserved`.
+    static func reservation(of domain: String) -> String {
+        "\(domain) is where mail waits for relays: expected another domain"
     }
 }

@@ -89,6 +89,9 @@ extension ClusterConfiguration {
             if site.ca != nil, site.pinnedCertificate != nil {
                 reader.problem("a certificate is pinned or of a CA: not both", path: "sites[\(index)].ca")
             }
+            for (place, domain) in site.domains.enumerated() where RelayQueue.isReserved(domain) {
+                reader.problem(RelayQueue.reservation(of: domain), path: "sites[\(index)].domains[\(place)]")
+            }
             for (place, address) in site.addresses.enumerated() where site.tls == .none && !address.isLocal {
                 reader.problem(
                     "\(address) would be spoken to without TLS: expected a loopback address or a Unix socket, or "

@@ -39,6 +39,24 @@ import Testing
         }
     }
 
+    @Test(
+        "The domains of relays' queues are refused, however they are written, and no others for their sake",
+        arguments: [
+            ("world.relay.invalid", true), ("World.Relay.INVALID", true), ("a.b.relay.invalid", true),
+            ("relay.invalid", false), ("worldrelay.invalid", false), ("relay.invalid.test", false),
+        ])
+    func reserved(name: String, isReserved: Bool) async throws {
+        let administration = try Site().administration
+        guard isReserved else {
+            #expect(try await administration.addDomain(name) == name)
+            return
+        }
+        await #expect(throws: DirectoryAdministrationError.domainReserved(name.lowercased())) {
+            try await administration.addDomain(name)
+        }
+        #expect(try await administration.listDomains().isEmpty)
+    }
+
     @Test("An error tells the operator what to do")
     func texts() {
         #expect(

@@ -253,6 +253,28 @@ struct ConfigurationTests {
         #expect(map.owners(of: alice).count == 1)
     }
 
+    @Test(
+        "No site shares the domains of relays' queues, and no relay is for them",
+        arguments: ["world.relay.invalid", "World.RELAY.invalid"])
+    func reservedDomains(domain: String) {
+        let found = problems(
+            Self.base + """
+                sites: [{name: east, secretFile: secret, domains: [a.test, \(domain)]}]
+                relays: [{name: world, domains: [b.test, \(domain), .relay.invalid], addresses: ["127.0.0.1:5"]}]
+                """)
+        #expect(
+            found.map(\.description) == [
+                "test.yaml:8:60: sites[0].domains[1]: world.relay.invalid is where mail waits for relays: "
+                    + "expected another domain",
+                "test.yaml:9:42: relays[0].domains[1]: world.relay.invalid is where mail waits for relays: "
+                    + "expected another domain",
+                "test.yaml:9:\(44 + domain.count): relays[0].domains[2]: .relay.invalid is where mail waits for relays: "
+                    + "expected another domain",
+            ])
+        let others = "sites: [{name: east, secretFile: secret, domains: [relay.invalid, a.relay.invalid.test]}]\n"
+        #expect(problems(Self.base + others).isEmpty)
+    }
+
     @Test("Every line of a file may be broken without a crash")
     func mutilated() {
         let lines = Self.base.split(separator: "\n", omittingEmptySubsequences: false)
