@@ -8,6 +8,12 @@ protocol PeerServerSetup: Sendable {
     var command: [String] { get }
     /// Its configuration, by path below /etc. /peer is the server's folder.
     func files(port: Int) -> [String: String]
+    /// What it speaks on its port, as a relay's `protocol`.
+    var mailProtocol: String { get }
+}
+
+extension PeerServerSetup {
+    var mailProtocol: String { "smtp" }
 }
 
 /// Mail for a domain that a server keeps until it is asked for it by ETRN (RFC 1985), and then brings to a port of the

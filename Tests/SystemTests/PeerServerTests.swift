@@ -54,7 +54,8 @@ extension SystemTests {
         private func relay(to setup: some PeerServerSetup) async throws {
             try await PeerServer.run(setup) { server in
                 let relay =
-                    "relays: [{name: peer, domains: [example.test], addresses: [\"localhost:\(server.port)\"]}]\n"
+                    "relays: [{name: peer, domains: [example.test], addresses: [\"localhost:\(server.port)\"], "
+                    + "protocol: \(setup.mailProtocol)}]\n"
                 let cluster = try await TestCluster.start(change: { $0 + relay }) {
                     try await $0.hauberk(["certs", "listener"])
                 }
@@ -88,6 +89,9 @@ extension SystemTests {
 
         @Test("A relay brings mail to OpenSMTPD, byte for byte")
         func relayToOpenSMTPD() async throws { try await relay(to: OpenSMTPD()) }
+
+        @Test("A relay brings mail to Dovecot by LMTP, byte for byte")
+        func relayToDovecot() async throws { try await relay(to: Dovecot()) }
 
         @Test("serialsmtp brings a Maildir to Postfix, byte for byte")
         func postfix() async throws { try await ship(to: Postfix()) }

@@ -185,3 +185,38 @@ struct OpenSMTPD: PeerServerSetup {
         ]
     }
 }
+
+/// Dovecot, which takes mail by LMTP alone.
+struct Dovecot: PeerServerSetup {
+    var peer: Peer { .dovecot }
+    var command: [String] { ["dovecot", "-F"] }
+    var mailProtocol: String { "lmtp" }
+
+    func files(port: Int) -> [String: String] {
+        [
+            "dovecot/dovecot.conf": """
+            protocols = lmtp
+            base_dir = /peer/dovecot/run
+            log_path = /peer/log
+            hostname = dovecot.test
+            ssl = no
+            mail_location = maildir:/peer/reader/Maildir
+            passdb {
+              driver = static
+              args = nopassword=y
+            }
+            userdb {
+              driver = static
+              args = uid=reader gid=reader home=/peer/reader allow_all_users=yes
+            }
+            service lmtp {
+              inet_listener lmtp {
+                address = 127.0.0.1
+                port = \(port)
+              }
+            }
+
+            """
+        ]
+    }
+}

@@ -3,7 +3,7 @@ import Testing
 
 /// The programs of other people's that `scripts/peers` fetches.
 enum Peer: String {
-    case swaks, curl, fetchmail, mpop, etcd, postfix, exim, opensmtpd
+    case swaks, curl, fetchmail, mpop, etcd, postfix, exim, opensmtpd, dovecot
     case smtpSource = "smtp-source"
 
     struct Missing: Error, CustomStringConvertible {
