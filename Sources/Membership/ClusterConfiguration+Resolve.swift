@@ -13,12 +13,10 @@ extension ClusterConfiguration {
         membership.etcd.passwordFile = membership.etcd.passwordFile.map { resolved($0) }
         for index in sites.indices {
             sites[index].secretFile = resolved(sites[index].secretFile)
-            sites[index].ca = sites[index].ca.map { resolved($0) }
-            sites[index].pinnedCertificate = sites[index].pinnedCertificate.map { resolved($0) }
+            sites[index].trust = sites[index].trust.placed { resolved($0) }
         }
         for index in relays.indices {
-            relays[index].ca = relays[index].ca.map { resolved($0) }
-            relays[index].pinnedCertificate = relays[index].pinnedCertificate.map { resolved($0) }
+            relays[index].trust = relays[index].trust.placed { resolved($0) }
             relays[index].passwordFile = relays[index].passwordFile.map { resolved($0) }
         }
         for index in nodes.indices {

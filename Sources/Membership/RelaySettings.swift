@@ -29,9 +29,7 @@ package struct RelaySettings: Sendable, Equatable {
     package var addresses: [Endpoint] = []
     package var mailProtocol = MailProtocol.smtp
     package var tls = TLSMode.opportunistic
-    package var ca: String?
-    package var pinnedCertificate: String?
-    package var certificateName: String?
+    package var trust = ServerTrust()
     package var user: String?
     package var passwordFile: String?
     package var connectionsMax = 2
@@ -163,13 +161,7 @@ extension RelaySettings: ConfigurationSection {
             .value(
                 "tls", \.tls, .choice,
                 "How TLS begins; `opportunistic` is STARTTLS where it is offered, whatever certificate is shown"),
-            .value("ca", \.ca, .optional(.path, "the system's"), "The CA that its certificate must be of (PEM)"),
-            .value(
-                "pinnedCertificate", \.pinnedCertificate, .optional(.path, "none"),
-                "The one certificate that it must show (PEM), whatever its names and dates; instead of a CA"),
-            .value(
-                "certificateName", \.certificateName, .optional(.domain, "the address's host"),
-                "The name that its certificate must bear"),
+        ] + ServerTrust.keys(at: \.trust) + [
             .value("user", \.user, .optional(.text, "none"), "The user name to log in there with"),
             .value(
                 "passwordFile", \.passwordFile, .optional(.path, "none"), "A file with that user's password in one line"
@@ -247,9 +239,7 @@ extension ClusterConfiguration {
                         RelayQueue.reservation(of: domain.text), path: "\(path).domains[\(place)]")
                 }
             }
-            if relay.ca != nil, relay.pinnedCertificate != nil {
-                reader.problem("a certificate is pinned or of a CA: not both", path: "\(path).ca")
-            }
+            relay.trust.check(path, &reader)
             if (relay.user == nil) != (relay.passwordFile == nil) {
                 reader.problem("user and passwordFile belong together", path: path)
             }

@@ -14,9 +14,7 @@ package struct SiteSettings: Sendable, Equatable {
     package var domains: [String] = []
     package var secretFile = ""
     package var tls = TLSMode.starttls
-    package var ca: String?
-    package var pinnedCertificate: String?
-    package var certificateName: String?
+    package var trust = ServerTrust()
     package var connectionsMax = 2
     package var inFlightPerConnectionMax = 256
     package var timeout = Duration.seconds(60)
@@ -47,15 +45,7 @@ extension SiteSettings: ConfigurationSection {
                 "secretFile", \.secretFile, .path,
                 "A file with the secret that both sites share, in one line of at least 16 characters", required: true),
             .value("tls", \.tls, .choice, "How TLS begins; `none` between loopback addresses only"),
-            .value(
-                "ca", \.ca, .optional(.path, "the system's"),
-                "The CA that its certificate must be of (PEM)"),
-            .value(
-                "pinnedCertificate", \.pinnedCertificate, .optional(.path, "none"),
-                "The one certificate that it must show (PEM), whatever its names and dates; instead of a CA"),
-            .value(
-                "certificateName", \.certificateName, .optional(.domain, "the address's host"),
-                "The name that its certificate must bear"),
+        ] + ServerTrust.keys(at: \.trust) + [
             .value(
                 "connectionsMax", \.connectionsMax, .integer(1...64), "Connections of each storage node to it"),
             .value(
@@ -86,9 +76,7 @@ extension ClusterConfiguration {
                 reader.problem("\"\(site.name)\" is the name of sites[\(other)] already", path: "sites[\(index)].name")
             }
             places[site.name] = index
-            if site.ca != nil, site.pinnedCertificate != nil {
-                reader.problem("a certificate is pinned or of a CA: not both", path: "sites[\(index)].ca")
-            }
+            site.trust.check("sites[\(index)]", &reader)
             for (place, domain) in site.domains.enumerated() where RelayQueue.isReserved(domain) {
                 reader.problem(RelayQueue.reservation(of: domain), path: "sites[\(index)].domains[\(place)]")
             }

@@ -56,10 +56,11 @@ struct RelayDrains {
                 credentials: credentials, transactionsInFlightMax: relay.inFlightMax)
             let implicit = relay.tls == .implicit ? tls[relay.name] : nil
             return RelayLink.Settings(
-                addresses: ServerAddresses(relay.addresses, tls: implicit, certificateName: relay.certificateName),
+                addresses: ServerAddresses(
+                    relay.addresses, tls: implicit, certificateName: relay.trust.certificateName),
                 session: LinkSession(smtp, startTLS: tls[relay.name]), connectionsMax: relay.connectionsMax,
                 timeout: relay.timeout, peer: "relay \(relay.name)",
-                server: relay.certificateName ?? relay.addresses.first?.host ?? relay.name)
+                server: relay.trust.certificateName ?? relay.addresses.first?.host ?? relay.name)
         }
     }
 
@@ -107,12 +108,10 @@ struct RelayDrains {
 
 extension ClientTLS {
     fileprivate init(of relay: RelaySettings) throws(TLSFileError) {
-        if let pinned = relay.pinnedCertificate {
-            try self.init(pinned: pinned)
-        } else if relay.tls == .opportunistic, relay.ca == nil {
+        if relay.tls == .opportunistic, relay.trust.isOpen {
             try self.init(unverified: ())
         } else {
-            try self.init(roots: relay.ca)
+            try self.init(relay.trust)
         }
     }
 }

@@ -16,7 +16,7 @@ struct SiteDrains {
             hostname = configuration.hostname
             self.secrets = secrets
             var tls: [String: ClientTLS] = [:]
-            for site in configuration.sites where site.tls != .none { tls[site.name] = try ClientTLS(of: site) }
+            for site in configuration.sites where site.tls != .none { tls[site.name] = try ClientTLS(site.trust) }
             self.tls = tls
         }
     }
@@ -54,7 +54,11 @@ struct SiteDrains {
 }
 
 extension ClientTLS {
-    fileprivate init(of site: SiteSettings) throws(TLSFileError) {
-        if let pinned = site.pinnedCertificate { try self.init(pinned: pinned) } else { try self.init(roots: site.ca) }
+    init(_ trust: ServerTrust) throws(TLSFileError) {
+        if let pinned = trust.pinnedCertificate {
+            try self.init(pinned: pinned)
+        } else {
+            try self.init(roots: trust.ca)
+        }
     }
 }

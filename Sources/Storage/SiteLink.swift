@@ -49,7 +49,7 @@ final class SiteLink: Sendable {
         let start = clock.now
         health = NodeHealth(clock: { start.duration(to: clock.now) })
         let addresses = ServerAddresses(
-            settings.addresses, tls: settings.tls == .implicit ? tls : nil, certificateName: settings.certificateName)
+            settings.addresses, tls: settings.tls == .implicit ? tls : nil, certificateName: settings.trust.certificateName)
         self.addresses = addresses
         let smtp = SMTPClientSettings(
             mode: .smtp, clientName: hostname, startTLS: settings.tls == .starttls ? .required : .never,

@@ -275,6 +275,29 @@ struct ConfigurationTests {
         #expect(problems(Self.base + others).isEmpty)
     }
 
+    @Test("A server's certificate is pinned or of a CA, and the files lie where others do")
+    func serverTrust() throws {
+        let both = "ca: ca.pem, pinnedCertificate: /etc/it.pem"
+        let found = problems(
+            Self.base + """
+                sites: [{name: east, secretFile: secret, \(both)}]
+                relays: [{name: world, domains: ["*"], addresses: ["127.0.0.1:5"], \(both)}]
+                """)
+        #expect(found.map(\.path) == ["sites[0].ca", "relays[0].ca"])
+        #expect(found.allSatisfy { $0.message == "a certificate is pinned or of a CA: not both" })
+        let configuration = try ClusterConfiguration.parse(
+            Self.base + """
+                sites: [{name: east, secretFile: secret, ca: ca.pem, certificateName: mx.east.test}]
+                relays: [{name: world, domains: ["*"], addresses: ["127.0.0.1:5"], pinnedCertificate: it.pem}]
+                """, file: "test.yaml", environment: ["HAUBERK_HOME": "/home/mail"])
+        #expect(
+            configuration.sites[0].trust
+                == ServerTrust(ca: "/home/mail/ca.pem", pinnedCertificate: nil, certificateName: "mx.east.test"))
+        #expect(
+            configuration.relays[0].trust
+                == ServerTrust(ca: nil, pinnedCertificate: "/home/mail/it.pem", certificateName: nil))
+    }
+
     @Test("Every line of a file may be broken without a crash")
     func mutilated() {
         let lines = Self.base.split(separator: "\n", omittingEmptySubsequences: false)
