@@ -255,8 +255,5 @@ final class QMTPConversation<Session: PackageSession & ~Copyable>: Conversation 
 
 extension QMTPEnvelope {
     /// Whether the nodes must be told so (RFC 6531).
-    fileprivate var hasUTF8Address: Bool {
-        if case .address(let address) = sender, !address.isASCII { return true }
-        return recipients.contains { !$0.isASCII }
-    }
+    fileprivate var hasUTF8Address: Bool { !sender.isASCII || !recipients.allSatisfy(\.isASCII) }
 }

@@ -2,6 +2,14 @@
 package enum ReversePath: Hashable, Sendable {
     case null
     case address(EmailAddress)
+
+    /// Whether SMTP can carry it without SMTPUTF8 (RFC 6531).
+    package var isASCII: Bool {
+        switch self {
+        case .null: true
+        case .address(let address): address.isASCII
+        }
+    }
 }
 
 extension ReversePath: CustomStringConvertible {

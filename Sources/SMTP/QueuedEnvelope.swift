@@ -21,10 +21,7 @@ package struct QueuedEnvelope: Hashable, Sendable {
     }
 
     /// Whether it cannot be told to a server without SMTPUTF8 (RFC 6531).
-    package var needsUTF8: Bool {
-        if case .address(let address) = sender, !address.isASCII { return true }
-        return !recipient.isASCII
-    }
+    package var needsUTF8: Bool { !sender.isASCII || !recipient.isASCII }
 
     private static func field(_ name: String, _ rest: inout ArraySlice<UInt8>) -> [UInt8]? {
         guard rest.starts(with: name.utf8), let end = rest.firstIndex(of: ASCII.lf) else { return nil }

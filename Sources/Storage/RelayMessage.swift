@@ -23,10 +23,7 @@ struct RelayMessage: Sendable {
     }
 
     /// Whether it cannot be told to a server without SMTPUTF8 (RFC 6531).
-    var needsUTF8: Bool {
-        if case .address(let address) = sender, !address.isASCII { return true }
-        return !recipient.isASCII
-    }
+    var needsUTF8: Bool { !sender.isASCII || !recipient.isASCII }
 
     /// Nil if the file does not begin with an envelope.
     ///
