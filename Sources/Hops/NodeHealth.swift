@@ -24,6 +24,12 @@ package final class NodeHealth: Sendable {
     /// - Parameter clock: a time that does not jump.
     package init(clock: @escaping @Sendable () -> Duration) { self.clock = clock }
 
+    /// By a clock of its own, which does not jump.
+    package convenience init() {
+        let start = ContinuousClock.now
+        self.init(clock: { start.duration(to: .now) })
+    }
+
     /// Whether connections to it fail, and have for a while.
     var isLost: Bool { state.withLock { $0.isLost } }
 

@@ -10,7 +10,7 @@ import Wire
 final class QMTPLink: RelayCarrier {
     private let eventLoop: any EventLoop
     private let pool: NIOLoopBound<QMTPPool>
-    private let health: NodeHealth
+    private let health = NodeHealth()
     let server: String
 
     static func make(
@@ -21,9 +21,6 @@ final class QMTPLink: RelayCarrier {
 
     private init(_ settings: RelaySettings, on eventLoop: any EventLoop, log: Logger) {
         self.eventLoop = eventLoop
-        let clock = ContinuousClock()
-        let start = clock.now
-        health = NodeHealth(clock: { start.duration(to: clock.now) })
         server = settings.addresses.first?.host ?? settings.name
         pool = NIOLoopBound(QMTPPool(settings, health: health, on: eventLoop, log: log), eventLoop: eventLoop)
     }

@@ -10,7 +10,7 @@ import Wire
 final class RelayLink: RelayCarrier {
     private let eventLoop: any EventLoop
     private let link: NIOLoopBound<NodeLink>
-    private let health: NodeHealth
+    private let health = NodeHealth()
     let server: String
 
     /// How to reach a server, and what it is told.
@@ -36,9 +36,6 @@ final class RelayLink: RelayCarrier {
     private init(_ settings: Settings, on eventLoop: any EventLoop, log: Logger) {
         self.eventLoop = eventLoop
         server = settings.server
-        let clock = ContinuousClock()
-        let start = clock.now
-        health = NodeHealth(clock: { start.duration(to: clock.now) })
         let addresses = settings.addresses
         let link = NodeLink(
             target: { addresses.next() }, health: health,

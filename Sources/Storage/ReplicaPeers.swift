@@ -39,11 +39,7 @@ final class ReplicaPeers: Sendable {
 
     /// - Parameter previous: those of the epoch before, for what is known of nodes that are the same.
     init(_ map: ClusterMap, settings: Settings, after previous: ReplicaPeers? = nil) {
-        let clock = ContinuousClock()
-        let start = clock.now
-        let health = map.nodes.map { node in
-            previous?.known(node) ?? NodeHealth(clock: { start.duration(to: clock.now) })
-        }
+        let health = map.nodes.map { previous?.known($0) ?? NodeHealth() }
         let delivery = settings.delivery
         let link = NodeLinkSettings(
             timeout: delivery.timeout, lagTimeout: delivery.handoffAfter, idleTimeout: delivery.idleTimeout,

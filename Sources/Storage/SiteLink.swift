@@ -18,7 +18,7 @@ final class SiteLink: Sendable {
     private let own: String
     private let eventLoop: any EventLoop
     private let link: NIOLoopBound<NodeLink>
-    private let health: NodeHealth
+    private let health = NodeHealth()
     private let transfer: Transfer
     private let log: Logger
     private let addresses: ServerAddresses
@@ -45,11 +45,9 @@ final class SiteLink: Sendable {
         self.eventLoop = eventLoop
         self.log = log
         transfer = Transfer(rate: settings.rate)
-        let clock = ContinuousClock()
-        let start = clock.now
-        health = NodeHealth(clock: { start.duration(to: clock.now) })
         let addresses = ServerAddresses(
-            settings.addresses, tls: settings.tls == .implicit ? tls : nil, certificateName: settings.trust.certificateName)
+            settings.addresses, tls: settings.tls == .implicit ? tls : nil,
+            certificateName: settings.trust.certificateName)
         self.addresses = addresses
         let smtp = SMTPClientSettings(
             mode: .smtp, clientName: hostname, startTLS: settings.tls == .starttls ? .required : .never,

@@ -19,8 +19,6 @@ final class NodeQuestions: Sendable {
     ) {
         self.map = map
         loop = group.any()
-        let clock = ContinuousClock()
-        let start = clock.now
         links = PerLoop(group) { loop in
             map.nodes.map { node in
                 PeerLink(
@@ -28,7 +26,7 @@ final class NodeQuestions: Sendable {
                         DialTarget(
                             endpoint: node.pop3, tls: node.trusted ? nil : tls, certificateName: node.name,
                             timeout: connectTimeout)
-                    }, health: NodeHealth(clock: { start.duration(to: clock.now) }), timeout: timeout, eventLoop: loop)
+                    }, health: NodeHealth(), timeout: timeout, eventLoop: loop)
             }
         }
     }
