@@ -41,4 +41,14 @@ package struct Reason: Hashable, Sendable {
 
 extension Reason: CustomStringConvertible {
     package var description: String { "\(code) \(status) \(text)" }
+
+    /// Takes a description back; what does not look like one is all text.
+    package init(reply: String) {
+        let words = reply.split(separator: " ", maxSplits: 2)
+        if words.count == 3, let code = Int(words[0]), (400...599).contains(code) {
+            self.init(code, String(words[1]), String(words[2]))
+        } else {
+            self.init(554, "5.0.0", reply)
+        }
+    }
 }

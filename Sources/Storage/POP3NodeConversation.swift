@@ -413,15 +413,3 @@ final class POP3NodeConversation: Conversation {
 
 /// A session lists the store's own snapshot: a large mailbox is not copied for it.
 extension ShownMessages: MaildropEntries {}
-
-extension Reason {
-    /// Takes `550 5.1.1 text`, as a description gives it; what does not look like that is all text.
-    fileprivate init(reply: String) {
-        let words = reply.split(separator: " ", maxSplits: 2)
-        if words.count == 3, let code = Int(words[0]), (400...599).contains(code) {
-            self.init(code, String(words[1]), String(words[2]))
-        } else {
-            self.init(554, "5.0.0", reply)
-        }
-    }
-}

@@ -94,7 +94,7 @@ actor RelayDrain {
             }
             switch schedule.next(now: now) {
             case .send(let entry): await begin(entry)
-            case .giveUp(let entry): launch { await $0.giveUp(entry, after: nil) }
+            case .giveUp(let entry): launch { drain, _ in await drain.giveUp(entry, after: nil) }
             case .list: await list()
             case .wait(let until): await wait(until)
             }
@@ -131,13 +131,16 @@ actor RelayDrain {
         schedule.listingEnded(now: now)
     }
 
-    private func launch(_ work: @escaping @Sendable (isolated RelayDrain) async -> Void) {
+    /// What it is launched as; `work` begins behind what this actor does now.
+    @discardableResult
+    private func launch(_ work: @escaping @Sendable (isolated RelayDrain, _ id: UInt64) async -> Void) -> UInt64 {
         lastID += 1
         let id = lastID
         tasks[id] = Task {
-            await work(self)
+            await work(self, id)
             self.ended(id)
         }
+        return id
     }
 
     private func ended(_ id: UInt64) {
@@ -157,9 +160,8 @@ actor RelayDrain {
             if carrier == nil { rest() }
             return
         }
-        let id = lastID + 1
+        let id = launch { await $0.send(entry, $1, by: carrier) }
         flight.sent(id, bytes: entry.bytes)
-        launch { await $0.send(entry, id, by: carrier) }
     }
 
     private func send(_ entry: SpoolEntry, _ id: UInt64, by carrier: any RelayCarrier) async {
@@ -203,7 +205,7 @@ actor RelayDrain {
         if !wasSent, !carrier.isReachable {
             schedule.interrupted(entry.name)
         } else if schedule.deferred(entry.name, now: now) == .giveUp {
-            launch { await $0.giveUp(entry, after: nil) }
+            launch { drain, _ in await drain.giveUp(entry, after: nil) }
         }
         if !carrier.isReachable, !schedule.linkIsDown { rest() }
     }
@@ -287,7 +289,7 @@ actor RelayDrain {
             tasks.count < settings.inFlightMax
         {
             notices.removeFirst()
-            launch { await $0.giveUp(notice.entry, after: notice.verdict) }
+            launch { drain, _ in await drain.giveUp(notice.entry, after: notice.verdict) }
         }
     }
 
