@@ -1,6 +1,4 @@
-import Cluster
 import CoreMetrics
-import Hops
 import Logging
 import Mail
 import Maildirs
@@ -11,14 +9,14 @@ import Wire
 
 /// Drives one POP3 session on a storage node: a frontend opens the mailbox, then the client itself speaks.
 final class POP3NodeConversation: Conversation {
-    private let node: StorageContext
-    private var session: POP3ServerSession
-    private var log: Logger
+    let node: StorageContext
+    var session: POP3ServerSession
+    private(set) var log: Logger
     private var waiting = false
     private var mailbox: MailboxName?
     /// Whether the mailbox counts as open.
     private var isCounted = false
-    private var maildrop: ShownMessages?
+    private(set) var maildrop: ShownMessages?
     private var snapshot: MaildropSnapshot? { maildrop?.snapshot }
     private var sending: MessageSending?
 
@@ -75,6 +73,18 @@ final class POP3NodeConversation: Conversation {
         }
         writeOutput(connection)
         connection.wantsBytes = !waiting && connection.isWritable
+    }
+
+    /// Has `work` done while the session waits, and tells the session what came of it.
+    func perform<Value: Sendable>(
+        _ connection: Connection, _ work: @escaping @Sendable () async -> Value, then tell: @escaping (Value) -> Void
+    ) {
+        waiting = true
+        connection.perform(work) { [self] value in
+            waiting = false
+            tell(value)
+            run(connection)
+        }
     }
 
     private func writeOutput(_ connection: Connection) {
@@ -178,139 +188,6 @@ final class POP3NodeConversation: Conversation {
         }
     }
 
-    // MARK: what other nodes ask
-
-    private func digest(_ mailbox: MailboxName, _ connection: Connection) {
-        waiting = true
-        connection.perform { [replicator = node.replicator] () -> Result<(String, Int), MaildirError> in
-            do throws(MaildirError) {
-                let digest = try await replicator.store.snapshot(of: replicator.key(of: mailbox)).digest
-                let held = try await HandoffDrain(replicator: replicator).heldCount(in: mailbox)
-                return .success((digest.description, held))
-            } catch {
-                return .failure(error)
-            }
-        } then: { [self] result in
-            waiting = false
-            switch result {
-            case .success((let digest, let held)): session.digested(digest, held: held)
-            case .failure(let error):
-                log.error("maildrop cannot be digested", metadata: ["error": "\(error)"])
-                session.replicaFailed("the mailbox cannot be read now")
-            }
-            run(connection)
-        }
-    }
-
-    private func drain(_ mailbox: MailboxName, to asker: String, _ connection: Connection) {
-        let peers = node.replicator.peers
-        guard let asking = peers.map.ring.index(of: asker), asker != node.name else {
-            return session.replicaFailed("no other storage node of the ring is called so")
-        }
-        waiting = true
-        connection.perform { [replicator = node.replicator] in
-            await HandoffDrain(replicator: replicator).drain(mailbox, to: peers.peer(asking))
-        } then: { [self] count in
-            waiting = false
-            if let count { session.drained(count) } else { session.replicaFailed("not all of it was taken") }
-            run(connection)
-        }
-    }
-
-    private func status(_ connection: Connection) {
-        waiting = true
-        connection.perform { [node] in
-            await node.status()
-        } then: { [self] status in
-            waiting = false
-            session.statusTold(status.text)
-            run(connection)
-        }
-    }
-
-    private func noteRelayed(_ position: Int, _ refusal: String?, _ connection: Connection) {
-        guard let maildrop, let queue = RelayQueue(maildrop.snapshot.mailbox) else {
-            return session.replicaFailed("this mailbox is no queue")
-        }
-        waiting = true
-        let uidl = maildrop.uidl(at: position)
-        connection.perform { [node] in
-            await node.settle(uidl, of: queue, refusal.map { Verdict.refused(Reason(reply: $0)) } ?? .accepted)
-        } then: { [self] isKnown in
-            waiting = false
-            if isKnown { session.relayed() } else { session.replicaFailed("there is no such relay") }
-            run(connection)
-        }
-    }
-
-    private func flush(_ relay: String, _ connection: Connection) {
-        waiting = true
-        connection.perform { [node] in
-            await node.flush(relay: relay)
-        } then: { [self] count in
-            waiting = false
-            if let count { session.flushed(count) } else { session.replicaFailed("there is no such relay") }
-            run(connection)
-        }
-    }
-
-    private func status(ofSite site: String, _ connection: Connection) {
-        waiting = true
-        connection.perform { [node] in
-            await node.status(ofSite: site)
-        } then: { [self] status in
-            waiting = false
-            if let status {
-                session.statusTold(status.text)
-            } else {
-                session.replicaFailed("no mail goes to that site")
-            }
-            run(connection)
-        }
-    }
-
-    private func carryOut(_ order: SiteOrder, ofSite site: String, _ connection: Connection) {
-        waiting = true
-        connection.perform { [node] in
-            await node.carryOut(order, ofSite: site)
-        } then: { [self] outcome in
-            waiting = false
-            switch outcome {
-            case .success(let words): session.siteOrdered(words)
-            case .failure(let refusal): session.replicaFailed(refusal.description)
-            }
-            run(connection)
-        }
-    }
-
-    private func list(_ partition: Int, unless digest: String?, _ connection: Connection) {
-        waiting = true
-        connection.perform { [repair = node.repair] in
-            try? await repair.digests(ofPartition: partition)
-        } then: { [self] digests in
-            waiting = false
-            if let digests {
-                let isSame = PartitionDigest(digests).description == digest
-                session.partitionListed(isSame ? nil : digests.map { ($0.key, $0.value.description) })
-            } else {
-                session.replicaFailed("the partition cannot be read now")
-            }
-            run(connection)
-        }
-    }
-
-    private func repair(_ scope: RepairScope, _ connection: Connection) {
-        waiting = true
-        connection.perform { [repair = node.repair] in
-            await repair.repair(scope)
-        } then: { [self] outcome in
-            waiting = false
-            session.repaired(
-                "mailboxes=\(outcome.mailboxes) merged=\(outcome.merged) failed=\(outcome.failed)")
-            run(connection)
-        }
-    }
-
     private func readTombstone(_ name: MessageIdentity, _ connection: Connection) {
         guard let snapshot else { preconditionFailure("XGONE without a maildrop") }
         waiting = true
@@ -400,13 +277,11 @@ final class POP3NodeConversation: Conversation {
     /// The other owners hear of the deletion before the client hears +OK.
     private func replicate(_ outcome: DeletionOutcome, _ connection: Connection) {
         guard let mailbox else { preconditionFailure("QUIT deletes without a mailbox") }
-        connection.perform { [replicator = node.replicator] in
+        perform(connection) { [replicator = node.replicator] in
             await replicator.replicate(outcome.tombstones, of: mailbox)
         } then: { [self] isSafe in
-            waiting = false
             if !isSafe { log.error("too few nodes know of a deletion") }
             session.deleted(failures: outcome.failures + (isSafe ? 0 : 1))
-            run(connection)
         }
     }
 }
