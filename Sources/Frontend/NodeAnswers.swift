@@ -8,13 +8,8 @@ extension FrontendContext {
     /// What each storage node answers to a short question; nil for one that does not, or refuses.
     func askNodes(_ command: POP3ClientCommand) async -> [String?] {
         let routes = routes
-        return await withTaskGroup(of: (Int, String?).self) { group in
-            for index in routes.map.nodes.indices {
-                group.addTask { (index, await self.ask(command, at: Ring.NodeIndex(index), routes)) }
-            }
-            var answers = [String?](repeating: nil, count: routes.map.nodes.count)
-            for await (index, answer) in group { answers[index] = answer }
-            return answers
+        return await routes.map.nodes.indices.concurrentMap { node in
+            await self.ask(command, at: Ring.NodeIndex(node), routes)
         }
     }
 

@@ -64,26 +64,20 @@ final class NodeQuestions: Sendable {
 
     /// What each node says to an order about a site.
     func order(_ order: SiteOrder, ofSite site: String) async -> [Result<String, PeerError>] {
-        let answers: [Result<String, PeerError>?] = await ofEach { node in
+        await ofEach { node in
             do throws(PeerError) {
                 return .success(try await self.ask(.xsite(site, order), at: node))
             } catch {
                 return .failure(error)
             }
         }
-        return answers.map { $0 ?? .failure(.unreachable("it was not asked")) }
     }
 
     /// Asks all nodes at the same time.
     private func ofEach<Answer: Sendable>(
-        _ ask: @escaping @Sendable (Ring.NodeIndex) async -> Answer?
-    ) async -> [Answer?] {
-        await withTaskGroup(of: (Int, Answer?).self) { group in
-            for index in map.nodes.indices { group.addTask { (index, await ask(Ring.NodeIndex(index))) } }
-            var answers = [Answer?](repeating: nil, count: map.nodes.count)
-            for await (index, answer) in group { answers[index] = answer }
-            return answers
-        }
+        _ ask: @escaping @Sendable (Ring.NodeIndex) async -> Answer
+    ) async -> [Answer] {
+        await map.nodes.indices.concurrentMap { await ask(Ring.NodeIndex($0)) }
     }
 
     func quit() async { _ = await links.onEach { for link in $0 { link.quit() } } }
