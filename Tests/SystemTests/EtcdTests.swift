@@ -11,18 +11,15 @@ extension SystemTests {
             let etcd = try EtcdMembers()
             defer { etcd.end() }
             try await etcd.start()
-            let cluster = try await TestCluster.start { text in
+            try await TestCluster.run { text in
                 GrowthStory.configuration(text, replicas: 2)
                     + "\nmembership:\n  kind: etcd\n  etcd: {endpoints: [\(etcd.endpoints)], leaseTime: 3s, timeout: 2s}\n"
             } prepare: { cluster in
                 try await cluster.hauberk(["membership", "init"])
-            }
-            let outcome = await Result {
+            } _: { cluster in
                 try await GrowthStory(cluster: cluster, reloads: false) { etcd.kill(1) }.run()
                 try await withoutEtcd(cluster, etcd)
             }
-            await cluster.stop()
-            try outcome.get()
         }
 
         private func withoutEtcd(_ cluster: TestCluster, _ etcd: EtcdMembers) async throws {

@@ -29,17 +29,9 @@ extension SystemTests {
                         "--nodetach", "--sslproto", "", "127.0.0.1",
                     ], environment: ["FETCHMAILHOME": server.folder.path])
                 #expect(asked.status == 0, "\(asked.outputText)\(asked.errors)")
-                try await waitForMail(account)
-                #expect(try await cluster.message(1, of: account).hasSuffix("\r\n" + message))
+                let arrived = try await cluster.waitForMessages(account, 1)
+                #expect(arrived[0].hasSuffix("\r\n" + message))
             }
-        }
-
-        private func waitForMail(_ account: TestCluster.Account) async throws {
-            for _ in 0..<600 {
-                if try await cluster.messageCount(account) > 0 { return }
-                try await Task.sleep(for: .milliseconds(50))
-            }
-            throw TestCluster.Failed(description: "what was held never came")
         }
 
         @Test("fetchmail asks Postfix by ETRN, and Postfix brings the mail to a frontend")

@@ -28,6 +28,17 @@ extension TestCluster {
         return connection
     }
 
+    /// Waits until a maildrop has at least so many messages, as `messages` gives them.
+    func waitForMessages(_ account: Account, _ count: Int, port: Int = 1110) async throws -> [String] {
+        var found: [String] = []
+        for _ in 0..<600 {
+            found = try await messages(account, port: port)
+            if found.count >= count { return found }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw Failed(description: "\(account.address) has got \(found.count) of \(count) messages")
+    }
+
     /// What a login is answered.
     func loginReply(_ account: Account, port: Int = 1110) async throws -> String {
         let connection = try RawConnection(port: self.port(port))

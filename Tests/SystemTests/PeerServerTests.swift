@@ -56,10 +56,9 @@ extension SystemTests {
                 let relay =
                     "relays: [{name: peer, domains: [example.test], addresses: [\"localhost:\(server.port)\"], "
                     + "protocol: \(setup.mailProtocol)}]\n"
-                let cluster = try await TestCluster.start(change: { $0 + relay }) {
+                try await TestCluster.run(change: { $0 + relay }) {
                     try await $0.hauberk(["certs", "listener"])
-                }
-                do {
+                } _: { cluster in
                     try await cluster.hauberk(["domain", "remove", "example.test"])
                     let connection = try await cluster.smtp()
                     for message in Self.messages {
@@ -73,11 +72,7 @@ extension SystemTests {
                         let copies = arrived.filter { String(decoding: $0, as: UTF8.self).hasSuffix("\n" + message) }
                         #expect(copies.count == 1, "\(message.prefix(200))")
                     }
-                } catch {
-                    await cluster.stop()
-                    throw error
                 }
-                await cluster.stop()
             }
         }
 

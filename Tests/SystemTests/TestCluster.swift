@@ -44,6 +44,48 @@ final class TestCluster: Sendable {
         return cluster
     }
 
+    /// Starts a cluster for `body`, and ends it whatever comes of that; `change` and `prepare` as in `start`.
+    static func run<Value>(
+        change: (String) -> String, prepare: (TestCluster) async throws -> Void = { _ in },
+        _ body: (TestCluster) async throws -> Value
+    ) async throws -> Value {
+        let cluster = try await start(change: change, prepare: prepare)
+        do {
+            let value = try await body(cluster)
+            await cluster.stop()
+            return value
+        } catch {
+            await cluster.stop()
+            throw error
+        }
+    }
+
+    /// The configuration of a cluster with one frontend and two storage nodes, which both own every mailbox.
+    static func twoNodes(named name: String) -> String {
+        """
+        cluster: {name: \(name), partitions: 64, replicas: 2, durableCopies: 2}
+        hostname: \(name).example.test
+        trust: {mode: local}
+        authentication: {requireTLS: false}
+        delivery: {connectTimeout: 1s, reconnectDelayMax: 500ms}
+        frontends:
+          - name: front
+            tls: {certificate: certs/frontend.pem, key: certs/frontend.key}
+            listeners:
+              - {service: smtp, address: "127.0.0.1:2525"}
+              - {service: submission, address: "127.0.0.1:5587"}
+              - {service: pop3, address: "127.0.0.1:1110"}
+        nodes:
+          - name: store-1
+            lmtp: 127.0.0.1:2401
+            pop3: 127.0.0.1:1101
+          - name: store-2
+            lmtp: 127.0.0.1:2402
+            pop3: 127.0.0.1:1102
+
+        """
+    }
+
     private init(change: (String) -> String) throws {
         home = try TemporaryFolder()
         block = try PortBlock()
@@ -215,14 +257,9 @@ struct ClusterTrait: SuiteTrait, TestScoping {
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
-        let cluster = try await TestCluster.start(change: change)
-        do {
+        try await TestCluster.run(change: change) { cluster in
             try await TestCluster.$current.withValue(cluster) { try await function() }
-        } catch {
-            await cluster.stop()
-            throw error
         }
-        await cluster.stop()
     }
 }
 

@@ -50,7 +50,7 @@ final class TestSites: Sendable {
             return TestSites([:])
         }
         let others = Mutex<TestSites?>(nil)
-        let cluster = try await TestCluster.start(change: { _ in configuration(name) }) { cluster in
+        let cluster = try await TestCluster.start(change: { _ in TestCluster.twoNodes(named: name) }) { cluster in
             try await cluster.hauberk(["certs", "listener"])
             _ = try cluster.home.write("secret", secret + "\n")
             let sites = try await start(
@@ -74,7 +74,7 @@ final class TestSites: Sendable {
                     + "pinnedCertificate: \(other.home.path)/certs/frontend.pem}"
             } + comers.map { "{name: \($0), secretFile: secret, \(more)}" }
         try cluster.rewriteConfiguration {
-            $0.replacing(#/\nsites: .*\n/#, with: "") + "\nsites: [\(entries.joined(separator: ", "))]\n"
+            $0.replacing(#/(?m)^sites: .*\n/#, with: "") + "sites: [\(entries.joined(separator: ", "))]\n"
         }
     }
 
@@ -87,30 +87,6 @@ final class TestSites: Sendable {
             try await crash(name)
             try await restart(name)
         }
-    }
-
-    private static func configuration(_ name: String) -> String {
-        """
-        cluster: {name: \(name), partitions: 64, replicas: 2, durableCopies: 2}
-        hostname: \(name).example.test
-        trust: {mode: local}
-        authentication: {requireTLS: false}
-        delivery: {connectTimeout: 1s, reconnectDelayMax: 500ms}
-        frontends:
-          - name: front
-            tls: {certificate: certs/frontend.pem, key: certs/frontend.key}
-            listeners:
-              - {service: smtp, address: "127.0.0.1:2525"}
-              - {service: submission, address: "127.0.0.1:5587"}
-              - {service: pop3, address: "127.0.0.1:1110"}
-        nodes:
-          - name: store-1
-            lmtp: 127.0.0.1:2401
-            pop3: 127.0.0.1:1101
-          - name: store-2
-            lmtp: 127.0.0.1:2402
-            pop3: 127.0.0.1:1102
-        """
     }
 
     func stop() async {
