@@ -14,6 +14,9 @@ struct SimulationTests {
         #expect(tally.failures == 0)
         #expect(tally.seedsWithSites > 300)
         #expect(tally.carriages > 10_000)
+        #expect(tally.relayed > 800)
+        #expect(tally.relayedAgain > 100)
+        #expect(tally.bounces > 100)
         for step in Step.allCases {
             #expect(tally.crashesBefore[step.rawValue] > 0, "nothing died before \(step)")
             #expect(tally.crashesAfter[step.rawValue] > 0, "nothing died after \(step)")

@@ -62,34 +62,12 @@ final class Healing {
             guard let session else { return world.complain("mailbox \(first.mailbox) cannot be opened after healing") }
             world.note("reads mailbox \(first.mailbox) at \(node.name): \(session.listing.shown)")
             for complaint in world.ledger.complaints(first.mailbox, shows: session.listing.shown, at: site) {
-                guard isToCome(complaint, at: node) else {
+                guard node.isToCome(complaint) else {
                     return world.complain("read at \(node.name) after healing: \(complaint)")
                 }
                 world.tally.late += 1
             }
             read(openings.dropFirst())
-        }
-    }
-
-    /// Whether what is missing waits on a node that stood in though it is far down the preference list, or that was delivered
-    /// to by somebody who had not heard of the last epochs: an opening does not ask it, and the reader sees the effect when it
-    /// has handed over.
-    private func isToCome(_ complaint: Complaint, at node: StorageNode) -> Bool {
-        let (owners, former, standIns) = node.helpers(for: complaint.mailbox)
-        let asked = (owners + former + standIns).map(Int.init) + [node.index]
-        return node.site.nodes.contains { other in
-            guard !asked.contains(other.index) else { return false }
-            var places = other.disk.targets.map { other.disk.maildir(complaint.mailbox, heldFor: $0) }
-            if other.strays.contains(complaint.mailbox) {
-                places.append(other.disk.maildir(complaint.mailbox, heldFor: nil))
-            }
-            return places.contains { place in
-                switch complaint.kind {
-                case .lost: place.new.entries[complaint.message] != nil
-                case .resurrected: place.deletes(complaint.message, text: world.ledger.text(of: complaint))
-                case .twice, .invented, .damaged: false
-                }
-            }
         }
     }
 
@@ -141,7 +119,15 @@ final class Healing {
                 return world.complain(complaint)
             }
         }
+        if let name = neverRelayed { return world.complain("\(name) was neither relayed nor given up") }
         world.isOver = true
+    }
+
+    /// What was acknowledged for elsewhere, and nobody has heard of there or here.
+    private var neverRelayed: String? {
+        guard let queue = world.scenario.relayQueue else { return nil }
+        let page = world.ledger.pages[queue]
+        return page.acknowledged.sorted().first { name in page.minted[name].map { !world.relayed.isOver($0) } ?? false }
     }
 
     /// As `site sync` at every site. After it sites must become equal, whatever was lost, where each one's mail comes to all.
@@ -206,6 +192,11 @@ final class Healing {
 
     /// What is not quiet yet.
     private var unrest: String? {
+        if let queue = world.scenario.relayQueue {
+            for node in world.nodes where !node.list(queue).shown.isEmpty {
+                return "something waits on \(node.name) for the relay for ever"
+            }
+        }
         for node in world.nodes where node.disk.hasHeld { return "something waits on \(node.name) for ever" }
         for node in world.nodes {
             for peer in node.site.peers where !node.disk.mailboxes(forSite: peer).isEmpty {

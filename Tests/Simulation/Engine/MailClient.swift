@@ -72,7 +72,7 @@ final class MailClient: SimulatedProcess {
 
     private func read() {
         guard world.takesClients, let frontend = anyFrontend(changes: false) else { return }
-        let mailbox = world.random.below(scenario.mailboxes)
+        let mailbox = world.random.below(scenario.relayQueue ?? scenario.mailboxes)
         world.tally.operations += 1
         let question = Question<MaildropSession?> { [self] answer in
             guard let session = answer ?? nil else { return world.tally.refused += 1 }

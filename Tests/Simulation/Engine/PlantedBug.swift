@@ -36,4 +36,10 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case carriedTooSoon = "carried-too-soon"
     /// Sites are compared without what was deleted.
     case comparedWithoutDeletions = "compared-without-deletions"
+    /// What waits for a relay is sent as this replica has it.
+    case relayedWithoutMerge = "relayed-without-merge"
+    /// A message leaves a relay's queue before the server's 250.
+    case relayGivesUpEarly = "relay-gives-up-early"
+    /// A message that the server refuses leaves the queue, and nobody is told.
+    case senderNotTold = "sender-not-told"
 }

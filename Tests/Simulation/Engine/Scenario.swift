@@ -30,6 +30,8 @@ struct Scenario {
     var pausesDrains: Bool
     /// What is there beside this site. The sizes above are those of each site.
     var topology = Topology.alone
+    /// Whether the last mailbox is a relay's queue, which nobody reads.
+    var hasRelay = false
     /// No faults at all come.
     var isPeaceful = false
     /// How wrong clocks may be.
@@ -89,8 +91,10 @@ struct Scenario {
         return scenario
     }
 
+    var relayQueue: Int? { hasRelay ? mailboxes - 1 : nil }
+
     var text: String {
-        "\(topology == .alone ? "" : "\(topology.sites) sites (\(topology)) of ")\(nodes) nodes (\(spares) to come) in \(zones) zones, R=\(replicas) W=\(quorum), \(frontends) frontends, \(clients) clients, "
+        "\(hasRelay ? "a relay, " : "")\(topology == .alone ? "" : "\(topology.sites) sites (\(topology)) of ")\(nodes) nodes (\(spares) to come) in \(zones) zones, R=\(replicas) W=\(quorum), \(frontends) frontends, \(clients) clients, "
             + "\(mailboxes) mailboxes, a fault each \(faultInterval / 1_000) ms for \(duration / 1_000_000) s"
     }
 }

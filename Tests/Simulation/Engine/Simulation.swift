@@ -23,6 +23,8 @@ package enum Simulation {
         var scenario = Scenario(&random)
         if let topology { scenario.topology = topology }
         if isPeaceful { scenario = scenario.peaceful }
+        var other = Randomness(seed: ~seed)
+        scenario.hasRelay = scenario.topology == .alone && other.chance(0.4)
         let world = World(scenario: scenario, random: random, bug: bug, traces: traces)
         world.note("seed \(seed): \(scenario.text)")
         for site in world.sites { for client in site.clients { client.begin() } }

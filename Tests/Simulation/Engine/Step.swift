@@ -8,17 +8,19 @@ package enum Step: Int, CaseIterable, Sendable {
     case linkSpool, syncSpool, restore, carrySpooled, releaseSpooled
     case mergeTombstone, mergeMessage
     case giveUp
+    case sendRelayed, tellSender, settleRelayed
     // A frontend's.
     case sendCopy, tellClient
 
     /// How much more probable a death is at a step that seldom comes.
     var danger: Double {
         switch self {
-        case .mergeTombstone, .restore: 40
+        case .mergeTombstone, .restore, .tellSender: 40
         case .linkSpool, .syncSpool: 16
-        case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion, .giveUp: 8
+        case .linkHeld, .syncHeld, .linkTombstone, .syncTombstones, .unlink, .tellDeletion, .giveUp, .settleRelayed:
+            8
         case .carryHeld, .release, .mergeMessage, .tellClient, .carrySpooled, .releaseSpooled, .writeTombstone,
-            .syncTombstone:
+            .syncTombstone, .sendRelayed:
             4
         case .writeTemporary, .syncFile, .link, .syncFolder, .answer, .sendCopy: 1
         }

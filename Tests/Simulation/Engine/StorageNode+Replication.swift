@@ -5,7 +5,9 @@ import Mail
 extension StorageNode {
     /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer. Tells false if one of
     /// them has what this node cannot take, or if nobody answers who owned the mailbox when this node did not.
-    func prepareOpening(_ mailbox: Int, then: @escaping (Bool) -> Void) {
+    ///
+    /// - Parameter then: told too whether all owners, of all epochs that are not settled, were heard.
+    func prepareOpening(_ mailbox: Int, then: @escaping (_ isWhole: Bool, _ hearsAll: Bool) -> Void) {
         let (owners, former, standIns) = helpers(for: mailbox)
         let groups = transition.holders(ofPartition: world.partitions[mailbox])
         var heard: Set<Ring.NodeIndex> = [Ring.NodeIndex(index)]
@@ -13,7 +15,9 @@ extension StorageNode {
         let converged = { [self] in
             isWhole = true
             let merged = Countdown(owners.count + former.count) {
-                then(isWhole && groups.allSatisfy { !heard.isDisjoint(with: $0) })
+                then(
+                    isWhole && groups.allSatisfy { !heard.isDisjoint(with: $0) },
+                    groups.allSatisfy { heard.isSuperset(of: $0) })
             }
             for (nodes, scope) in [(owners, Merge.Scope.both), (former, .here)] {
                 for node in nodes {
@@ -26,7 +30,7 @@ extension StorageNode {
             }
         }
         let drained = Countdown(standIns.count) { [self] in
-            guard isWhole || ring.replicas == 1 else { return then(false) }
+            guard isWhole || ring.replicas == 1 else { return then(false, false) }
             guard groups[0].contains(Ring.NodeIndex(index)) else { return converged() }
             HandoffDrain(self).takeOver(mailbox, then: converged)
         }
@@ -56,6 +60,28 @@ extension StorageNode {
             ring, partition: partition, count: ring.replicas + Self.standInsMin, isLive: isLive
         ).filter { !groups[0].contains($0) && !former.contains($0) }
         return (groups[0].filter(isLive), former, standIns)
+    }
+
+    /// Whether what is missing waits on a node that stood in though it is far down the preference list, or that was delivered
+    /// to by somebody who had not heard of the last epochs: an opening does not ask it, and the reader sees the effect when it
+    /// has handed over.
+    func isToCome(_ complaint: Complaint) -> Bool {
+        let (owners, former, standIns) = helpers(for: complaint.mailbox)
+        let asked = (owners + former + standIns).map(Int.init) + [index]
+        return site.nodes.contains { other in
+            guard !asked.contains(other.index) else { return false }
+            var places = other.disk.targets.map { other.disk.maildir(complaint.mailbox, heldFor: $0) }
+            if other.strays.contains(complaint.mailbox) {
+                places.append(other.disk.maildir(complaint.mailbox, heldFor: nil))
+            }
+            return places.contains { place in
+                switch complaint.kind {
+                case .lost: place.new.entries[complaint.message] != nil
+                case .resurrected: place.deletes(complaint.message, text: world.ledger.text(of: complaint))
+                case .twice, .invented, .damaged: false
+                }
+            }
+        }
     }
 
     private static let standInsMin = 2

@@ -36,6 +36,9 @@ final class StorageNode: SimulatedProcess {
         for peer in site.peers { SiteLoop(self, to: peer).start() }
         mover = MoverLoop(self)
         mover?.start()
+        if let queue = scenario.relayQueue, let server = world.server {
+            RelayLoop(self, queue: queue, server: server).start()
+        }
     }
 
     /// Mailboxes that something is in and that this node does not own, in their order.
@@ -119,22 +122,24 @@ final class StorageNode: SimulatedProcess {
     // MARK: sessions
 
     /// Opens a maildrop, after what other replicas have was brought here. Tells nil if this node cannot take all of it.
-    func open(_ mailbox: Int, then: @escaping (MaildropSession?) -> Void) {
-        let list = { [self] in
+    ///
+    /// - Parameter merges: false for a mistake that is made on purpose.
+    func open(_ mailbox: Int, merges: Bool = true, then: @escaping (MaildropSession?) -> Void) {
+        let list = { [self] (hearsAll: Bool) in
             diskStep(.answer) { [self] in
                 sessionCount += 1
                 let listing = self.list(mailbox)
                 let maildir = disk.maildir(mailbox, heldFor: nil)
                 let session = MaildropSession(
                     id: sessionCount, node: index, life: life, mailbox: mailbox, listing: listing,
-                    hidden: maildir.hidden, texts: maildir.texts)
+                    hearsAll: hearsAll, hidden: maildir.hidden, texts: maildir.texts)
                 sessions[sessionCount] = session
                 then(session)
             }
         }
-        if world.bug == .readWithoutMerge { return list() }
-        prepareOpening(mailbox) { [self] isWhole in
-            if isWhole { return list() }
+        if world.bug == .readWithoutMerge || !merges { return list(true) }
+        prepareOpening(mailbox) { [self] isWhole, hearsAll in
+            if isWhole { return list(hearsAll) }
             note("its copy of mailbox \(mailbox) is not complete")
             then(nil)
         }
@@ -163,6 +168,8 @@ struct MaildropSession {
     let life: Int
     let mailbox: Int
     let listing: MaildirListing
+    /// Whether all who own it, or did before, were heard at the opening.
+    let hearsAll: Bool
     /// What each hidden message is hidden behind.
     let hidden: [String: String]
     /// The texts of all messages, as their names told them.

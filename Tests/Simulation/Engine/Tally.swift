@@ -38,6 +38,12 @@ package struct Tally: Sendable, Equatable {
     package var clockWaits = 0
     /// Seeds in which sites are different because disks were lost, until they are compared.
     package var unequalSites = 0
+    /// Messages that a server elsewhere took from a relay.
+    package var relayed = 0
+    /// Those of them that it had taken before.
+    package var relayedAgain = 0
+    /// Senders who were told that a message could not be relayed.
+    package var bounces = 0
     package var events = 0
     /// How often a process died just before and just after each step.
     package var crashesBefore = [Int](repeating: 0, count: Step.allCases.count)
@@ -59,6 +65,7 @@ package struct Tally: Sendable, Equatable {
             \.failures,
             \.faults, \.hidden, \.doubles, \.late, \.forgotten, \.datagrams, \.events,
             \.seedsWithSites, \.carriages, \.repeatedCarriages, \.linkCuts, \.clockWaits, \.unequalSites,
+            \.relayed, \.relayedAgain, \.bounces,
         ]
     }
 
@@ -68,6 +75,7 @@ package struct Tally: Sendable, Equatable {
             + "\(partitions) partitions, \(faults) other faults, \(handoffs) handoffs, \(merges) merges, "
             + "\(forgotten) owners forgotten, \(late) shown late, \(hidden) resent and hidden, \(doubles) doubles by clocks days apart, "
             + "\(seedsWithSites) seeds with 2 or 3 sites: \(carriages) carriages, \(repeatedCarriages) repeated, \(linkCuts) links cut, "
-            + "\(clockWaits) waited for clocks, \(unequalSites) unequal after lost disks until compared; \(failures) failures"
+            + "\(clockWaits) waited for clocks, \(unequalSites) unequal after lost disks until compared, "
+            + "\(relayed) relayed, \(relayedAgain) of them again, \(bounces) senders told; \(failures) failures"
     }
 }

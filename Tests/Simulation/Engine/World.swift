@@ -12,6 +12,9 @@ final class World {
     var queue = EventQueue()
     var tally = Tally()
     var ledger: Ledger
+    /// What became of what the relay was to bring elsewhere.
+    var relayed = RelayedMail()
+    private(set) var server: RemoteServer?
     private(set) var sites: [Site] = []
     /// Messages that were removed from a full disk to make room for saying so, which may have failed: their reader was told
     /// -ERR, and a site with one replica does not get them back from another site.
@@ -63,6 +66,7 @@ final class World {
         }
         sites = (0..<scenario.topology.sites).map { Site($0, ring: ring, world: self) }
         for site in sites { site.populate(nextPlace) }
+        if scenario.hasRelay { server = RemoteServer("elsewhere", place: nextPlace(), site: sites[0]) }
         if sites.count > 1 { tally.seedsWithSites = 1 }
         for process in processes {
             process.clockError = self.random.between(-scenario.clockErrorMax, scenario.clockErrorMax)
