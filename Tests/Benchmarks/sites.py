@@ -37,7 +37,8 @@ from measure import runs, site_report, site_selftest, steady  # pylint: disable=
 from measure.arrivals import Arrivals, ArrivalsError  # pylint: disable=wrong-import-position
 from measure.link import Link, LinkError, limit  # pylint: disable=wrong-import-position
 from measure.pair import SITES, SitePair  # pylint: disable=wrong-import-position
-from measure.postfix import Postfix, PostfixError  # pylint: disable=wrong-import-position
+from measure.peer_server import PeerError  # pylint: disable=wrong-import-position
+from measure.postfix import RelayPostfix  # pylint: disable=wrong-import-position
 from measure.processes import cpu_seconds  # pylint: disable=wrong-import-position
 
 MAILBOXES = 100
@@ -51,7 +52,7 @@ MESSAGES = {"one way": 8000, "both ways": 4000, "drain": 8000, "one mailbox": 20
 LONELY_USERS = f"lonely%d@{DOMAIN}"
 STEADY_RATE, STEADY_SECONDS = 100, 15
 ARRIVE_SECONDS_MAX = 300
-ERRORS = (ClusterError, runs.MeasureError, ArrivalsError, LinkError, PostfixError, steady.SteadyError, OSError,
+ERRORS = (ClusterError, runs.MeasureError, ArrivalsError, LinkError, PeerError, steady.SteadyError, OSError,
           subprocess.SubprocessError)
 EAST, WEST = SITES
 
@@ -187,8 +188,8 @@ class SiteBench:
         home = os.path.join(self.pair.home, "postfix")
         os.makedirs(home)
         try:
-            self.postfix = Postfix(self.options.postfix, home, DOMAIN, self.link.to(self.pair.port(WEST)))
-        except PostfixError as error:
+            self.postfix = RelayPostfix(self.options.postfix, home, DOMAIN, self.link.to(self.pair.port(WEST)))
+        except PeerError as error:
             self.postfix_missing = str(error)
 
     def measure(self):

@@ -1,17 +1,12 @@
-"""Postfix, from Debian's package as scripts/peers unpacked it: it gathers a queue, and relays it when it is told to."""
+"""Postfix, from Debian's package as scripts/peers unpacked it."""
 
 import glob
 import os
-import subprocess
 import time
 
-from mailcheck.cluster import is_listening
-from mailcheck.ports import PortBlock
+from .peer_server import READER, PeerError, PeerServer
 
-START_SECONDS_MAX = 60
-
-# Compiled-in defaults, other than where things are and who may relay: twenty connections to a destination at most, reused
-# while there is a queue. What is to be relayed waits until the queue is flushed.
+# Compiled-in defaults, other than where things are and who may send.
 _MAIN = """\
 compatibility_level = 3.6
 queue_directory = /peer/queue
@@ -24,10 +19,6 @@ alias_maps =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
-relay_domains = {domain}
-relay_transport = smtp
-transport_maps = inline:{{{{{domain}=smtp:[127.0.0.1]:{target}}}}}
-defer_transports = smtp
 """
 
 _MASTER = """\
@@ -45,6 +36,8 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
+virtual unix - n n - - virtual
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
@@ -53,60 +46,99 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+# A queue that waits until it is flushed. Twenty connections to a destination at most, reused while there is a queue.
+_RELAY = """\
+relay_domains = {domain}
+relay_transport = smtp
+transport_maps = inline:{{{{{domain}=smtp:[127.0.0.1]:{target}}}}}
+defer_transports = smtp
+"""
 
-class PostfixError(Exception):
-    """Postfix cannot be had or run here; the text says why."""
+# As large messages as the benchmark has, and as many idle connections from one address.
+_MAILBOXES = """\
+virtual_mailbox_domains = {domain}
+virtual_mailbox_limit = 0
+message_size_limit = 104857600
+smtpd_client_connection_count_limit = 5000
+"""
+
+_TO_LMTP = """\
+virtual_mailbox_maps = static:all
+virtual_transport = lmtp:inet:127.0.0.1:{port}
+lmtp_tls_security_level = {security}
+"""
+
+_TO_MAILDIR = """\
+virtual_mailbox_base = /peer/mail
+virtual_mailbox_maps = hash:/peer/mailboxes
+virtual_uid_maps = static:{reader}
+virtual_gid_maps = static:{reader}
+"""
+
+_TLS = """\
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = /etc/postfix/server.pem
+"""
+
+class Postfix(PeerServer):
+    def __init__(self, starter, home, main, certificate=None):
+        """`main` is added to its main.cf."""
+        super().__init__(starter, home)
+        self.port = self.take_port()
+        os.makedirs(os.path.join(home, "queue"))
+        self.write("etc/postfix/main.cf", _MAIN + main)
+        self.write("etc/postfix/master.cf", _MASTER.format(port=self.port))
+        if certificate:
+            self.write("etc/postfix/server.pem", certificate)
+        self.make_tables()
+        self.start(["postfix", "start-fg"], [self.port])
+
+    def make_tables(self):
+        """What must be there before it starts."""
 
 
-class Postfix:
+class RelayPostfix(Postfix):
+    """It gathers a queue, and relays it when it is told to."""
+
     def __init__(self, starter, home, domain, target):
         """`starter` is scripts/peers' of it; `target` is the port to which mail for `domain` is relayed."""
-        if not os.access(starter, os.X_OK):
-            raise PostfixError(f"{starter} is not there: scripts/peers fetches it")
-        self._starter, self._home = starter, home
-        self._ports = PortBlock()
-        self.port = self._ports.take()
-        folder = os.path.join(home, "etc", "postfix")
-        os.makedirs(folder)
-        os.makedirs(os.path.join(home, "queue"))
-        for name, text in (("main.cf", _MAIN.format(domain=domain, target=target)),
-                           ("master.cf", _MASTER.format(port=self.port))):
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-                file.write(text)
-        with open(os.path.join(home, "output"), "wb") as output:
-            self._process = subprocess.Popen(
-                [starter, home, "postfix", "start-fg"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while not is_listening(self.port):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                raise PostfixError(f"it does not start: {self._last_words()}")
-            time.sleep(0.1)
-
-    def _last_words(self):
-        words = ""
-        for name in ("output", "log"):
-            path = os.path.join(self._home, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    words = (file.read().strip().splitlines() or [words])[-1]
-        return words
+        super().__init__(starter, home, _RELAY.format(domain=domain, target=target))
 
     def deferred(self):
-        return len(glob.glob(os.path.join(glob.escape(self._home), "queue", "deferred", "*", "*")))
+        return len(glob.glob(os.path.join(glob.escape(self.home), "queue", "deferred", "*", "*")))
 
     def wait_until_deferred(self, count, seconds_max):
         deadline = time.monotonic() + seconds_max
         while self.deferred() < count:
             if time.monotonic() > deadline:
-                raise PostfixError(f"{self.deferred()} of {count} messages are in its queue: {self._last_words()}")
+                raise PeerError(f"{self.deferred()} of {count} messages are in its queue: {self.last_words()}")
             time.sleep(0.1)
 
     def flush(self):
-        subprocess.run([self._starter, self._home, "postqueue", "-f"], check=True, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
+        self.run("postqueue", "-f")
 
-    def close(self):
-        """Its first process is not told of SIGTERM; without it none of the others lives."""
-        self._process.kill()
-        self._process.wait()
+
+def lmtp_postfix(starter, home, domain, port, certificate, tls=False):
+    """Postfix that brings all mail of a domain to an LMTP server; `certificate` is PEM text, with the key before it."""
+    main = _MAILBOXES.format(domain=domain) + _TO_LMTP.format(port=port, security="encrypt" if tls else "none") + _TLS
+    return Postfix(starter, home, main, certificate)
+
+
+class MaildirPostfix(Postfix):
+    """Postfix whose own virtual(8) delivers to Maildirs below mail/<domain>/<user>/."""
+
+    def __init__(self, starter, home, domain, certificate):
+        main = _MAILBOXES.format(domain=domain) + _TO_MAILDIR.format(reader=READER) + _TLS
+        self._domain = domain
+        os.makedirs(os.path.join(home, "mail"))
+        os.chown(os.path.join(home, "mail"), READER, READER)
+        super().__init__(starter, home, main, certificate)
+
+    def make_tables(self):
+        self.add_accounts("", 0)
+
+    def add_accounts(self, prefix, count):
+        users = [f"{prefix}{number}" for number in range(count)]
+        with open(os.path.join(self.home, "mailboxes"), "a", encoding="utf-8") as file:
+            file.writelines(f"{user}@{self._domain} {self._domain}/{user}/\n" for user in users)
+        self.run("postmap", "hash:/peer/mailboxes")

@@ -2,11 +2,15 @@
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import time
 
 from .processes import cpu_seconds
+
+
+LOAD_SECONDS_MAX = 600
 
 
 class MeasureError(Exception):
@@ -44,16 +48,35 @@ def machine():
             "load": os.getloadavg()[0]}
 
 
+def generate(hauberk, *loads, environment=None):
+    """Runs `hauberk load` with each of these arguments, at the same time. Returns their summaries, each with the time of day
+    at its end and the CPU seconds of all of them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    commands = [[hauberk, "load", *map(str, arguments), "--json", "--quiet"] for arguments in loads]
+    running = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, env=environment) for command in commands]
+    summaries = []
+    for command, process in zip(commands, running):
+        try:
+            output, errors = process.communicate(timeout=LOAD_SECONDS_MAX)
+        except subprocess.TimeoutExpired as error:
+            for each in running:
+                each.kill()
+            raise MeasureError(f"{' '.join(command[1:])}: not over after {LOAD_SECONDS_MAX} s") from error
+        if process.returncode != 0:
+            raise MeasureError(f"{' '.join(command[1:])}: {output} {errors}")
+        summaries.append({**json.loads(output), "ended": time.time()})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for summary in summaries:
+        summary["generatorSeconds"] = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return summaries
+
+
 def load(cluster, pids, *arguments):
     """Runs `hauberk load`. Returns its summary, with the servers' CPU microseconds per message added."""
     user, system = cpu_seconds(pids)
-    result = subprocess.run(
-        [cluster.hauberk, "load", *map(str, arguments), "--json", "--quiet"], capture_output=True, text=True,
-        timeout=600, env=cluster.environment)
+    summary = generate(cluster.hauberk, arguments, environment=cluster.environment)[0]
     user_after, system_after = cpu_seconds(pids)
-    if result.returncode != 0:
-        raise MeasureError(f"hauberk load {' '.join(map(str, arguments))}: {result.stdout} {result.stderr}")
-    summary = json.loads(result.stdout)
     messages = summary["messages"] or summary["done"]
     summary["userMicroseconds"] = (user_after - user) * 1e6 / messages
     summary["systemMicroseconds"] = (system_after - system) * 1e6 / messages
