@@ -20,7 +20,6 @@ import signal
 import statistics
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
@@ -180,17 +179,7 @@ class Bench:
     def memory_of(self, name, make):
         count = 250 if self.options.quick else 1000
         say(f"{count} idle sessions: {name}")
-        for session in [make(number) for number in range(100)]:
-            session.close()
-        time.sleep(1)
-        before = resident_kib(self.pids())
-        opened = [make(number) for number in range(count)]
-        time.sleep(1)
-        after = resident_kib(self.pids())
-        for session in opened:
-            session.close()
-        time.sleep(1)
-        return round((after - before) / count, 1)
+        return round(sessions.memory_of(make, count, lambda: resident_kib(self.pids()))[0], 1)
 
 
 def say(text):
