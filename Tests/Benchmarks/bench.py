@@ -198,7 +198,7 @@ def roomy_configuration(home, copies):
 
 def arguments():
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="scripts/bench cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hauberk", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--bare-loop", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--line-echo", required=True, help=argparse.SUPPRESS)

@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -27,16 +26,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(REPOSITORY, "scripts"))
 
-from mailcheck.cluster import ClusterError  # pylint: disable=wrong-import-position
-
 from measure import (  # pylint: disable=wrong-import-position
     mail_works, memory_works, peer_report, peer_selftest, plot, pop3_works, runs, scale_works, sessions)
 from measure.comparison import Comparison  # pylint: disable=wrong-import-position
-from measure.maildirs import MissingMail  # pylint: disable=wrong-import-position
-from measure.peer_server import PeerError  # pylint: disable=wrong-import-position
 from measure.systems import Systems  # pylint: disable=wrong-import-position
 
-ERRORS = (ClusterError, runs.MeasureError, PeerError, MissingMail, OSError, subprocess.SubprocessError)
 FILES_MAX = 60_000
 WORKS = {
     "smtp": mail_works.smtp, "connections": mail_works.connections, "64k": mail_works.medium, "tls": mail_works.tls,
@@ -79,8 +73,8 @@ def measure(bench):
     for name in bench.options.only:
         try:
             WORKS[name](bench)
-        except ERRORS as error:
-            failed[name] = str(error)
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            failed[name] = f"{type(error).__name__}: {error}"
             bench.say(f"{name} failed: {error}")
             traceback.print_exc()
     return failed
@@ -93,7 +87,7 @@ def report(figures, options):
     if options.svg:
         with open(options.svg, "w", encoding="utf-8") as file:
             file.write(plot.svg(figures))
-    print(peer_report.table(figures))
+    print(peer_report.table(figures), flush=True)
 
 
 def main():
@@ -105,16 +99,20 @@ def main():
     os.chmod(home, 0o755)
     systems = Systems(os.path.abspath(options.hauberk), os.path.abspath(options.peers), home)
     try:
-        bench = Comparison(systems, options, home)
-        figures = {"machine": runs.machine(), "rounds": bench.rounds}
-        figures["failed"] = measure(bench)
-        figures["rows"] = bench.rows
+        return compared(Comparison(systems, options, home))
     finally:
         systems.close_all()
         if not options.keep:
             shutil.rmtree(home)
-    figures["bars"] = peer_report.bars(figures["rows"])
-    report(figures, options)
+
+
+def compared(bench):
+    """Measures and reports. Returns the exit status."""
+    figures = {"machine": runs.machine(), "rounds": bench.rounds, "failed": measure(bench), "rows": bench.rows,
+               "bars": peer_report.bars(bench.rows)}
+    if bench.options.only == list(WORKS) and (missing := peer_report.left_out(bench.rows)):
+        figures["failed"]["bars"] = f"not measured: {'; '.join(missing)}"
+    report(figures, bench.options)
     if figures["failed"]:
         return 2
     return 0 if all(row["met"] for row in figures["bars"]) else 1

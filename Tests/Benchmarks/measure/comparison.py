@@ -64,7 +64,7 @@ class Comparison:
         prefix = self.fresh(system, mailboxes)
         maildirs = system.maildirs(prefix).find(mailboxes * system.copies)
         before = maildirs.files()
-        runs.settle(self.pause)
+        runs.settle(min(1, self.pause))
         cpu = system.cpu_seconds()
         summary = self.generate((
             service, *self.mail_options(system, service, prefix, mailboxes, count, octets, connections),

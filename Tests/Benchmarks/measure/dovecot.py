@@ -74,15 +74,15 @@ passdb {{
 class Dovecot(PeerServer):
     """Either kind listens on `pop3` and `pop3s`; one that keeps mailboxes on `lmtp` too."""
 
-    def __init__(self, starter, home, certificate, password=None, backend=None):
-        """`password` is everybody's; or `backend` is the port of the POP3 server that keeps the mailboxes."""
+    def __init__(self, starter, home, certificate, domain=None, password=None, backend=None):
+        """It keeps the mailboxes of `domain`, with the same password for all; or `backend` is the port of the POP3 server that
+        does."""
         super().__init__(starter, home)
         self.pop3, self.pop3s, self.lmtp = (self.take_port() for _ in range(3))
         text = _COMMON.format(pop3=self.pop3, pop3s=self.pop3s, cores=os.cpu_count())
         if backend is None:
             text += _BACKEND.format(password=password, reader=READER, lmtp=self.lmtp)
-            os.makedirs(os.path.join(home, "mail"))
-            os.chown(os.path.join(home, "mail"), READER, READER)
+            self.make_mail_folder(domain)
         else:
             text += _PROXY.format(backend=backend)
         self.write("server.pem", certificate)

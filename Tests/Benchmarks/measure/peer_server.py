@@ -39,6 +39,14 @@ class PeerServer:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
 
+    def make_mail_folder(self, domain):
+        """`mail/<domain>` below the folder, in which the server may make mailboxes."""
+        path = self.home
+        for name in ("mail", domain):
+            path = os.path.join(path, name)
+            os.mkdir(path)
+            os.chown(path, READER, READER)
+
     def start(self, command, ports):
         """Runs a command in there, and waits until all ports listen."""
         with open(os.path.join(self.home, "output"), "wb") as output:

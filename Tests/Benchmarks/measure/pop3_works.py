@@ -56,7 +56,7 @@ def login(bench):
     """Login, STAT and QUIT with 10 and 1,000 messages: 1 and 32 sessions at once."""
     for name, mailboxes, messages in (("small", SMALL_MAILBOXES, SMALL), ("large", LARGE_MAILBOXES, bench.count(LARGE))):
         prefix = filled(bench, name, mailboxes, messages)
-        for at_once, sessions in ((1, bench.count(500)), (32, bench.count(4000))):
+        for at_once, sessions in ((1, bench.count(500)), (32, bench.count(2000))):
             beside(bench, f"login {name} {at_once}", prefix, mailboxes,
                    lambda system, prefix=prefix, mailboxes=mailboxes, at_once=at_once, sessions=sessions: bench.read(
                        system, prefix, mailboxes, at_once, sessions, "login"))
@@ -84,7 +84,7 @@ def storm(bench):
     """Logins, each over a new connection with TLS: 32 at once."""
     prefix = filled(bench, "small", SMALL_MAILBOXES, SMALL)
     beside(bench, "storm", prefix, SMALL_MAILBOXES, lambda system: bench.read(
-        system, prefix, SMALL_MAILBOXES, 32, bench.count(2000), "login", service="pop3s"))
+        system, prefix, SMALL_MAILBOXES, 32, bench.count(1000), "login", service="pop3s"))
 
 
 def large_mailbox(bench):

@@ -130,11 +130,10 @@ class MaildirPostfix(Postfix):
     def __init__(self, starter, home, domain, certificate):
         main = _MAILBOXES.format(domain=domain) + _TO_MAILDIR.format(reader=READER) + _TLS
         self._domain = domain
-        os.makedirs(os.path.join(home, "mail"))
-        os.chown(os.path.join(home, "mail"), READER, READER)
         super().__init__(starter, home, main, certificate)
 
     def make_tables(self):
+        self.make_mail_folder(self._domain)
         self.add_accounts("", 0)
 
     def add_accounts(self, prefix, count):

@@ -77,10 +77,10 @@ def pop3_session(port, context, user, password):
     return session
 
 
-def memory_of(make, count, servers_kib, end_kib=None):
-    """KiB that one of so many idle sessions takes: of the servers' processes; and of the kernel, if it is told what one of
-    the client's ends takes."""
-    for session in [make(number) for number in range(min(100, count))]:
+def memory_of(make, count, servers_kib, end_kib=0, first=100):
+    """KiB that one of so many idle sessions takes: of the servers' processes; and of the kernel, without the client's end,
+    which takes `end_kib`. So many at `first` come and go, so that what servers make once is there."""
+    for session in [make(number) for number in range(first)]:
         session.close()
     time.sleep(1)
     before, kernel = servers_kib(), socket_kib()
@@ -92,7 +92,7 @@ def memory_of(make, count, servers_kib, end_kib=None):
         for session in opened:
             session.close()
     time.sleep(1)
-    return (after - before) / count, (kernel_after - kernel) / count - (end_kib or 0)
+    return (after - before) / count, (kernel_after - kernel) / count - end_kib
 
 
 def kernel_kib_of_an_end(count):

@@ -42,14 +42,15 @@ class Systems:
     def __init__(self, hauberk, peers, home):
         """`peers` is the folder of scripts/peers' starters."""
         self._hauberk, self._peers, self._home = hauberk, peers, home
-        self._systems, self._servers, self._certificate = {}, [], None
+        self._systems, self._servers, self._certificate, self._folders = {}, [], None, 0
 
     def _keep(self, server):
         self._servers.append(server)
         return server
 
     def _folder(self, name):
-        return os.path.join(self._home, f"{name}-{len(self._servers)}")
+        self._folders += 1
+        return os.path.join(self._home, f"{name}-{self._folders}")
 
     def _starter(self, name):
         return os.path.join(self._peers, name)
@@ -58,6 +59,10 @@ class Systems:
         if title not in self._systems:
             self._systems[title] = self._makers()[title]()
         return self._systems[title]
+
+    def another(self, title):
+        """One more, with servers of its own (a proxy's or relay's server behind it is the first one's)."""
+        return self._makers()[title]()
 
     def _makers(self):
         return {
@@ -86,7 +91,8 @@ class Systems:
         return self._certificate
 
     def _dovecot(self):
-        server = self._keep(Dovecot(self._starter("dovecot"), self._folder("dovecot"), self.certificate(), PASSWORD))
+        server = self._keep(
+            Dovecot(self._starter("dovecot"), self._folder("dovecot"), self.certificate(), DOMAIN, PASSWORD))
         ports = {"lmtp": server.lmtp, "pop3": server.pop3, "pop3s": server.pop3s}
         return System(DOVECOT, [server], os.path.join(server.home, "mail", DOMAIN), ports)
 
@@ -111,9 +117,12 @@ class Systems:
     # the end
 
     def close(self, system):
+        """Ends its servers, other than those that another system has too."""
+        others = [server for other in self._systems.values() for server in other.servers]
         for server in system.servers:
-            server.close()
-            self._servers.remove(server)
+            if server not in others:
+                server.close()
+                self._servers.remove(server)
 
     def close_all(self):
         for server in reversed(self._servers):
