@@ -1,1 +1,1 @@
-"""What bench.py measures with."""
+"""What the benchmarks measure with."""

@@ -1,10 +1,8 @@
 """A cluster of Hauberk on this machine: so many frontends, each for SMTP and POP3, and so many storage nodes."""
 
-import glob
 import os
 import re
 import sqlite3
-import time
 import urllib.request
 
 from mailcheck.cluster import Cluster

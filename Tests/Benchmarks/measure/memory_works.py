@@ -9,7 +9,7 @@ from .pop3_works import SMALL, SMALL_MAILBOXES, filled
 from .systems import DOVECOT, DOVECOT_PROXY, HAUBERK, HAUBERK_TLS, POSTFIX_DOVECOT
 
 # Dovecot and Postfix have a process for each of these; Postfix has 100 at most.
-IDLE, IDLE_OF_PEERS = 1000, 80
+IDLE, IDLE_MIN, IDLE_OF_PEERS = 1000, 250, 80
 CROWD = 10_000
 OPENERS = 8
 
@@ -33,11 +33,11 @@ def kinds(prefix):
 def idle(bench):
     """Memory of an idle session: frontend, node and kernel."""
     prefix = filled(bench, "small", SMALL_MAILBOXES, SMALL)
-    end = sessions.kernel_kib_of_an_end(bench.count(IDLE))
+    end = sessions.kernel_kib_of_an_end(IDLE_MIN)
     for name, (make, titles) in kinds(prefix).items():
         for title in titles:
             own = title.startswith("Hauberk")
-            count = bench.count(IDLE) if own else IDLE_OF_PEERS
+            count = max(IDLE_MIN, bench.count(IDLE)) if own else IDLE_OF_PEERS
             bench.say(f"{count} idle sessions: {name}, {title}")
             # What other works have left free in a process, sessions would take.
             system = bench.systems.another(title)

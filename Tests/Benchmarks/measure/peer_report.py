@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from .mail_works import BARE, COPY
+from .mail_works import BARE, COPY, WHOLE_AND_STREAMED
 from .scale_works import SHAPES, title_of
 from .systems import DOVECOT, DOVECOT_PROXY, HAUBERK, HAUBERK_TLS, HAUBERK_TWO, POSTFIX_DOVECOT, POSTFIX_VIRTUAL
 
 # What works are called for people; others by their own name.
 TITLES = {
     "smtp": "SMTP → Maildir end to end, 4 KiB, 32 connections",
-    "connections": "the same, a connection per message",
-    "64 KiB": "the same, 64 KiB messages",
-    "tls": "the same, TLS on both hops",
+    "connections": "SMTP → Maildir, a connection per message",
+    "64 KiB": "SMTP → Maildir, 64 KiB, 32 connections",
+    "tls": "SMTP → Maildir, 4 KiB, 32 connections, TLS on both hops",
     "lmtp 8": "LMTP into a storage node, 4 KiB, 8 connections",
     "lmtp 32": "LMTP into a storage node, 4 KiB, 32 connections",
     "1 MiB": "SMTP → Maildir end to end, 1 MiB, 4 connections",
@@ -19,7 +19,7 @@ TITLES = {
     "100 recipients": "one message of 4 KiB to 100 recipients, 8 connections",
     "low load": "one message at a time, from connecting to its 250",
     "half rate": "at half of Postfix → Dovecot's maximum, from when a message was due to its 250",
-    "half rate, a node hangs": "the same with one of three nodes stopped",
+    "half rate, a node hangs": "at that rate with one of three nodes stopped",
     "retr 1": "POP3 RETR, lock-step, 1 session",
     "retr 8": "POP3 RETR, lock-step, 8 sessions",
     "retr 32": "POP3 RETR, lock-step, 32 sessions",
@@ -37,8 +37,8 @@ TITLES = {
     "scale": "SMTP → Maildir, 4 KiB, 32 connections, by frontends and nodes",
     "generator": "the generator against a server that keeps nothing",
 }
-# delivery.handoffAfter, in milliseconds.
-HANGING_TIMEOUT = 1000
+# delivery.handoffAfter, in milliseconds; and with a tenth for a timer that is late and for the copy that goes elsewhere.
+HANGING_TIMEOUT, HANGING_ADDS_MAX = 1000, 1100
 # One thread that is nearly always busy may be what a run measured.
 GENERATOR_SHARE_MAX = 0.9
 HOPS_SPREAD_MAX, CPU_SPREAD_MAX = 1.05, 1.25
@@ -114,10 +114,11 @@ def all_bars():
         yield Bar(f"idle {protocol} session, TLS", (f"idle {protocol}, TLS", HAUBERK_TLS), "kib", 64, None, False, "KiB")
     yield Bar("25 MiB message: memory above idle, per connection", ("25 MiB", HAUBERK), "growthKiB", 512, None, False, "KiB")
     yield Bar("25 MiB message: against cp and fsync", ("25 MiB", HAUBERK), "mibPerSecond", 0.7, ("25 MiB", COPY))
-    nodes = ("100 recipients", "Hauberk, 3 nodes")
-    # What else goes over the connections is far less than a tenth of the text.
-    yield Bar("one message to 100: times the text goes to a node", nodes, "transfersPerNode", 1.1, None, False)
-    yield Bar("one message to 100: times it is written on a node", nodes, "writesPerNode", 1, None, False)
+    for title in WHOLE_AND_STREAMED:
+        name, place = f"one of {title.split(', ')[-1]} to 100", ("100 recipients", title)
+        # What else goes over the connections is a few KiB for so many recipients.
+        yield Bar(f"{name}: times the text goes to a node", place, "transfersPerNode", 1.25, None, False)
+        yield Bar(f"{name}: times it is written on a node", place, "writesPerNode", 1, None, False)
 
 
 def bars(rows):
@@ -139,7 +140,7 @@ def _one_timeout(rows):
     if not well or not hanging:
         return None
     return judged("a node that hangs adds to the slowest message", hanging["firstMaximum"] - well["maximum"],
-                  HANGING_TIMEOUT, False, "ms")
+                  HANGING_ADDS_MAX, False, "ms")
 
 
 def _flat(rows):

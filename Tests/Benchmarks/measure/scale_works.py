@@ -9,7 +9,7 @@ STORED = "hauberk_messages_stored_total"
 
 
 def title_of(frontends, nodes):
-    return f"{frontends} frontend{'s' * (frontends > 1)}, {nodes} node{'s' * (nodes > 1)}"
+    return f"Hauberk, {frontends} frontend{'s' * (frontends > 1)}, {nodes} node{'s' * (nodes > 1)}"
 
 
 def scale(bench):
