@@ -67,27 +67,27 @@ def arguments():
     return options
 
 
-def measure(bench):
-    """Runs the works that were chosen. One that fails is told, and the others run. Returns what failed, by work."""
-    failed = {}
+def measure(bench, figures):
+    """Runs the works that were chosen, and writes down what is known after each. One that fails is told, and the others
+    run."""
     for name in bench.options.only:
         try:
             WORKS[name](bench)
         except Exception as error:  # pylint: disable=broad-exception-caught
-            failed[name] = f"{type(error).__name__}: {error}"
+            figures["failed"][name] = f"{type(error).__name__}: {error}"
             bench.say(f"{name} failed: {error}")
             traceback.print_exc()
-    return failed
+        figures["bars"] = peer_report.bars(bench.rows)
+        write(figures, bench.options)
 
 
-def report(figures, options):
+def write(figures, options):
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(figures, file, indent=2, ensure_ascii=False)
     if options.svg:
         with open(options.svg, "w", encoding="utf-8") as file:
             file.write(plot.svg(figures))
-    print(peer_report.table(figures), flush=True)
 
 
 def main():
@@ -108,11 +108,12 @@ def main():
 
 def compared(bench):
     """Measures and reports. Returns the exit status."""
-    figures = {"machine": runs.machine(), "rounds": bench.rounds, "failed": measure(bench), "rows": bench.rows,
-               "bars": peer_report.bars(bench.rows)}
+    figures = {"machine": runs.machine(), "rounds": bench.rounds, "failed": {}, "rows": bench.rows, "bars": []}
+    measure(bench, figures)
     if bench.options.only == list(WORKS) and (missing := peer_report.left_out(bench.rows)):
         figures["failed"]["bars"] = f"not measured: {'; '.join(missing)}"
-    report(figures, bench.options)
+        write(figures, bench.options)
+    print(peer_report.table(figures), flush=True)
     if figures["failed"]:
         return 2
     return 0 if all(row["met"] for row in figures["bars"]) else 1

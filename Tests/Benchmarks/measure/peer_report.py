@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .mail_works import BARE, COPY, WHOLE_AND_STREAMED
+from .mail_works import BARE, COPY, SINK, WHOLE_AND_STREAMED
 from .scale_works import SHAPES, title_of
 from .systems import DOVECOT, DOVECOT_PROXY, HAUBERK, HAUBERK_TLS, HAUBERK_TWO, POSTFIX_DOVECOT, POSTFIX_VIRTUAL
 
@@ -181,12 +181,22 @@ def table(figures):
     for work, rows in figures["rows"].items():
         lines += ["", TITLES.get(work, work)]
         lines += [_line(title, row, rows.get(HAUBERK)) for title, row in rows.items()]
-    lines.append("")
+    lines += ["", *_generator(figures["rows"])]
     for row in figures["bars"]:
         lines.append(f"{'met' if row['met'] else 'missed':<7} {row['bar']:<68} {_short(row['measured']):>7} "
                      f"{row['unit']:<3} ({row['bound']})")
-    lines += [f"failed  {name}: {text}" for name, text in figures["failed"].items()]
+    lines += [f"failed  {name}: {' '.join(text.split())}" for name, text in figures["failed"].items()]
     return "\n".join(lines)
+
+
+def _generator(rows):
+    """Whether the generator could have gone faster."""
+    sink = _find(rows, ("generator", SINK))
+    rates = [(row["rate"], title) for title, row in rows.get("smtp", {}).items() if title != BARE]
+    if sink and rates:
+        rate, title = max(rates)
+        yield f"The generator alone is {sink['rate'] / rate:.1f} times as fast as {title}, the fastest with 4 KiB messages."
+        yield ""
 
 
 def _line(title, row, own):
@@ -199,7 +209,7 @@ def _line(title, row, own):
             times = f"{own['rate'] / row['rate']:.2f} ×"
     cells = " ".join(f"{_short(row[key]) if key in row else '':>{width}}" for key, _, width in _COLUMNS)
     more = [text.format(_short(row[key])) for key, text in _MORE.items() if key in row and _says_more(row, key)]
-    if row.get("generatorShare", 0) > GENERATOR_SHARE_MAX and title != "sink":
+    if row.get("generatorShare", 0) > GENERATOR_SHARE_MAX and title != SINK:
         more.insert(0, f"the generator was busy for {row['generatorShare']:.0%} of the time")
     return f"  {title:<38} {rate:>8} {spread:>15} {times:>11} {cells}  {', '.join(more)}".rstrip()
 
