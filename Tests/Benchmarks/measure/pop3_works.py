@@ -1,5 +1,6 @@
 """Works that read mail. Every system has the same messages, in files of its own."""
 
+import multiprocessing
 import os
 import random
 
@@ -108,8 +109,9 @@ def many_mailboxes(bench):
     bench.say(f"{count} mailboxes")
     hauberk.add_accounts(prefix, count)
     store = hauberk.servers[0].stores[0]
-    make_maildirs((place(store, prefix, number) for number in range(count)), ("tmp", "new", "cur", "gone"), 0)
-    make_maildirs((os.path.join(dovecot.mail, f"{prefix}{number}") for number in range(count)), ("tmp", "new", "cur"), READER)
+    make_maildirs(
+        ((place(store, prefix, number) for number in range(count)), ("tmp", "new", "cur", "gone"), 0),
+        ((os.path.join(dovecot.mail, f"{prefix}{number}") for number in range(count)), ("tmp", "new", "cur"), READER))
     check_place(bench, prefix, count - 1)
     # The first digits of those that are looked at, as many in each run, so that none is looked at twice.
     groups = random.Random(count).sample(range(count // LOOKED_AT // 10, count // LOOKED_AT), 2 * bench.rounds)
@@ -127,13 +129,23 @@ def place(store, prefix, number):
     return os.path.join(store, "mail", str(partition), DOMAIN, f"{prefix}{number}")
 
 
-def make_maildirs(folders, names, owner):
+def make_maildirs(*kinds):
+    """Folders, each with folders of these names in it, and whose they are; of all kinds at the same time."""
+    makers = [multiprocessing.get_context("fork").Process(target=make_folders, args=kind) for kind in kinds]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    if any(maker.exitcode != 0 for maker in makers):
+        raise runs.MeasureError("not all mailboxes could be made")
+
+
+def make_folders(folders, names, owner):
     for folder in folders:
         os.makedirs(folder, mode=0o700)
-        os.chown(folder, owner, owner)
-        for name in names:
-            path = os.path.join(folder, name)
-            os.mkdir(path, 0o700)
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            if path is not folder:
+                os.mkdir(path, 0o700)
             if owner:
                 os.chown(path, owner, owner)
 
