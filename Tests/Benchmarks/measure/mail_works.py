@@ -11,7 +11,7 @@ from mailcheck.ports import PortBlock
 
 from . import runs
 from .comparison import MAILBOXES
-from .processes import read_octets
+from .processes import written_octets
 from .systems import (
     DOVECOT, HAUBERK, HAUBERK_TLS, HAUBERK_TWO, POSTFIX_DOVECOT, POSTFIX_DOVECOT_TLS, POSTFIX_VIRTUAL)
 
@@ -152,27 +152,27 @@ def transfers(bench, octets):
     """How often a message's text goes to a storage node, and how often it is written there, where it is for mailboxes of
     all three nodes."""
     system = bench.get(HAUBERK_TWO)
-    nodes, count = system.servers[0].pids_of("store"), 4
+    nodes, frontends, count = system.servers[0].nodes, system.servers[0].pids_of("front"), 4
 
-    def read(to):
-        """How often all nodes together read a text for so many; and the mailboxes."""
+    def send(to):
+        """How often the frontend sends a text for so many to any node (it writes hardly anything else); and the mailboxes."""
         prefix = bench.fresh(system)
-        before = read_octets(nodes)
+        before = written_octets(frontends)
         bench.generate(("smtp", *bench.mail_options(system, "smtp", prefix, MAILBOXES, count, octets, 1),
                         "--recipients-per-message", to))
         maildirs = system.maildirs(prefix).find(MAILBOXES * system.copies)
         maildirs.wait((MAILBOXES + count * to) * system.copies, 60)
-        return (read_octets(nodes) - before) / octets / count, maildirs
+        return (written_octets(frontends) - before) / octets / count, maildirs
 
-    alone, _ = read(1)
-    together, maildirs = read(MAILBOXES)
+    alone, _ = send(1)
+    together, maildirs = send(MAILBOXES)
     # To one recipient the text goes to each of its copies once: what is counted must show that.
     if not 0.95 * system.copies < alone < 1.25 * system.copies:
-        raise runs.MeasureError(f"a text for one recipient was read {alone:.2f} times by the {system.copies} nodes that keep it")
+        raise runs.MeasureError(f"a text for one recipient was sent {alone:.2f} times to the {system.copies} nodes that keep it")
     found = (os.stat(path) for path in maildirs.paths())
     # Files of one text may be one; each node has its own.
     written = {(file.st_dev, file.st_ino) for file in found if file.st_size > octets // 2}
-    return {"transfersPerNode": together / len(nodes), "writesPerNode": len(written) / count / len(nodes)}
+    return {"transfersPerNode": together / nodes, "writesPerNode": len(written) / count / nodes}
 
 
 # latency

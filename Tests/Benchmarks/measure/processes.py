@@ -93,6 +93,6 @@ def socket_kib():
     return (total + pages * os.sysconf("SC_PAGE_SIZE")) / 1024
 
 
-def read_octets(pids):
-    """Octets that these processes have read so far, from sockets and files."""
-    return sum(_lines(f"/proc/{pid}/io", ("rchar",)) for pid in pids)
+def written_octets(pids):
+    """Octets that these processes have written so far, to sockets and files."""
+    return sum(_lines(f"/proc/{pid}/io", ("wchar",)) for pid in pids)

@@ -10,7 +10,7 @@ func fuzzRingHistory(_ input: UnsafeRawBufferPointer) {
     for members in history.memberships {
         precondition(!members.isEmpty, "an epoch without members")
         precondition(zip(members, members.dropFirst()).allSatisfy { $0.name < $1.name }, "members out of order")
-        precondition(members.allSatisfy { (1...Ring.weightMax).contains($0.weight) && $0.zone != "" }, "an odd member")
+        precondition(members.allSatisfy { (0...Ring.weightMax).contains($0.weight) && $0.zone != "" }, "an odd member")
     }
     // Other names are refused where a configuration is read, and so is an epoch that changes nothing.
     let changes = zip(history.memberships, history.memberships.dropFirst()).allSatisfy { $0 != $1 }
