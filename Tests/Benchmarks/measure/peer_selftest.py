@@ -8,7 +8,7 @@ import threading
 import time
 import xml.dom.minidom
 
-from . import comparison, peer_report, plot, processes, runs, sessions
+from . import comparison, peer_report, plot, processes, runs, selftest, sessions
 from .maildirs import Maildirs, MissingMail
 from .mail_works import SINK
 from .systems import HAUBERK, POSTFIX_DOVECOT
@@ -17,17 +17,9 @@ from .xxh64 import xxh64
 
 def run():
     """Prints what fails. Returns the exit status."""
-    status = 0
-    for check in (_medians, _rates, _costs, _bars_are_judged, _bars_left_out_are_told, _flatness_is_judged, _arrivals,
-                  _order_rotates, _descendants_count, _sockets_count, _partitions, _pictures):
-        try:
-            check()
-        except AssertionError as error:
-            print(f"{check.__name__.strip('_').replace('_', ' ')}: no, {error}")
-            status = 1
-    if status == 0:
-        print("bench peers: what measures is well")
-    return status
+    return selftest.run("peers", (
+        _medians, _rates, _costs, _bars_are_judged, _bars_left_out_are_told, _flatness_is_judged, _arrivals,
+        _order_rotates, _descendants_count, _sockets_count, _partitions, _pictures))
 
 
 def _equal(found, wanted):

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 
-from . import site_report, steady
+from . import selftest, site_report, steady
 from .arrivals import Arrivals, ArrivalsError
 from .link import Link
 
@@ -17,17 +17,9 @@ _PATIENCE = 60
 
 def run():
     """Prints what fails. Returns the exit status."""
-    status = 0
-    for check in (_bytes_are_kept, _nothing_comes_early, _a_cut_breaks, _no_arrival_is_missed, _tokens_are_found,
-                  _bars_are_judged):
-        try:
-            check()
-        except AssertionError as error:
-            print(f"{check.__name__.strip('_').replace('_', ' ')}: no, {error}")
-            status = 1
-    if status == 0:
-        print("bench sites: what measures is well")
-    return status
+    return selftest.run("sites", (
+        _bytes_are_kept, _nothing_comes_early, _a_cut_breaks, _no_arrival_is_missed, _tokens_are_found,
+        _bars_are_judged))
 
 
 class _Carried:
