@@ -48,11 +48,9 @@ class Costs:
         subprocess.run(["strip", "--strip-debug", self.hauberk], check=True)
 
     def count(self):
-        figures = {}
-        with Callgrind(self.options.valgrind, self.options.vgdb, self.hauberk, self.home) as callgrind:
-            figures.update(self.counted(callgrind.program, "counted", callgrind.measure))
-        figures.update(self.counted(self.hauberk, "traced", self.system_calls))
-        return figures
+        callgrind = Callgrind(self.options.valgrind, self.options.vgdb, self.hauberk, self.home)
+        return {**self.counted(callgrind.program, "counted", callgrind.measure),
+                **self.counted(self.hauberk, "traced", self.system_calls)}
 
     def counted(self, program, name, measure):
         """What `measure` finds of each of the two works, with a cluster of its own."""

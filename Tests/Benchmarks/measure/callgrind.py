@@ -26,12 +26,6 @@ exec "{valgrind}" --tool=callgrind --callgrind-out-file="{self._outputs}.%p" --v
 """)
         os.chmod(self.program, 0o755)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
     def measure(self, pids, work, messages, name):
         """Instructions and allocations per message, of all these processes."""
         for pid in pids:
