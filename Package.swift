@@ -78,14 +78,14 @@ let package = Package(
         module(
             "Frontend",
             [
-                "Mail", "SASL", "SMTP", "QMTP", "POP3", "Cluster", "Directory", "Membership", "Wire", "Hops", logging,
-                metrics, coreMetrics, nioCore, lifecycle,
+                "Mail", "SASL", "SMTP", "QMTP", "POP3", "Cluster", "Directory", "Membership", "Telemetry", "Wire", "Hops",
+                logging, metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module(
             "Storage",
             [
-                "Mail", "SASL", "SMTP", "POP3", "QMTP", "Bounces", "Cluster", "Maildirs", "Membership", "Wire", "Hops",
-                logging, metrics, coreMetrics, nioCore, lifecycle,
+                "Mail", "SASL", "SMTP", "POP3", "QMTP", "Bounces", "Cluster", "Maildirs", "Membership", "Telemetry", "Wire",
+                "Hops", logging, metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module("Serialmail", ["Mail", "Digests", "CSpawn", "SASL", "SMTP", "QMTP", "POP3", "Bounces", "Maildirs"]),
         module("Load", ["Mail", "SMTP", "POP3", "Wire", nioCore, nioPosix]),

@@ -7,6 +7,7 @@ import Membership
 import NIOCore
 import SASL
 import SMTP
+import Telemetry
 import Wire
 
 /// The messages of one client's connection on their way in, whatever protocol brings them: from recipients to mailboxes,
@@ -218,13 +219,13 @@ final class MessageIntake {
             let took = frontend.clock.monotonic() - began
             let replies = recipients.replies(verdicts, isLMTP: answersEach)
             frontend.metrics.messageEnded(replies, octets: summary.byteCount, took: took)
-            log.info(
-                "message",
-                metadata: [
-                    "message": .string(message.identity.text), "octets": .string(String(summary.byteCount)),
-                    "from": .string(message.sender.description), "to": .string(recipients.summary),
-                    "took": .string(took.description),
-                    "verdict": .string((replies.first ?? .deferred(.unexpected)).description),
+            log.event(
+                .info, "message",
+                [
+                    "message": .text(message.identity.text), "octets": .number(summary.byteCount),
+                    "from": .text(message.sender.description), "to": .text(recipients.summary),
+                    "took": .text(took.description),
+                    "verdict": .text((replies.first ?? .deferred(.unexpected)).description),
                 ])
             told(replies, message.identity)
         }

@@ -4,9 +4,22 @@ extension [UInt8] {
         var text = text
         text.withUTF8 { append(contentsOf: $0) }
     }
+
+    /// Puts a number's digits behind what is there.
+    package mutating func append(decimal number: Int) {
+        if number < 10 { return number < 0 ? append(utf8: String(number)) : append(UInt8(ascii: "0") + UInt8(number)) }
+        append(decimal: number / 10)
+        append(UInt8(ascii: "0") + UInt8(number % 10))
+    }
 }
 
 extension String {
+    /// Whether all the bytes of its UTF-8 are such.
+    @inlinable
+    package func hasOnly(_ isSuch: (UInt8) -> Bool) -> Bool {
+        utf8.withContiguousStorageIfAvailable { $0.allSatisfy(isSuch) } ?? utf8.allSatisfy(isSuch)
+    }
+
     /// Three texts, one behind the other, in one copy.
     init(_ first: String, _ second: String, _ third: String) {
         var texts = (first, second, third)

@@ -18,7 +18,7 @@ package struct EmailAddress: Hashable, Sendable {
         guard let at = text.utf8.lastIndex(of: UInt8(ascii: "@")) else { return nil }
         let local = text[..<at]
         let domain = text[text.utf8.index(after: at)...]
-        guard !local.isEmpty, !domain.isEmpty, !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+        guard !local.isEmpty, !domain.isEmpty, text.hasOnly({ $0 > 0x20 && $0 != 0x7F }) else {
             return nil
         }
         self.init(local: String(local), domain: String(domain))
@@ -29,7 +29,7 @@ package struct EmailAddress: Hashable, Sendable {
     package static let doubleBounce = EmailAddress(local: "#", domain: "[]")
 
     /// Whether SMTP can carry it without SMTPUTF8 (RFC 6531).
-    package var isASCII: Bool { local.utf8.allSatisfy { $0 < 0x80 } && domain.utf8.allSatisfy { $0 < 0x80 } }
+    package var isASCII: Bool { local.hasOnly { $0 < 0x80 } && domain.hasOnly { $0 < 0x80 } }
 }
 
 extension EmailAddress: CustomStringConvertible {
@@ -38,19 +38,21 @@ extension EmailAddress: CustomStringConvertible {
         String(Self.needsQuotes(local) ? Self.quoted(local) : local, "@", domain)
     }
 
+    /// Puts the description behind what is there.
+    package func append(to bytes: inout [UInt8]) {
+        bytes.append(utf8: Self.needsQuotes(local) ? Self.quoted(local) : local)
+        bytes.append(UInt8(ascii: "@"))
+        bytes.append(utf8: domain)
+    }
+
     private static func needsQuotes(_ local: String) -> Bool {
         var afterDot = true
-        for byte in local.utf8 {
-            if byte == UInt8(ascii: ".") {
-                if afterDot { return true }
-                afterDot = true
-            } else if isAtomByte(byte) {
-                afterDot = false
-            } else {
-                return true
-            }
+        let isDotAtom = local.hasOnly { byte in
+            let isDot = byte == UInt8(ascii: ".")
+            defer { afterDot = isDot }
+            return isDot ? !afterDot : isAtomByte(byte)
         }
-        return afterDot
+        return !isDotAtom || afterDot
     }
 
     private static func quoted(_ local: String) -> String {
@@ -79,6 +81,6 @@ extension EmailAddress: CustomStringConvertible {
 extension String {
     /// A domain in lower case; most are already.
     func lowercasedDomain() -> String {
-        utf8.allSatisfy { $0 < 0x80 && ($0 &- 0x41) >= 26 } ? self : lowercased()
+        hasOnly { $0 < 0x80 && ($0 &- 0x41) >= 26 } ? self : lowercased()
     }
 }

@@ -20,6 +20,13 @@ extension ReversePath: CustomStringConvertible {
         case .address(let address): String("<", address.description, ">")
         }
     }
+
+    /// Puts the description behind what is there.
+    package func append(to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "<"))
+        if case .address(let address) = self { address.append(to: &bytes) }
+        bytes.append(UInt8(ascii: ">"))
+    }
 }
 
 /// One mailbox that a message goes to, and the address to name in `Delivered-To:`.

@@ -4,7 +4,7 @@
 package struct FieldName: Hashable, Sendable {
     private var high: UInt64 = 0
     private var low: UInt64 = 0
-    package private(set) var count = 0
+    private var count = 0
 
     /// How many bytes are told apart.
     private static let countMax = 16
@@ -17,6 +17,14 @@ package struct FieldName: Hashable, Sendable {
 
     private init(_ text: StaticString) {
         for index in 0..<text.utf8CodeUnitCount { append(text.utf8Start[index]) }
+    }
+
+    /// Whether a name that begins so can be one of those that matter: most need no further look.
+    package static func mayMatter(_ first: UInt8) -> Bool {
+        switch first | 0x20 {
+        case UInt8(ascii: "d"), UInt8(ascii: "m"), UInt8(ascii: "r"): true
+        default: false
+        }
     }
 
     package var isTooLong: Bool { count > Self.countMax }

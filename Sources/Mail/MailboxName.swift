@@ -13,7 +13,7 @@ package struct MailboxName: Hashable, Sendable, Comparable {
     package init?(local: String, domain: String) {
         let domain = domain.lowercasedDomain()
         for part in [local, domain] {
-            guard !part.isEmpty, !part.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else { return nil }
+            guard !part.isEmpty, part.hasOnly({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
             guard Self.escapedByteCount(part) <= Self.pathComponentBytesMax else { return nil }
         }
         self.local = local
@@ -61,13 +61,14 @@ package struct MailboxName: Hashable, Sendable, Comparable {
     }
 
     private static func escapedByteCount(_ part: String) -> Int {
-        var count = 0
+        var kept = 0
         var index = 0
-        for byte in part.utf8 {
-            count += stays(byte, at: index) ? 1 : 3
+        _ = part.hasOnly { byte in
+            kept += stays(byte, at: index) ? 1 : 0
             index += 1
+            return true
         }
-        return count
+        return 3 * index - 2 * kept
     }
 
     private static func stays(_ byte: UInt8, at index: Int) -> Bool {

@@ -69,6 +69,7 @@ struct ContentScanner: ~Copyable {
         if pending.count == lineStart {
             if bytes[at] == Self.lineFeed { return endHeader(&at) }
             if Self.isBlank(bytes[at]) { return begin(isKept: isFieldKept) }
+            if !FieldName.mayMatter(bytes[at]) { return begin(isKept: true) }
         }
         let start = at
         while at < bytes.count {

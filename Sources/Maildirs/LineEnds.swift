@@ -16,10 +16,11 @@ struct LineEndDecoder {
         holdsCarriageReturn = wire[wire.count - 1] == carriageReturn
         let end = start + wire.count - (holdsCarriageReturn ? 1 : 0)
         buffer.append(room: wire.count + 1) { output in
-            if held { output.storeBytes(of: carriageReturn, as: UInt8.self) }
-            let written = (held ? 1 : 0) + Self.convert(from: start, to: end, output + (held ? 1 : 0))
-            size.add(UnsafeRawBufferPointer(start: output, count: written))
-            return written
+            if held {
+                output.storeBytes(of: carriageReturn, as: UInt8.self)
+                size.add(UnsafeRawBufferPointer(start: output, count: 1))
+            }
+            return (held ? 1 : 0) + convert(from: start, to: end, output + (held ? 1 : 0))
         }
     }
 
@@ -34,22 +35,24 @@ struct LineEndDecoder {
         }
     }
 
-    private static func convert(
+    private mutating func convert(
         from start: UnsafeRawPointer, to end: UnsafeRawPointer, _ output: UnsafeMutableRawPointer
     ) -> Int {
         var position = start
         var written = 0
         while position < end {
-            guard let found = memchr(position, Int32(lineFeed), end - position) else {
-                memcpy(output + written, position, end - position)
-                return written + (end - position)
+            let found = memchr(position, Int32(lineFeed), end - position).map { UnsafeRawPointer($0) }
+            var length = (found ?? end) - position
+            if found != nil, length > 0, position.load(fromByteOffset: length - 1, as: UInt8.self) == carriageReturn {
+                length -= 1
             }
-            var length = UnsafeRawPointer(found) - position
-            if length > 0, (position + length - 1).load(as: UInt8.self) == carriageReturn { length -= 1 }
             memcpy(output + written, position, length)
-            (output + written + length).storeBytes(of: lineFeed, as: UInt8.self)
-            written += length + 1
-            position = UnsafeRawPointer(found) + 1
+            written += length
+            size.add(UnsafeRawBufferPointer(start: output + written - length, count: length), endsLine: found != nil)
+            guard let found else { break }
+            output.storeBytes(of: lineFeed, toByteOffset: written, as: UInt8.self)
+            written += 1
+            position = found + 1
         }
         return written
     }
@@ -77,6 +80,16 @@ struct WireSize {
         }
         diskOctets += disk.count
         last = disk[disk.count - 1]
+    }
+
+    /// The same for bytes without LF, and the LF behind them if that `endsLine`.
+    mutating func add(_ text: UnsafeRawBufferPointer, endsLine: Bool) {
+        if let byte = text.last { last = byte }
+        diskOctets += text.count
+        guard endsLine else { return }
+        if last != carriageReturn { addedCarriageReturns += 1 }
+        diskOctets += 1
+        last = lineFeed
     }
 
     mutating func add(_ disk: [UInt8]) { disk.withUnsafeBytes { add($0) } }

@@ -51,12 +51,14 @@ final class WorkerPool: @unchecked Sendable {
     /// Has `work` done on one of the threads. False, and nothing done, once the pool has stopped.
     func submit(_ work: @escaping Work) -> Bool {
         pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
         // Work in progress may still ask for more while the pool drains.
-        if isStopping && busy == 0 { return false }
-        waiting.append(work)
-        if idle > 0 { pthread_cond_signal(changed) }
-        return true
+        let isAccepted = !isStopping || busy > 0
+        if isAccepted { waiting.append(work) }
+        let hasIdle = idle > 0
+        pthread_mutex_unlock(mutex)
+        // Woken earlier, a thread would run into the mutex.
+        if isAccepted, hasIdle { pthread_cond_signal(changed) }
+        return isAccepted
     }
 
     /// Does `work` on one of the threads, or here if there are none any more.

@@ -66,7 +66,9 @@ package struct BodyDecoder: Sendable {
                 at += 1
                 start = at
             case .lineStart:
-                state = .text
+                let clean = takeCleanLines(bytes, from: at)
+                if clean == at { state = .text }
+                at = clean
             case .dot where bytes[at] == ASCII.cr:
                 state = .dotCR
                 at += 1
@@ -88,6 +90,22 @@ package struct BodyDecoder: Sendable {
             if !hadFault, fault != nil { return Found(text: at..<at, consumed: at, ended: false) }
         }
         return Found(text: run(start, at), consumed: at, ended: false)
+    }
+
+    /// Takes what can be told at a glance to be lines without fault or dots: many bytes at a time, from a line's start to
+    /// wherever that ends. Nothing if there are few bytes.
+    private mutating func takeCleanLines(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        guard fault == nil, bytes[start] != ASCII.lf else { return start }
+        // No line in it can be too long.
+        let end = bytes.endOfCleanBlocks(from: start, to: min(bytes.count, start &+ max(0, lineBytesMax - 2)))
+        guard end > start else { return start }
+        // A CR at its end was seen with its LF behind it.
+        if bytes[end - 1] == ASCII.cr { return end + 1 }
+        var lineStart = end
+        while lineStart > start, bytes[lineStart - 1] != ASCII.lf { lineStart -= 1 }
+        lineBytes = end - lineStart
+        state = lineBytes == 0 ? .lineStart : .text
+        return end
     }
 
     /// Takes bytes up to and with the next CRLF, or CR, or all.
@@ -124,4 +142,29 @@ package struct BodyDecoder: Sendable {
 
     /// After a fault there is no text any more.
     private func run(_ start: Int, _ end: Int) -> Range<Int> { fault == nil ? start..<end : end..<end }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Where the blocks from `start` on end in which each CR has an LF behind it, each LF has a CR before it, and no line
+    /// begins with a dot. The byte at `start` is not looked at as an LF; at most two bytes behind the end are.
+    fileprivate func endOfCleanBlocks(from start: Int, to limit: Int) -> Int {
+        typealias Block = SIMD16<UInt8>
+        guard let base = baseAddress else { return start }
+        let (cr, lf, dot) = (Block(repeating: ASCII.cr), Block(repeating: ASCII.lf), Block(repeating: ASCII.dot))
+        var at = start
+        while at &+ 66 <= limit {
+            var odd = SIMDMask<Block.MaskStorage>(repeating: false)
+            for step in 0..<4 {
+                let block = base + (at &+ step &* 16)
+                let isCR = block.loadUnaligned(as: Block.self) .== cr
+                let isLF = (block + 1).loadUnaligned(as: Block.self) .== lf
+                let isDot = (block + 2).loadUnaligned(as: Block.self) .== dot
+                odd = odd .| (isCR .^ isLF) .| (isLF .& isDot)
+            }
+            let bits = unsafeBitCast(odd, to: SIMD2<UInt64>.self)
+            if bits[0] | bits[1] != 0 { break }
+            at &+= 64
+        }
+        return at
+    }
 }

@@ -63,7 +63,7 @@ package struct HeaderScanner: Sendable {
             isFinished = true
             value = []
         } else {
-            field = .name
+            field = FieldName.mayMatter(byte) ? .name : .other
             name = FieldName()
         }
     }

@@ -38,41 +38,51 @@ extension SMTPClientSession {
         holdsControl(address.local) || holdsControl(address.domain)
     }
 
-    private static func holdsControl(_ text: String) -> Bool { text.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
+    private static func holdsControl(_ text: String) -> Bool { !text.hasOnly { $0 >= 0x20 && $0 != 0x7F } }
 
     mutating func sendMail(_ transaction: SMTPClientTransaction) {
-        output.append(contentsOf: "MAIL FROM:".utf8)
-        output.append(utf8: transaction.sender.description)
-        if let size = transaction.byteCount, capabilities.messageBytesMax != nil { append(" SIZE=", String(size)) }
-        if transaction.eightBit, capabilities.eightBit { append(" BODY=", "8BITMIME") }
-        if transaction.utf8 { append(" SMTPUTF8", "") }
-        if let name = transaction.name {
-            append(" XNAME=", "")
-            XText.encode(name.text, into: &output)
-            if transaction.isRepeat { append(" XREPEAT", "") }
-            if transaction.content != .message { append(" XCONTENT=", transaction.content.rawValue) }
-            if let path = transaction.sitePath { append(" XPATH=", path.text) }
+        output.reserveCapacity(output.count + 512)
+        append("MAIL FROM:")
+        transaction.sender.append(to: &output)
+        if let size = transaction.byteCount, capabilities.messageBytesMax != nil {
+            append(" SIZE=")
+            output.append(decimal: size)
         }
-        append("\r\n", "")
+        if transaction.eightBit, capabilities.eightBit { append(" BODY=8BITMIME") }
+        if transaction.utf8 { append(" SMTPUTF8") }
+        if let name = transaction.name {
+            append(" XNAME=")
+            XText.encode(name.text, into: &output)
+            if transaction.isRepeat { append(" XREPEAT") }
+            if transaction.content != .message {
+                append(" XCONTENT=")
+                output.append(utf8: transaction.content.rawValue)
+            }
+            if let path = transaction.sitePath {
+                append(" XPATH=")
+                output.append(utf8: path.text)
+            }
+        }
+        append("\r\n")
     }
 
     mutating func sendRecipient(_ recipient: SMTPRecipient) {
-        append("RCPT TO:<", recipient.address.description)
-        append(">", "")
+        append("RCPT TO:<")
+        recipient.address.append(to: &output)
+        append(">")
         if let mailbox = recipient.mailbox, capabilities.takesNames {
-            append(" XMAILBOX=", "")
+            append(" XMAILBOX=")
             XText.encode(mailbox.description, into: &output)
             if let owner = recipient.heldFor {
-                append(" XFOR=", "")
+                append(" XFOR=")
                 XText.encode(owner, into: &output)
             }
         }
-        append("\r\n", "")
+        append("\r\n")
     }
 
-    private mutating func append(_ fixed: StaticString, _ text: String) {
+    mutating func append(_ fixed: StaticString) {
         output.append(contentsOf: UnsafeBufferPointer(start: fixed.utf8Start, count: fixed.utf8CodeUnitCount))
-        output.append(utf8: text)
     }
 }
 

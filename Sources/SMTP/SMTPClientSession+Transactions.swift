@@ -76,7 +76,9 @@ extension SMTPClientSession {
 
     private mutating func sendBodyCommand(_ index: Int) {
         guard usesChunks else { return send("DATA") }
-        send("BDAT \(running[index].transaction.byteCount ?? 0) LAST")
+        append("BDAT ")
+        output.append(decimal: running[index].transaction.byteCount ?? 0)
+        append(" LAST\r\n")
         askForBody(index, .raw)
     }
 

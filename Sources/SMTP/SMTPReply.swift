@@ -19,7 +19,7 @@ package struct SMTPReply: Hashable, Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(lines.reduce(0) { $0 + $1.utf8.count + 16 })
         for (index, line) in lines.enumerated() {
-            bytes.append(utf8: String(code))
+            bytes.append(decimal: code)
             bytes.append(index == lines.count - 1 ? ASCII.space : ASCII.hyphen)
             if !status.isEmpty {
                 bytes.append(utf8: status)
@@ -56,7 +56,7 @@ package struct SMTPReply: Hashable, Sendable {
     private static let textBytesMax = 480
 
     private static func append(_ text: String, to bytes: inout [UInt8]) {
-        if text.utf8.count <= textBytesMax, text.utf8.allSatisfy({ $0 >= 0x20 && $0 <= 0x7E }) {
+        if text.utf8.count <= textBytesMax, text.hasOnly({ $0 >= 0x20 && $0 <= 0x7E }) {
             bytes.append(utf8: text)
             return
         }

@@ -47,10 +47,7 @@ package enum TraceHeaders {
         bytes.append(utf8: trace.transmission)
         bytes.append(utf8: "\r\n\tid ")
         append(identity.text, max: MessageIdentity.lengthMax, orElse: "unknown", to: &bytes)
-        if let recipient, let path = forPath(recipient) {
-            bytes.append(utf8: "\r\n\tfor ")
-            bytes.append(utf8: path)
-        }
+        if let recipient { append(for: recipient, to: &bytes) }
         bytes.append(utf8: ";\r\n\t")
         append(date: seconds, to: &bytes)
         bytes.append(utf8: "\r\n")
@@ -80,17 +77,23 @@ package enum TraceHeaders {
     package static func delivery(from sender: ReversePath, to recipient: EmailAddress) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256)
-        append(field: "Return-Path: ", sender.description, to: &bytes)
-        append(field: "Delivered-To: ", recipient.description, to: &bytes)
+        append(field: "Return-Path: ", to: &bytes) { sender.append(to: &$0) }
+        append(field: "Delivered-To: ", to: &bytes) { recipient.append(to: &$0) }
         return bytes
     }
 
-    private static func append(field name: String, _ value: String, to bytes: inout [UInt8]) {
+    private static func append(field name: String, to bytes: inout [UInt8], _ appendValue: (inout [UInt8]) -> Void) {
         bytes.append(utf8: name)
-        let end = bytes.count + valueBytesMax
-        for byte in value.utf8 where byte >= ASCII.space && byte != 0x7F && bytes.count < end { bytes.append(byte) }
+        let start = bytes.count
+        appendValue(&bytes)
+        if bytes.count - start > valueBytesMax || !bytes[start...].allSatisfy(isText) {
+            let text = bytes[start...].filter(isText).prefix(valueBytesMax)
+            bytes.replaceSubrange(start..., with: text)
+        }
         bytes.append(ASCII.lf)
     }
+
+    private static func isText(_ byte: UInt8) -> Bool { byte >= ASCII.space && byte != 0x7F }
 
     /// RFC 5322 §2.1.1: a line has at most 998 octets.
     private static let valueBytesMax = 900
@@ -118,10 +121,16 @@ package enum TraceHeaders {
         bytes.append(utf8: ")")
     }
 
-    /// Without a local part of blanks or brackets, which readers of `Received:` take badly.
-    private static func forPath(_ address: EmailAddress) -> String? {
-        let path = ReversePath.address(address).description
-        return path.utf8.allSatisfy({ $0 > ASCII.space && $0 != 0x7F }) ? path : nil
+    /// Left out where the address has blanks or brackets of its own, which readers of `Received:` take badly.
+    private static func append(for address: EmailAddress, to bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(utf8: "\r\n\tfor <")
+        let first = bytes.count
+        address.append(to: &bytes)
+        guard bytes[first...].allSatisfy({ $0 > ASCII.space && $0 != 0x7F }) else {
+            return bytes.removeLast(bytes.count - start)
+        }
+        bytes.append(ASCII.greater)
     }
 
     /// Letters, digits and what host names, addresses and message names need; anything else becomes "?".

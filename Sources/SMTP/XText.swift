@@ -12,10 +12,7 @@ package enum XText {
     /// Appends the text as a parameter's value.
     package static func encode(_ text: String, into bytes: inout [UInt8]) {
         // Most texts stand for themselves.
-        if text.utf8.allSatisfy(isLiteral) {
-            bytes.append(utf8: text)
-            return
-        }
+        if text.hasOnly(isLiteral) { return bytes.append(utf8: text) }
         for byte in text.utf8 {
             if isLiteral(byte) {
                 bytes.append(byte)

@@ -6,6 +6,7 @@ import Maildirs
 import Metrics
 import NIOCore
 import SMTP
+import Telemetry
 import Wire
 
 /// Drives one LMTP session on a storage node: a frontend delivers, many transactions at a time.
@@ -269,7 +270,7 @@ final class LMTPNodeConversation: Conversation {
     ) {
         let name = envelope.name?.text ?? ""
         for (recipient, result) in zip(envelope.recipients, results) {
-            let mailbox = Logger.MetadataValue.string(recipient.mailbox?.description ?? "")
+            let mailbox = recipient.mailbox?.description ?? ""
             switch result {
             case .success where envelope.content == .release:
                 recipient.heldFor.flatMap(node.spoolTarget).map {
@@ -280,16 +281,15 @@ final class LMTPNodeConversation: Conversation {
                 if let target = recipient.heldFor.flatMap(node.spoolTarget) {
                     node.replicator.noteHeld(for: target)
                 }
-                log.info(
-                    "stored",
-                    metadata: [
-                        "message": .string(name), "mailbox": mailbox,
-                        "content": .string(envelope.content.rawValue), "for": .string(recipient.heldFor ?? ""),
-                        "outcome": .string(outcome.rawValue),
+                log.event(
+                    .info, "stored",
+                    [
+                        "message": .text(name), "mailbox": .text(mailbox), "content": .text(envelope.content.rawValue),
+                        "for": .text(recipient.heldFor ?? ""), "outcome": .text(outcome.rawValue),
                     ])
             case .failure(let error):
                 node.metrics.storeErrors.increment()
-                log.error("not stored", metadata: ["message": "\(name)", "mailbox": mailbox, "error": "\(error)"])
+                log.error("not stored", metadata: ["message": "\(name)", "mailbox": "\(mailbox)", "error": "\(error)"])
             }
         }
         session.messageStored(id, results.map(Self.verdict))

@@ -4,8 +4,8 @@ import Mail
 struct LogLine {
     /// Whether only the handler itself writes that key.
     static func isReserved(_ key: String) -> Bool {
-        switch key {
-        case "ts", "level", "logger", "msg", "cut": true
+        switch key.utf8.count {
+        case 2...6: key == "ts" || key == "level" || key == "logger" || key == "msg" || key == "cut"
         default: false
         }
     }
@@ -13,80 +13,123 @@ struct LogLine {
     /// No field's value takes more than this; a value of a client's must not push the others out.
     static let valueBytesMax = 1024
     private static let keyBytesMax = 64
+    /// A field that passes the line's end is taken back, and needs room until then: for its key and value, for what
+    /// stands around them and for the last scalar, which may be written as an escape.
+    private static let fieldBytesMax = keyBytesMax + valueBytesMax + 32
 
     private let format: LogFormat
-    private var bytes: [UInt8] = []
+    private let room: UnsafeMutableBufferPointer<UInt8>
+    private var count = 0
     private var isCut = false
 
-    init(format: LogFormat) {
+    private init(format: LogFormat, room: UnsafeMutableBufferPointer<UInt8>) {
         self.format = format
-        bytes.reserveCapacity(512)
-        if format == .json { bytes.append(UInt8(ascii: "{")) }
+        self.room = room
+        if format == .json { append(UInt8(ascii: "{")) }
+    }
+
+    /// Has a line filled, and gives it to `use`, with its line end, at most `LogSink.lineBytesMax` bytes.
+    static func with<Value>(
+        format: LogFormat, fill: (inout LogLine) -> Void, use: (UnsafeRawBufferPointer) -> Value
+    ) -> Value {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: LogSink.lineBytesMax + fieldBytesMax) { room in
+            var line = LogLine(format: format, room: room)
+            fill(&line)
+            line.finish()
+            return use(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(room)[..<line.count]))
+        }
+    }
+
+    mutating func add(_ key: StaticString, _ value: String) {
+        add(value) { $0.append(fit: key) }
     }
 
     mutating func add(_ key: String, _ value: String) {
-        let start = bytes.count
-        if start > (format == .json ? 1 : 0) {
-            bytes.append(format == .json ? UInt8(ascii: ",") : UInt8(ascii: " "))
-        }
-        append(key: key)
+        add(value) { $0.append(key: key) }
+    }
+
+    private mutating func add(_ value: String, _ appendKey: (inout LogLine) -> Void) {
+        let start = count
+        if start > (format == .json ? 1 : 0) { append(format == .json ? UInt8(ascii: ",") : UInt8(ascii: " ")) }
+        if format == .json { append(UInt8(ascii: "\"")) }
+        appendKey(&self)
+        if format == .json { append(fit: "\":") } else { append(UInt8(ascii: "=")) }
         append(value: value)
         // The end's room is kept free: the mark that something was cut, the brace and the line end.
-        if bytes.count > LogSink.lineBytesMax - 16 {
-            bytes.removeLast(bytes.count - start)
+        if count > LogSink.lineBytesMax - 16 {
+            count = start
             isCut = true
         }
     }
 
-    mutating func finished() -> [UInt8] {
+    private mutating func finish() {
         switch format {
         case .logfmt:
-            if isCut { bytes += " cut=true".utf8 }
+            if isCut { append(fit: " cut=true") }
         case .json:
-            if isCut { bytes += ",\"cut\":true".utf8 }
-            bytes.append(UInt8(ascii: "}"))
+            if isCut { append(fit: ",\"cut\":true") }
+            append(UInt8(ascii: "}"))
         }
-        bytes.append(UInt8(ascii: "\n"))
-        return bytes
+        append(UInt8(ascii: "\n"))
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        room[count] = byte
+        count += 1
+    }
+
+    private mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) {
+        count = room[count...].update(fromContentsOf: bytes)
+    }
+
+    /// What needs no look at its bytes.
+    private mutating func append(fit text: StaticString) {
+        append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     private mutating func append(key: String) {
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
         var key = key
         key.withUTF8 { key in
-            let key = key.prefix(Self.keyBytesMax)
-            if key.isEmpty {
-                bytes.append(UInt8(ascii: "_"))
-            } else if key.allSatisfy(Self.isKeyByte) {
-                bytes.append(contentsOf: key)
-            } else {
-                bytes.append(contentsOf: key.lazy.map { Self.isKeyByte($0) ? $0 : UInt8(ascii: "_") })
-            }
-        }
-        switch format {
-        case .logfmt: bytes.append(UInt8(ascii: "="))
-        case .json: bytes.append(contentsOf: "\":".utf8)
+            if key.isEmpty { append(UInt8(ascii: "_")) }
+            for byte in key.prefix(Self.keyBytesMax) { append(Self.isKeyByte(byte) ? byte : UInt8(ascii: "_")) }
         }
     }
 
     private mutating func append(value: String) {
-        let form = Form(of: value)
-        if form == .bare, format == .logfmt { return bytes.append(utf8: value) }
-        bytes.append(UInt8(ascii: "\""))
-        if form == .escaped { append(escaped: value) } else { bytes.append(utf8: value) }
-        bytes.append(UInt8(ascii: "\""))
+        var value = value
+        let form = value.withUTF8 { bytes in
+            let form = Form(of: bytes)
+            switch form {
+            case .bare where format == .logfmt:
+                append(bytes)
+            case .bare, .quoted:
+                append(UInt8(ascii: "\""))
+                append(bytes)
+                append(UInt8(ascii: "\""))
+            case .escaped:
+                break
+            }
+            return form
+        }
+        if form == .escaped { append(escaped: value) }
     }
 
     private mutating func append(escaped value: String) {
-        let end = bytes.count + Self.valueBytesMax
+        append(UInt8(ascii: "\""))
+        let end = count + Self.valueBytesMax
         for scalar in value.unicodeScalars {
-            guard bytes.count < end else {
-                bytes.append(contentsOf: "…".utf8)
+            guard count < end else {
+                append(utf8: "…")
                 isCut = true
                 break
             }
             append(scalar)
         }
+        append(UInt8(ascii: "\""))
+    }
+
+    private mutating func append(utf8 text: String) {
+        for byte in text.utf8 { append(byte) }
     }
 
     /// How a value can be written. Most values are told by one look at their bytes.
@@ -98,21 +141,32 @@ struct LogLine {
         /// Scalar by scalar.
         case escaped
 
-        init(of value: String) {
-            var value = value
-            self = value.withUTF8 { bytes in
-                guard bytes.count <= LogLine.valueBytesMax else { return .escaped }
-                var form = bytes.isEmpty ? Form.quoted : .bare
-                for byte in bytes {
-                    switch byte {
-                    case UInt8(ascii: "\""), UInt8(ascii: "\\"): return .escaped
-                    case UInt8(ascii: " "), UInt8(ascii: "="): form = .quoted
-                    case 0x21...0x7E: break
-                    default: return .escaped
-                    }
-                }
-                return form
+        private static let blank: UInt64 = 1 << 0x20
+        /// A blank and "=".
+        private static let quotedLow = blank | 1 << 0x3D
+        /// Controls and the quotation mark.
+        private static let escapedLow: UInt64 = 0xFFFF_FFFF | 1 << 0x22
+        /// The backslash and DEL.
+        private static let escapedHigh: UInt64 = 1 << (0x5C - 0x40) | 1 << 0x3F
+
+        init(of bytes: UnsafeBufferPointer<UInt8>) {
+            guard bytes.count <= LogLine.valueBytesMax else {
+                self = .escaped
+                return
             }
+            // Bits of the bytes from 0x40 on, and of those before: which byte stands where is of no interest.
+            var (low, high): (UInt64, UInt64) = bytes.isEmpty ? (Self.blank, 0) : (0, 0)
+            for byte in bytes {
+                guard byte < 0x80 else {
+                    self = .escaped
+                    return
+                }
+                let bit: UInt64 = 1 &<< UInt64(byte & 0x3F)
+                low |= byte < 0x40 ? bit : 0
+                high |= byte < 0x40 ? 0 : bit
+            }
+            let isEscaped = low & Self.escapedLow != 0 || high & Self.escapedHigh != 0
+            self = isEscaped ? .escaped : low & Self.quotedLow != 0 ? .quoted : .bare
         }
     }
 
@@ -121,18 +175,18 @@ struct LogLine {
     private mutating func append(_ scalar: Unicode.Scalar) {
         switch scalar.value {
         case UInt32(UInt8(ascii: "\"")), UInt32(UInt8(ascii: "\\")):
-            bytes.append(UInt8(ascii: "\\"))
-            bytes.append(UInt8(scalar.value))
-        case 0x0A: bytes.append(contentsOf: "\\n".utf8)
-        case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-        case 0x09: bytes.append(contentsOf: "\\t".utf8)
+            append(UInt8(ascii: "\\"))
+            append(UInt8(scalar.value))
+        case 0x0A: append(fit: "\\n")
+        case 0x0D: append(fit: "\\r")
+        case 0x09: append(fit: "\\t")
         case 0..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
             let digits = String(scalar.value, radix: 16)
-            bytes.append(contentsOf: "\\u".utf8)
-            bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: 4 - digits.utf8.count))
-            bytes.append(contentsOf: digits.utf8)
+            append(fit: "\\u")
+            for _ in digits.utf8.count..<4 { append(UInt8(ascii: "0")) }
+            append(utf8: digits)
         default:
-            bytes.append(contentsOf: String(scalar).utf8)
+            append(utf8: String(scalar))
         }
     }
 

@@ -38,10 +38,11 @@ package final class LogSink: Sendable {
     }
 
     /// Writes one line by one write(2). A log that takes no more bytes loses lines; it does not stop the mail.
-    func write(_ line: [UInt8]) {
+    func write(_ line: UnsafeRawBufferPointer) {
         var rest = line[...]
         while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let piece = UnsafeRawBufferPointer(rebasing: rest)
+            let written = Glibc.write(descriptor, piece.baseAddress, piece.count)
             if written < 0, errno == EINTR { continue }
             guard written > 0 else { return }
             rest = rest.dropFirst(written)

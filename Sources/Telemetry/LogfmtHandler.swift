@@ -3,12 +3,18 @@ package import Logging
 
 /// swift-log's backend: one event, one line, and no bytes of a client's can make a second one.
 package struct LogfmtHandler: LogHandler {
-    package var metadata: Logger.Metadata = [:]
+    package var metadata: Logger.Metadata = [:] {
+        didSet { common = Self.sorted(metadata) }
+    }
     package var metadataProvider: Logger.MetadataProvider?
+
+    private typealias Field = (key: String, text: String)
 
     private let label: String
     private let sink: LogSink
     private var ownLevel: Logger.Level?
+    /// The logger's metadata as its lines tell it.
+    private var common: [Field] = []
 
     package init(label: String, sink: LogSink) {
         self.label = label
@@ -27,39 +33,54 @@ package struct LogfmtHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        sink.write(line(event, seconds: Int64(now.tv_sec), micros: Int(now.tv_nsec / 1000)))
+        LogLine.with(format: sink.format) { fill(&$0, event, at: .now()) } use: { sink.write($0) }
     }
 
-    /// The whole line with its line end, at most `LogSink.lineBytesMax` bytes.
-    func line(_ event: LogEvent, seconds: Int64, micros: Int) -> [UInt8] {
-        var line = LogLine(format: sink.format)
-        line.add("ts", UTCTime(seconds: seconds, micros: micros).text)
-        line.add("level", event.level.rawValue)
-        line.add("logger", label)
-        line.add("msg", event.message.description)
+    /// The whole line, with all metadata sorted by key. What is nearer to the event wins.
+    func fill(_ line: inout LogLine, _ event: LogEvent, at time: UTCTime) {
+        begin(&line, event.level, event.message.description, at: time)
         if let error = event.error { line.add("error", "\(error)") }
         for (key, text) in fields(event.metadata) {
             let isTaken = LogLine.isReserved(key) || (key == "error" && event.error != nil)
             line.add(isTaken ? "\(key)_" : key, text)
         }
-        return line.finished()
     }
 
-    /// All metadata, sorted by key. What is nearer to the event wins.
-    private func fields(_ own: Logger.Metadata?) -> [(key: String, text: String)] {
-        let own = own ?? [:]
-        var fields: [(key: String, text: String)] = []
-        fields.reserveCapacity(own.count + metadata.count)
-        for (key, value) in own { fields.append((key, value.description)) }
-        for (key, value) in metadata where own[key] == nil { fields.append((key, value.description)) }
-        if let provided = metadataProvider?.get() {
-            for (key, value) in provided where own[key] == nil && metadata[key] == nil {
-                fields.append((key, value.description))
-            }
+    /// The same for an event whose fields are known by name: the logger's come first, then these as they are given.
+    func fill(
+        _ line: inout LogLine, _ level: Logger.Level, _ message: String, _ fields: Logger.EventFields, at time: UTCTime
+    ) {
+        begin(&line, level, message, at: time)
+        for (key, text) in provided(besides: common.isEmpty ? nil : metadata) where !fields.have(key) {
+            line.add(LogLine.isReserved(key) ? "\(key)_" : key, text)
         }
-        fields.sort { $0.key < $1.key }
-        return fields
+        for (key, value) in fields { line.add(key, value.description) }
+    }
+
+    func write(_ level: Logger.Level, _ message: String, _ fields: Logger.EventFields) {
+        LogLine.with(format: sink.format) { fill(&$0, level, message, fields, at: .now()) } use: { sink.write($0) }
+    }
+
+    private func begin(_ line: inout LogLine, _ level: Logger.Level, _ message: String, at time: UTCTime) {
+        line.add("ts", time.text)
+        line.add("level", level.rawValue)
+        line.add("logger", label)
+        line.add("msg", message)
+    }
+
+    private func fields(_ own: Logger.Metadata?) -> [Field] {
+        guard let own, !own.isEmpty else { return provided(besides: metadata) }
+        let others = provided(besides: metadata).filter { own[$0.key] == nil }
+        return others.isEmpty ? Self.sorted(own) : (Self.sorted(own) + others).sorted { $0.key < $1.key }
+    }
+
+    /// The logger's metadata, and the provider's besides it.
+    private func provided(besides known: Logger.Metadata?) -> [Field] {
+        guard let provided = metadataProvider?.get(), !provided.isEmpty else { return common }
+        return (common + Self.sorted(provided.filter { known?[$0.key] == nil })).sorted { $0.key < $1.key }
+    }
+
+    private static func sorted(_ metadata: Logger.Metadata) -> [Field] {
+        metadata.map { (key: $0.key, text: $0.value.description) }.sorted { $0.key < $1.key }
     }
 }

@@ -11,9 +11,9 @@ package final class Connection {
 
     /// Bytes that the conversation has not taken yet. At most one read's worth is added while `wantsBytes` is true.
     package var unread = ByteBuffer()
-    /// While false nothing is read from the peer.
+    /// While false the conversation is told of no bytes, and no more than one read's worth comes from the peer.
     package var wantsBytes = true {
-        didSet { if wantsBytes, !oldValue { requestRead() } }
+        didSet { if wantsBytes, !oldValue { inputWanted() } }
     }
     /// The peer will send no more (it closed its half); it may still read our answers.
     package internal(set) var inputEnded = false
@@ -154,13 +154,27 @@ package final class Connection {
 
     // MARK: input
 
-    /// Asks for one read, unless one is on its way or nobody wants bytes. The end of TLS takes reads of its own: the
-    /// peer's last word must be heard.
+    /// Asks for one read, unless one is on its way, or nobody wants bytes and there are some already: a socket that is
+    /// always asked for one costs the event loop nothing, and one that is not asked costs two system calls each time.
+    /// The end of TLS takes reads of its own: the peer's last word must be heard.
     func requestRead() {
         let isEnding = closing && (isTLS || linger != nil)
-        guard isOpen, !readPending, !inputEnded, wantsBytes || isEnding else { return }
+        let hasRoom = !closing && unread.readableBytes == 0
+        guard isOpen, !readPending, !inputEnded, wantsBytes || hasRoom || isEnding else { return }
         readPending = true
         channel.read()
+    }
+
+    /// What came in advance is told now, unless the conversation takes it before.
+    private func inputWanted() {
+        requestRead()
+        guard unread.readableBytes > 0 else { return }
+        eventLoop.assumeIsolated().execute { [self] in tellUnread() }
+    }
+
+    func tellUnread() {
+        guard wantsBytes, unread.readableBytes > 0 else { return }
+        conversation?.received(self)
     }
 
     func readFinished() {

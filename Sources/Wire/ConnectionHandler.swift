@@ -55,7 +55,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard let conversation = makeConversation(connection) else { return connection.close() }
         connection.conversation = conversation
         conversation.opened(connection)
-        deliver()
+        connection.tellUnread()
         connection.requestRead()
     }
 
@@ -69,14 +69,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         switch phase {
         case .proxyHeader(let tls): readProxyHeader(then: tls, context: context)
         case .handshake, .refused: break
-        case .open: deliver()
+        case .open: connection.tellUnread()
         }
         connection.requestRead()
-    }
-
-    private func deliver() {
-        guard connection.unread.readableBytes > 0 else { return }
-        connection.conversation?.received(connection)
     }
 
     private func readProxyHeader(then tls: ServerTLS?, context: ChannelHandlerContext) {

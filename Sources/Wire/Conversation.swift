@@ -2,8 +2,8 @@
 /// the session says.
 ///
 /// A conversation belongs to its connection's event loop: every call comes from there, one at a time. Bytes wait in
-/// `Connection.unread` until the conversation takes them; while it leaves `Connection.wantsBytes` false, nothing more
-/// is read from the peer, which is the whole of the back-pressure.
+/// `Connection.unread` until the conversation takes them; while it leaves `Connection.wantsBytes` false, it is told of
+/// none, and no more than one read's worth comes from the peer, which is the whole of the back-pressure.
 package protocol Conversation: AnyObject {
     /// The transport is up: the PROXY header has been read and implicit TLS has been agreed on.
     func opened(_ connection: Connection)

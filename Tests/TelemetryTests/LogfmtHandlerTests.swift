@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Synchronization
 import Testing
 
 @testable import Telemetry
@@ -15,8 +16,14 @@ struct LogfmtHandlerTests {
         let event = LogEvent(
             level: .info, message: message, error: error, metadata: metadata, source: nil, file: #fileID,
             function: #function, line: #line)
-        return String(decoding: handler.line(event, seconds: 1_709_164_799, micros: 42), as: UTF8.self)
+        return LogLine.with(format: format) {
+            handler.fill(&$0, event, at: Self.time)
+        } use: {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
+
+    private static let time = UTCTime(seconds: 1_709_164_799, micros: 42)
 
     @Test("A line has time, level, logger, message and the sorted metadata")
     func plain() {
@@ -29,6 +36,33 @@ struct LogfmtHandlerTests {
     @Test("The event's metadata goes before the logger's")
     func nearerWins() {
         #expect(line("m", ["conn": "c2"]).hasSuffix(" conn=c2\n"))
+    }
+
+    @Test("An event's fields stand behind the logger's, in the order in which they are given, and go before them")
+    func eventFields() {
+        func line(_ fields: Logger.EventFields) -> String {
+            var handler = LogfmtHandler(label: "smtp", sink: LogSink(descriptor: -1))
+            handler[metadataKey: "conn"] = "c1"
+            handler[metadataKey: "client"] = "192.0.2.1"
+            return LogLine.with(format: .logfmt) {
+                handler.fill(&$0, .info, "message", fields, at: Self.time)
+            } use: {
+                String(decoding: $0, as: UTF8.self)
+            }
+        }
+        let begin = "ts=2024-02-28T23:59:59.000042Z level=info logger=smtp msg=message client=192.0.2.1"
+        #expect(line(["to": .text("<a b>\n"), "octets": .number(12)]) == begin + " conn=c1 to=\"<a b>\\n\" octets=12\n")
+        #expect(line(["conn": .text("c2")]) == begin + " conn=c2\n")
+    }
+
+    @Test("Another backend has an event's fields as metadata")
+    func eventsElsewhere() {
+        let events = Recorder()
+        var logger = Logger(label: "smtp") { _ in events }
+        logger.logLevel = .info
+        logger.event(.info, "message", ["octets": .number(12), "to": .text("a")])
+        logger.event(.debug, "not told", [:])
+        #expect(events.lines.withLock { $0 } == ["message octets=12 to=a"])
     }
 
     @Test("No bytes of a client's make a second line or another field")
@@ -115,5 +149,18 @@ struct LogfmtHandlerTests {
         ])
     func time(seconds: Int64, text: String) {
         #expect(UTCTime(seconds: seconds, micros: 0).text == text)
+    }
+}
+
+private final class Recorder: LogHandler {
+    let lines = Mutex<[String]>([])
+    let level = Mutex(Logger.Level.info)
+    var metadata: Logger.Metadata { get { [:] } set { _ = newValue } }
+    var logLevel: Logger.Level { get { level.withLock { $0 } } set { level.withLock { $0 = newValue } } }
+    subscript(metadataKey _: String) -> Logger.MetadataValue? { get { nil } set { _ = newValue } }
+
+    func log(event: LogEvent) {
+        let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }
+        lines.withLock { $0.append("\(event.message)" + fields.joined()) }
     }
 }
