@@ -54,6 +54,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CSpawn"),
+        .systemLibrary(name: "CLinux"),
         module("Mail"),
         module("Digests", ["CCrypto"]),
         module("DurableFiles"),
@@ -67,7 +68,7 @@ let package = Package(
         // resources
         module("Certificates", ["CCrypto", "DurableFiles"]),
         module("Telemetry", ["Mail", coreMetrics, logging]),
-        module("Maildirs", ["Mail", "Digests", "Cluster"]),
+        module("Maildirs", ["Mail", "Digests", "Cluster", "CLinux"]),
         module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
         module("Etcd", ["Cluster", "DurableFiles", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging]),
@@ -78,13 +79,15 @@ let package = Package(
         module(
             "Frontend",
             [
-                "Mail", "SASL", "SMTP", "QMTP", "POP3", "Cluster", "Directory", "Membership", "Telemetry", "Wire", "Hops",
+                "Mail", "SASL", "SMTP", "QMTP", "POP3", "Cluster", "Directory", "Membership", "Telemetry", "Wire",
+                "Hops",
                 logging, metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module(
             "Storage",
             [
-                "Mail", "SASL", "SMTP", "POP3", "QMTP", "Bounces", "Cluster", "Maildirs", "Membership", "Telemetry", "Wire",
+                "Mail", "SASL", "SMTP", "POP3", "QMTP", "Bounces", "Cluster", "Maildirs", "Membership", "Telemetry",
+                "Wire",
                 "Hops", logging, metrics, coreMetrics, nioCore, lifecycle,
             ]),
         module("Serialmail", ["Mail", "Digests", "CSpawn", "SASL", "SMTP", "QMTP", "POP3", "Bounces", "Maildirs"]),

@@ -94,7 +94,8 @@ package enum StableHash {
         value &<< bits | value &>> (64 &- bits)
     }
 
-    static func avalanche(_ value: UInt64) -> UInt64 {
+    /// Turns each number into another one that looks random.
+    package static func avalanche(_ value: UInt64) -> UInt64 {
         var hash = value
         hash ^= hash &>> 33
         hash = hash &* prime2

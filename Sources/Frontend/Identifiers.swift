@@ -1,3 +1,4 @@
+import Cluster
 import Digests
 import Glibc
 import Mail
@@ -28,6 +29,8 @@ final class Identifiers: Sendable {
     private let origin: String
     private let process = getpid()
     private let messages = Atomic<UInt64>(0)
+    /// Names differ by more than time and process where a clock was set back.
+    private let seed = UInt64.random(in: 0 ... .max)
     private let connections = Atomic<UInt64>(0)
     private let clock: SystemClock
 
@@ -39,10 +42,10 @@ final class Identifiers: Sendable {
     /// The world-wide name of a new message.
     func message() -> MessageIdentity {
         let (seconds, micros) = clock.now()
+        let counter = messages.add(1, ordering: .relaxed).newValue
         return MessageIdentity(
-            seconds: seconds, micros: micros, process: process,
-            counter: messages.add(1, ordering: .relaxed).newValue,
-            random: UInt32.random(in: 0 ... .max), origin: origin)
+            seconds: seconds, micros: micros, process: process, counter: counter,
+            random: UInt32(truncatingIfNeeded: StableHash.avalanche(seed &+ counter)), origin: origin)
     }
 
     /// What a connection is called in the log; it never comes twice from this process.

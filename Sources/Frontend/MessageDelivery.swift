@@ -32,7 +32,7 @@ final class MessageDelivery {
     /// Made when it is known whether the message can be sent again.
     private var plan: DeliveryPlan?
     /// Also what is sent again, until every copy has its place.
-    private var body = ByteBuffer()
+    private var body: ByteBuffer
     private var streams: [(stream: MessageStream, transaction: NodeTransaction, node: Ring.NodeIndex)] = []
     private var sentLast = NIODeadline.now()
     private var isAbandoned = false
@@ -54,6 +54,8 @@ final class MessageDelivery {
         let routes = frontend.routes
         map = routes.map
         links = routes.links[eventLoop]
+        // Most messages need no more.
+        body = ByteBufferAllocator().buffer(capacity: 8 << 10)
     }
 
     private func makePlan(canResend: Bool) -> [DeliveryPlan.Copy] {

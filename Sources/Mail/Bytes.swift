@@ -20,6 +20,15 @@ extension String {
         utf8.withContiguousStorageIfAvailable { $0.allSatisfy(isSuch) } ?? utf8.allSatisfy(isSuch)
     }
 
+    /// The text that the bytes are in UTF-8; nil if they are not.
+    package init?(utf8 bytes: UnsafeRawBufferPointer) {
+        if bytes.allSatisfy({ $0 < 0x80 }) {
+            self.init(decoding: bytes, as: UTF8.self)
+        } else {
+            self.init(validating: bytes, as: UTF8.self)
+        }
+    }
+
     /// Three texts, one behind the other, in one copy.
     init(_ first: String, _ second: String, _ third: String) {
         var texts = (first, second, third)

@@ -35,8 +35,11 @@ struct DirectoryStamps: Hashable, Sendable {
         new = try Self.stamp(of: "new", in: mailbox)
         cur = try Self.stamp(of: "cur", in: mailbox)
         gone = try Self.stamp(of: "gone", in: mailbox)
-        isRemote = forced ?? [new, cur, gone].contains { ($0?.device).map { ($0 >> 8) & 0xFFF == 0 } ?? false }
+        isRemote = forced ?? [new, cur, gone].contains { ($0?.device).map(Self.isRemote) ?? false }
     }
+
+    /// Whether a device's number is that of a file system without a block device.
+    static func isRemote(device: UInt64) -> Bool { (device >> 8) & 0xFFF == 0 }
 
     private static func stamp(of part: String, in mailbox: OpenFile) throws(MaildirError) -> Stamp? {
         let directory = try ifThere { () throws(MaildirError) in

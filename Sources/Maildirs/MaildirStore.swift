@@ -140,6 +140,14 @@ package final class MaildirStore: Sendable {
         }
     }
 
+    /// The same without waiting for a disk: nil if the message is not in memory, or not where the snapshot has it, and is to be
+    /// read in the usual way.
+    package func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
+        core.cachedReads.open(snapshot.fullPath(at: index), in: core.root.directory).flatMap { file in
+            MessageReader(cached: file, name: snapshot.file(at: index), core: core)
+        }
+    }
+
     /// Deletes messages of a snapshot for good: success means that they never come back here, whatever crashes. Files that
     /// could not be removed yet are hidden, and removed by a later listing.
     ///

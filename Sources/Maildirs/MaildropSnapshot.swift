@@ -104,6 +104,9 @@ package final class MaildropSnapshot: Sendable {
         Array((records[index].isInCur ? "cur/" : "new/").utf8) + name(at: index)
     }
 
+    /// The same, below the root.
+    func fullPath(at index: Int) -> [UInt8] { Array(folder.path.utf8) + [UInt8(ascii: "/")] + path(at: index) }
+
     /// What the message's file name promises of its bytes; nil for a foreign name.
     package func promise(at index: Int) -> CopyPromise? { name(at: index).withUnsafeBytes { CopyPromise($0) } }
 

@@ -44,25 +44,39 @@ package final class MessageReader: Sendable {
         state = Mutex(State(file: file, ahead: ahead, check: check))
     }
 
+    /// Nil if it is not a file, or not in memory.
+    init?(cached file: OpenFile, name: String, core: StoreCore) {
+        guard let status = try? file.status(), status.st_mode & S_IFMT == S_IFREG else { return nil }
+        size = Int(status.st_size)
+        guard let ahead = core.cachedReads.beginning(of: file, count: min(Self.pieceBytesMax, size)) else { return nil }
+        self.core = core
+        self.name = name
+        state = Mutex(State(file: file, ahead: ahead, check: nil))
+    }
+
     /// What is wrong with the file, once it was read to its end by a reader that was asked to compare it.
     package var damage: CopyDamage? { state.withLock { $0.damage } }
+
+    /// The next piece if nothing has to be read for it, empty at the end.
+    package func ready() -> Piece? {
+        state.withLock { state in
+            let ahead = state.ahead
+            state.ahead = []
+            state.offset += ahead.count
+            noteEnd(&state)
+            if let damage = state.damage { return .failure(.damaged(damage, path: name)) }
+            return !ahead.isEmpty || state.file == nil || state.offset >= size ? .success(ahead) : nil
+        }
+    }
 
     /// Tells `then` the next piece, empty at the end. One read at a time. `then` is called on a worker thread, or before
     /// this returns if nothing has to be read.
     ///
     /// - Parameter bytesMax: less than a whole piece for a reader who is slow: what waits for him is memory.
     package func read(bytesMax: Int = pieceBytesMax, then: @escaping @Sendable (Piece) -> Void) {
-        let (piece, file, offset, damage) = state.withLock { state -> ([UInt8]?, OpenFile?, Int, CopyDamage?) in
-            let offset = state.offset
-            let ahead = state.ahead
-            state.ahead = []
-            state.offset += ahead.count
-            noteEnd(&state)
-            return (ahead.isEmpty ? nil : ahead, state.file, offset, state.damage)
-        }
-        if let damage { return then(.failure(.damaged(damage, path: name))) }
-        if let piece { return then(.success(piece)) }
-        guard let file, offset < size else { return then(.success([])) }
+        if let ready = ready() { return then(ready) }
+        let (file, offset) = state.withLock { ($0.file, $0.offset) }
+        guard let file else { return then(.success([])) }
         core.read(then: then) { [self] () throws(MaildirError) in
             let piece = try Self.piece(of: file, name, at: offset, size: min(size, offset + max(1, bytesMax)))
             let damage = state.withLock { state in

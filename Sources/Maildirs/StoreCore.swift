@@ -13,6 +13,7 @@ final class StoreCore: Sendable {
     let maps: MailboxMaps
     let ages = AgeClocks()
     let gauges: SpoolGauges
+    let cachedReads: CachedReads
     /// Marks of sites that this process knows to be durable.
     let marks = DurableMarks()
     let deliveries: WorkerPool
@@ -28,6 +29,7 @@ final class StoreCore: Sendable {
         self.options = options
         folders = DeliveryFolders(max: options.openMailboxesMax)
         gauges = SpoolGauges(options.spoolFilesMax)
+        cachedReads = CachedReads(root: root.directory, options: options)
         listings = ListingCache(bytesMax: options.listingCacheBytes - options.listingCacheBytes / 4)
         maps = MailboxMaps(bytesMax: options.listingCacheBytes / 4, lifetime: options.mapLifetime)
         deliveries = WorkerPool(name: "maildir-write", threads: options.deliveryThreads)

@@ -36,7 +36,7 @@ struct PathParser {
     static func domain(_ bytes: UnsafeRawBufferPointer) -> String? {
         var parser = PathParser(bytes)
         guard bytes.count <= domainBytesMax, parser.labels(), parser.at == bytes.count else { return nil }
-        return String(validating: bytes, as: UTF8.self)?.lowercased()
+        return String(utf8: bytes)?.lowercased()
     }
 
     private var next: UInt8? { at < bytes.count ? bytes[at] : nil }
@@ -96,7 +96,7 @@ struct PathParser {
             }
             at += 1
         }
-        return afterDot ? nil : String(validating: bytes[start..<at], as: UTF8.self)
+        return afterDot ? nil : String(utf8: bytes.slice(start..<at))
     }
 
     /// `Quoted-string`, unquoted: what its backslashes protect stands alone.
@@ -125,7 +125,7 @@ struct PathParser {
         let start = at
         guard next == ASCII.openBracket ? addressLiteral() : labels() else { return nil }
         guard at - start <= Self.domainBytesMax else { return nil }
-        return String(validating: bytes[start..<at], as: UTF8.self)
+        return String(utf8: bytes.slice(start..<at))
     }
 
     /// `sub-domain *("." sub-domain)`, with U-labels (RFC 6531 §3.3).

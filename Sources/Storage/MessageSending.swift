@@ -6,6 +6,7 @@ import Wire
 /// Sends one message to a POP3 client, a piece at a time and never more than the client takes.
 final class MessageSending {
     private let connection: Connection
+    private var head: [UInt8]
     private let reader: MessageReader
     private var encoder: POP3MessageEncoder
     private let finished: (_ whole: Bool) -> Void
@@ -17,29 +18,29 @@ final class MessageSending {
 
     private static let slowPieceBytes = 16 << 10
 
+    /// - Parameter head: what goes before the message.
     init(
-        reader: MessageReader, encoder: POP3MessageEncoder, connection: Connection,
+        head: [UInt8], reader: MessageReader, encoder: POP3MessageEncoder, connection: Connection,
         finished: @escaping (_ whole: Bool) -> Void
     ) {
+        self.head = head
         self.reader = reader
         self.connection = connection
         self.finished = finished
         self.encoder = encoder
     }
 
-    /// Reads the next piece, unless one is on its way or the client must take more first.
+    /// Sends what is there of the message, and reads the next piece, unless one is on its way or the client must take more
+    /// first. What makes the message whole is written, and is for others to flush.
     func goOn() {
         guard !reading, !stopped, connection.isOpen, connection.isWritable else { return }
+        if let ready = reader.ready() { return take(ready) }
         reading = true
         reader.read(
             bytesMax: isSlow ? Self.slowPieceBytes : MessageReader.pieceBytesMax,
             then: connection.completion { [self] result in
                 reading = false
-                guard !stopped else { return }
-                switch result {
-                case .success(let piece): send(piece)
-                case .failure: finish(whole: false)
-                }
+                if !stopped { take(result) }
             })
     }
 
@@ -48,28 +49,36 @@ final class MessageSending {
         reader.close()
     }
 
+    private func take(_ piece: MessageReader.Piece) {
+        switch piece {
+        case .success(let piece): send(piece)
+        case .failure: finish(whole: false)
+        }
+    }
+
     private func send(_ piece: [UInt8]) {
         octetsRead += piece.count
-        guard !piece.isEmpty else {
-            // A file that became shorter is no whole message, however well it ends.
-            guard encoder.isSatisfied || octetsRead >= reader.size else { return finish(whole: false) }
-            var end = connection.buffer(capacity: POP3MessageEncoder.finishBytesMax)
-            end.writeWithUnsafeMutableBytes(minimumWritableBytes: POP3MessageEncoder.finishBytesMax) {
-                encoder.finish(into: $0)
-            }
-            connection.write(end)
-            return finish(whole: true)
-        }
         let room = POP3MessageEncoder.maximumOutputBytes(forInput: piece.count)
-        var output = connection.buffer(capacity: room)
+        var output = connection.buffer(capacity: head.count + room + POP3MessageEncoder.finishBytesMax)
+        output.writeBytes(head)
+        head = []
         piece.withUnsafeBytes { input in
             _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { encoder.encode(input, into: $0) }
         }
+        let isWhole = encoder.isSatisfied || octetsRead >= reader.size
+        // A file that became shorter is no whole message, however well it ends.
+        if piece.isEmpty, !isWhole { return finish(whole: false) }
+        if isWhole {
+            output.writeWithUnsafeMutableBytes(minimumWritableBytes: POP3MessageEncoder.finishBytesMax) {
+                encoder.finish(into: $0)
+            }
+        }
         connection.write(output)
-        connection.flush()
         connection.madeProgress()
+        if isWhole { return finish(whole: true) }
+        connection.flush()
         if !connection.isWritable { isSlow = true }
-        if encoder.isSatisfied { send([]) } else { goOn() }
+        goOn()
     }
 
     private func finish(whole: Bool) {

@@ -13,6 +13,7 @@ final class POP3NodeConversation: Conversation {
     var session: POP3ServerSession
     private(set) var log: Logger
     private var waiting = false
+    private var isRunning = false
     private var mailbox: MailboxName?
     /// Whether the mailbox counts as open.
     private var isCounted = false
@@ -64,16 +65,30 @@ final class POP3NodeConversation: Conversation {
     }
 
     private func run(_ connection: Connection) {
+        // What flushing makes writable again is gone on with below.
+        guard !isRunning else { return }
+        isRunning = true
         var goesOn = true
-        while goesOn, !waiting, connection.isOpen, connection.isWritable {
-            let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
-            connection.consume(step.consumed)
-            if step.consumed > 0 { connection.madeProgress() }
-            goesOn = carryOut(step.action, connection)
-        }
-        writeOutput(connection)
+        var flushes = 0
+        repeat {
+            while goesOn, !waiting, connection.isOpen, connection.isWritable {
+                let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
+                connection.consume(step.consumed)
+                if step.consumed > 0 { connection.madeProgress() }
+                goesOn = carryOut(step.action, connection)
+            }
+            writeOutput(connection)
+            flushes += 1
+            goesOn = goesOn && !waiting && connection.isOpen && connection.isWritable
+        } while goesOn && flushes < Self.flushesMax
+        isRunning = false
         connection.wantsBytes = !waiting && connection.isWritable
+        // Whoever pipelines a thousand commands takes turns with the others.
+        if goesOn { connection.afterPolling { [self] in run(connection) } }
     }
+
+    /// How often a client that takes all that it asked for may have more at once.
+    private static let flushesMax = 4
 
     /// Has `work` done while the session waits, and tells the session what came of it.
     func perform<Value: Sendable>(
@@ -127,7 +142,7 @@ final class POP3NodeConversation: Conversation {
         case .readTombstone(let name):
             readTombstone(name, connection)
         case .sendMessage(let index, _, let topLines):
-            send(index, topLines: topLines, connection)
+            return send(index, topLines: topLines, connection)
         case .deleteAndClose(let positions):
             delete(positions, connection)
         case .close:
@@ -205,16 +220,22 @@ final class POP3NodeConversation: Conversation {
             })
     }
 
-    private func send(_ position: Int, topLines: Int?, _ connection: Connection) {
+    /// True if it is written already.
+    private func send(_ position: Int, topLines: Int?, _ connection: Connection) -> Bool {
         guard let maildrop, let snapshot else { preconditionFailure("RETR without a maildrop") }
         let index = maildrop.index(at: position)
+        let octets = snapshot.octets(at: index)
         waiting = true
+        if !maildrop.isWhole, let reader = node.store.readCached(index, of: snapshot) {
+            return start(reader, octets: octets, topLines: topLines, connection)
+        }
         node.store.read(
             index, of: snapshot, isCompared: maildrop.isWhole,
             then: connection.completion { [self] result in
                 switch result {
                 case .success(let reader?):
-                    start(reader, octets: snapshot.octets(at: index), topLines: topLines, connection)
+                    guard connection.isOpen else { return }
+                    if start(reader, octets: octets, topLines: topLines, connection) { run(connection) }
                 case .success(nil):
                     waiting = false
                     session.messageGone()
@@ -227,27 +248,32 @@ final class POP3NodeConversation: Conversation {
                     run(connection)
                 }
             })
+        return false
     }
 
-    private func start(_ reader: MessageReader, octets: Int, topLines: Int?, _ connection: Connection) {
-        guard connection.isOpen else { return }
+    /// True if it is written already.
+    private func start(_ reader: MessageReader, octets: Int, topLines: Int?, _ connection: Connection) -> Bool {
         session.messageFound(octets: octets)
-        writeOutput(connection)
-        let encoder = POP3MessageEncoder(topLines: topLines)
-        sending = MessageSending(reader: reader, encoder: encoder, connection: connection) { [self] whole in
+        var isInside = true
+        sending = MessageSending(
+            head: session.takeOutput(), reader: reader, encoder: POP3MessageEncoder(topLines: topLines),
+            connection: connection
+        ) { [self] whole in
             sending = nil
-            waiting = false
             guard whole else {
                 // Half a message is out: only the end of the connection says so.
                 node.metrics.storeErrors.increment()
                 log.error("message broke off while it was read")
                 return connection.abort()
             }
+            waiting = false
             node.metrics.messagesRetrieved.increment()
             session.messageSent()
-            run(connection)
+            if !isInside { run(connection) }
         }
         sending?.goOn()
+        isInside = false
+        return !waiting
     }
 
     private func delete(_ positions: [Int], _ connection: Connection) {

@@ -3,9 +3,9 @@ package import NIOCore
 /// One value per event loop, made on its loop when it is first asked for: a way to share without locks what belongs to
 /// a loop, such as the connections to the storage nodes.
 package final class PerLoop<Value>: Sendable {
-    private let boxes: [ObjectIdentifier: NIOLoopBoundBox<Value?>]
+    @usableFromInline let boxes: [ObjectIdentifier: NIOLoopBoundBox<Value?>]
     private let loops: [any EventLoop]
-    private let make: @Sendable (any EventLoop) -> Value
+    @usableFromInline let make: @Sendable (any EventLoop) -> Value
 
     package init(_ group: any EventLoopGroup, make: @escaping @Sendable (any EventLoop) -> Value) {
         self.make = make
@@ -27,6 +27,7 @@ package final class PerLoop<Value>: Sendable {
     }
 
     /// The value of `loop`, which must be the current one and belong to the group.
+    @inlinable
     package subscript(loop: any EventLoop) -> Value {
         guard let box = boxes[ObjectIdentifier(loop)] else {
             preconditionFailure("event loop \(loop) is not of this group")

@@ -56,4 +56,21 @@ import Testing
         for byte in disk.utf8 { piecewise.add([byte]) }
         #expect(piecewise.wireOctets == octets)
     }
+
+    @Test("Sizes of what is taken in are those of what lies on disk, whatever its line ends", arguments: [1, 2, 3, 7])
+    func sizesOfAnything(piece: Int) {
+        for number in 0..<6561 {
+            // Eight bytes of three kinds.
+            var rest = number
+            let wire: [UInt8] = (0..<8).map { _ in
+                defer { rest /= 3 }
+                return Array("a\r\n".utf8)[rest % 3]
+            }
+            let pieces = stride(from: 0, to: 8, by: piece).map { Array(wire[$0..<min(8, $0 + piece)]) }
+            let (text, size) = Self.decoded(pieces)
+            var counted = WireSize()
+            counted.add(Array(text.utf8))
+            #expect(size.diskOctets == counted.diskOctets && size.wireOctets == counted.wireOctets, "\(wire)")
+        }
+    }
 }

@@ -86,4 +86,28 @@ struct BodyDecoderTests {
         #expect(decode([line, "x\r\n.\r\n"], lineBytesMax: 1000).fault == .lineTooLong)
         #expect(decode([line, "x\r\n.\r\n"], lineBytesMax: 1000).ended)
     }
+
+    @Test("What is told at a glance is told as byte by byte", arguments: [BodyDecoder.Framing.dots, .chunks])
+    func glances(framing: BodyDecoder.Framing) {
+        var random = UInt64(1)
+        func next(_ bound: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(random >> 33) % bound
+        }
+        let oddities = ["\r", "\n", "\r\r\n", "\n\r", "\r\n.", "\r\n..", "\r\n.\r\n", "\r\n.\n", "\r\n\r\n", "\0"]
+        for _ in 0..<3000 {
+            var text = ""
+            let odd = next(3) == 0
+            while text.utf8.count < 400 {
+                text += String(repeating: "x", count: next(90))
+                text += odd && next(6) == 0 ? oddities[next(oddities.count)] : "\r\n"
+            }
+            let most = [30, 85, 150, 1 << 20][next(4)]
+            let whole = decode([text], framing: framing, lineBytesMax: most)
+            let single = decode(text.bytes.map { [$0].text }, framing: framing, lineBytesMax: most)
+            #expect(whole.fault == single.fault, "\(text.debugDescription)")
+            #expect(whole.ended == single.ended && whole.rest == single.rest, "\(text.debugDescription)")
+            if whole.fault == nil { #expect(whole.text == single.text, "\(text.debugDescription)") }
+        }
+    }
 }

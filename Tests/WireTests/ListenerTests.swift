@@ -55,6 +55,23 @@ struct ListenerTests {
         await listener.drain()
     }
 
+    @Test("what comes while nothing is wanted is told when it is, and is no more than one read brings")
+    func backPressure() async throws {
+        let record = EchoConversation.Record()
+        let settings = ListenerOptions(
+            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
+        let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
+            DeafConversation(record: record)
+        }
+        guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
+        let client = try SocketClient(port: port)
+        let sending = Task { try await client.send(String(repeating: "x", count: 8 << 20)) }
+        try await record.waits(for: "8388608 octets")
+        #expect(record.all.first == "held back what one read brings: true")
+        try await sending.value
+        await listener.drain()
+    }
+
     @Test("a connection over the address's limit is told so and closed, and its place is free when another has left")
     func addressLimit() async throws {
         let record = EchoConversation.Record()
@@ -240,4 +257,36 @@ struct ListenerTests {
         #expect(try await client.read() == "")
         await listener.drain()
     }
+}
+
+/// Wants nothing for a while, then everything.
+private final class DeafConversation: Conversation {
+    private let record: EchoConversation.Record
+    private var wants = false
+    private var count = 0
+
+    init(record: EchoConversation.Record) { self.record = record }
+
+    func opened(_ connection: Connection) {
+        connection.wantsBytes = false
+        connection.after(.seconds(1)) { [self] in
+            let held = connection.unread.readableBytes
+            record.note("held back what one read brings: \(held > 0 && held <= 256 << 10)")
+            wants = true
+            connection.wantsBytes = true
+        }
+    }
+
+    func received(_ connection: Connection) {
+        if !wants { record.note("told of what nobody wanted") }
+        count += connection.unread.readableBytes
+        connection.consume(connection.unread.readableBytes)
+        record.note("\(count) octets")
+    }
+
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) { connection.close() }
+    func closed(_ reason: ConnectionEnd) {}
 }

@@ -1,0 +1,87 @@
+import Foundation
+import Glibc
+import Mail
+import Testing
+
+@testable import Maildirs
+
+/// What the kernel has in memory is read where it is asked for. On a local file system, as a test folder's is.
+@Suite("Reads from memory", .timeLimit(.minutes(5)))
+struct CachedReadsTests {
+    private let text = "Subject: x\n\nline\n"
+
+    private func folderWithMail(_ text: String) async throws -> (TestFolder, MaildirStore, MaildropSnapshot) {
+        let folder = try TestFolder()
+        let store = try folder.store { $0.isRemote = false }
+        try folder.put("", in: .alice, "cur", named: "x")
+        try FileManager.default.removeItem(atPath: folder.path(.alice, "cur/x"))
+        try folder.put(text, in: .alice, "new", named: "1.a")
+        return (folder, store, try await store.list())
+    }
+
+    private func cached(_ store: MaildirStore, _ snapshot: MaildropSnapshot) async throws -> String? {
+        try await store.readCached(0, of: snapshot)?.text()
+    }
+
+    @Test("A message that was just written is read at once")
+    func fresh() async throws {
+        let (_, store, snapshot) = try await folderWithMail(text)
+        #expect(try await cached(store, snapshot) == text)
+    }
+
+    @Test("Of a large message the first piece is read at once, and the rest in the usual way")
+    func large() async throws {
+        let long = String(repeating: "a line of some length\n", count: 20_000)
+        let (_, store, snapshot) = try await folderWithMail(long)
+        #expect(try await cached(store, snapshot) == long)
+    }
+
+    @Test("An empty file is a message too")
+    func empty() async throws {
+        let (_, store, snapshot) = try await folderWithMail("")
+        #expect(try await cached(store, snapshot) == "")
+    }
+
+    @Test("What is not in memory is not waited for, and is found in memory once it has been read")
+    func evicted() async throws {
+        let (folder, store, snapshot) = try await folderWithMail(text)
+        let file = open(folder.path(.alice, "new/1.a"), O_RDONLY)
+        defer { close(file) }
+        try #require(file >= 0 && fsync(file) == 0 && posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0)
+        #expect(store.readCached(0, of: snapshot) == nil)
+        #expect(try await store.text(0, of: snapshot) == text)
+        #expect(try await cached(store, snapshot) == text)
+    }
+
+    @Test("What was moved, removed, or is no file is left to the usual way")
+    func elsewhere() async throws {
+        let (folder, store, snapshot) = try await folderWithMail(text)
+        try folder.move(.alice, from: "new/1.a", to: "cur/1.a:2,S")
+        #expect(store.readCached(0, of: snapshot) == nil)
+        #expect(try await store.text(0, of: snapshot) == text)
+        symlink("../cur/1.a:2,S", folder.path(.alice, "new/1.a"))
+        #expect(store.readCached(0, of: snapshot) == nil)
+        unlink(folder.path(.alice, "new/1.a"))
+        mkfifo(folder.path(.alice, "new/1.a"), 0o600)
+        #expect(store.readCached(0, of: snapshot) == nil)
+        unlink(folder.path(.alice, "new/1.a"))
+        mkdir(folder.path(.alice, "new/1.a"), 0o700)
+        #expect(store.readCached(0, of: snapshot) == nil)
+    }
+
+    @Test("A folder on the way that is a symbolic link is left to the usual way")
+    func linkedFolder() async throws {
+        let (folder, store, snapshot) = try await folderWithMail(text)
+        try folder.move(.alice, from: "new", to: "elsewhere")
+        symlink("elsewhere", folder.path(.alice, "new"))
+        #expect(store.readCached(0, of: snapshot) == nil)
+    }
+
+    @Test("On a file system that may be a server's nothing is read so")
+    func remote() async throws {
+        let (folder, _, snapshot) = try await folderWithMail(text)
+        let remote = try folder.store { $0.isRemote = true }
+        #expect(remote.readCached(0, of: snapshot) == nil)
+        #expect(try await remote.text(0, of: snapshot) == text)
+    }
+}
