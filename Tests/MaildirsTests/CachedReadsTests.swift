@@ -25,21 +25,24 @@ struct CachedReadsTests {
 
     @Test("A message that was just written is read at once")
     func fresh() async throws {
-        let (_, store, snapshot) = try await folderWithMail(text)
+        let (folder, store, snapshot) = try await folderWithMail(text)
         #expect(try await cached(store, snapshot) == text)
+        #expect(folder.names(.alice, "new") == ["1.a"])
     }
 
     @Test("Of a large message the first piece is read at once, and the rest in the usual way")
     func large() async throws {
         let long = String(repeating: "a line of some length\n", count: 20_000)
-        let (_, store, snapshot) = try await folderWithMail(long)
+        let (folder, store, snapshot) = try await folderWithMail(long)
         #expect(try await cached(store, snapshot) == long)
+        #expect(folder.names(.alice, "new") == ["1.a"])
     }
 
     @Test("An empty file is a message too")
     func empty() async throws {
-        let (_, store, snapshot) = try await folderWithMail("")
+        let (folder, store, snapshot) = try await folderWithMail("")
         #expect(try await cached(store, snapshot) == "")
+        #expect(folder.names(.alice, "new") == ["1.a"])
     }
 
     @Test("What is not in memory is not waited for, and is found in memory once it has been read")
