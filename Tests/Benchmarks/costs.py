@@ -61,9 +61,13 @@ class Costs:
             pids = cluster.roots
             self.deliver(cluster, 2 * MAILBOXES)
             self.retrieve(cluster)
-            figures = measure(pids, lambda: self.deliver(cluster, MESSAGES), MESSAGES, "delivery")
+            delivered = measure(pids, lambda: self.deliver(cluster, MESSAGES), "delivery")
             count = self.retrieve(cluster)
-            figures.update(measure(pids, lambda: self.retrieve(cluster), count, "retrieval"))
+            # What a session costs beside its messages is no message's.
+            sessions_alone = measure(pids, lambda: self.log_in(cluster), "login")
+            retrieved = measure(pids, lambda: self.retrieve(cluster), "retrieval")
+            figures = {f"delivery: {key}": total / MESSAGES for key, total in delivered.items()}
+            figures.update({f"retrieval: {key}": (total - sessions_alone[key]) / count for key, total in retrieved.items()})
             if name == "traced":
                 figures.update(self.idle(cluster))
             return figures
@@ -80,12 +84,18 @@ class Costs:
 
     def retrieve(self, cluster):
         """How many messages were retrieved."""
+        return self.read(cluster, "retr")["messages"]
+
+    def log_in(self, cluster):
+        self.read(cluster, "login")
+
+    def read(self, cluster, task):
         return self.load(
             cluster, "pop3", "--target", f"127.0.0.1:{cluster.port(1110)}", "--sessions", MAILBOXES, "--users",
-            f"user%d@{DOMAIN}", "--password", PASSWORD, "--do", "retr")["messages"]
+            f"user%d@{DOMAIN}", "--password", PASSWORD, "--do", task)
 
-    def system_calls(self, pids, work, messages, name):
-        """Calls of each kind per message, of both processes."""
+    def system_calls(self, pids, work, name):
+        """Calls of each kind, of both processes."""
         output = os.path.join(self.home, f"strace-{name}")
         targets = [word for pid in pids for word in ("-p", str(pid))]
         # pylint: disable=consider-using-with
@@ -99,10 +109,10 @@ class Costs:
             trace.wait(timeout=60)
         with open(output, encoding="utf-8") as file:
             rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", file.read(), re.M)
-        calls = {call: int(number) / messages for number, call in rows if call in COUNTED_CALLS}
+        calls = {call: int(number) for number, call in rows}
         if not calls:
             raise runs.MeasureError(f"strace counted nothing: {output}")
-        return {f"{name}: {call}": calls.get(call, 0.0) for call in COUNTED_CALLS}
+        return {call: calls.get(call, 0) for call in COUNTED_CALLS}
 
     def idle(self, cluster):
         """KiB of both processes for one session that does nothing."""
@@ -121,18 +131,16 @@ class Costs:
 
 
 # Those whose number depends on the work, and not on what happens to come together.
-COUNTED_CALLS = ("fsync", "openat", "linkat", "unlinkat", "sendfile", "pread64")
+COUNTED_CALLS = ("fsync", "openat", "openat2", "linkat", "unlinkat", "sendfile", "pread64", "preadv2")
 
 
 def room(name):
     """How far a figure may be above what was counted: so much, and that share of it."""
-    # A login's share is in what one retrieval costs.
-    is_retrieval = name.startswith("retrieval")
     if name.endswith("instructions"):
-        return 0, 0.15 if is_retrieval else 0.06
+        return 0, 0.06
     # One copy more is one allocation more.
     if name.endswith("allocations"):
-        return 3 if is_retrieval else 0.7, 0
+        return 0.7, 0
     if name.startswith("idle"):
         return 2, 0.25
     return 0.25, 0

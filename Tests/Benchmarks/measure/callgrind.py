@@ -26,8 +26,8 @@ exec "{valgrind}" --tool=callgrind --callgrind-out-file="{self._outputs}.%p" --v
 """)
         os.chmod(self.program, 0o755)
 
-    def measure(self, pids, work, messages, name):
-        """Instructions and allocations per message, of all these processes."""
+    def measure(self, pids, work, name):
+        """Instructions and allocations of all these processes while the work of that name is done."""
         for pid in pids:
             self._say(pid, "zero")
         work()
@@ -36,9 +36,8 @@ exec "{valgrind}" --tool=callgrind --callgrind-out-file="{self._outputs}.%p" --v
             self._say(pid, "dump")
         totals = [read(path) for path in set(glob.glob(f"{self._outputs}.*")) - known if os.path.getsize(path) > 0]
         if len(totals) != len(pids):
-            raise MeasureError(f"callgrind told {len(totals)} of {len(pids)} processes")
-        return {f"{name}: instructions": sum(total[0] for total in totals) / messages,
-                f"{name}: allocations": sum(total[1] for total in totals) / messages}
+            raise MeasureError(f"{name}: callgrind told {len(totals)} of {len(pids)} processes")
+        return {"instructions": sum(total[0] for total in totals), "allocations": sum(total[1] for total in totals)}
 
     def _say(self, pid, word):
         result = subprocess.run([self.vgdb, f"--vgdb-prefix={self._pipes}", f"--pid={pid}", word], capture_output=True,
