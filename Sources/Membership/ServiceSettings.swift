@@ -88,7 +88,7 @@ package struct DeliverySettings: Sendable, Equatable {
 
 /// How a storage node works.
 package struct StorageSettings: Sendable, Equatable {
-    package var threads = 16
+    package var threads = 32
     package var tmpAge = Duration.seconds(36 * 3600)
     package var tombstoneGrace = Duration.seconds(7 * 86_400)
     package var listingCacheBytesMax = 64 << 20
