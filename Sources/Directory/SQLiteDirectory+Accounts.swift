@@ -15,8 +15,8 @@ extension SQLiteDirectory {
     /// The longest local part that RFC 5321 §4.5.3.1.1 lets a client send.
     private static let localOctetsMax = 64
 
-    /// - Parameter apop: whether the account may use APOP. Its secret is the password itself, readable in the database:
-    ///   RFC 1939 §7 leaves no other way.
+    /// - Parameter apop: whether the account may use APOP and CRAM-MD5. Their secret is the password itself, readable in
+    ///   the database: RFC 1939 §7 and RFC 2195 §2 leave no other way.
     /// - Returns: the new mailbox's name, which nobody had before.
     @discardableResult
     package func addAccount(
@@ -41,7 +41,7 @@ extension SQLiteDirectory {
         }
     }
 
-    /// - Parameter apop: whether the account may use APOP from now on; nil leaves that as it is.
+    /// - Parameter apop: whether the account may use APOP and CRAM-MD5 from now on; nil leaves that as it is.
     package func setPassword(
         _ address: EmailAddress, password: String, apop: Bool? = nil
     ) async throws(DirectoryAdministrationError) {

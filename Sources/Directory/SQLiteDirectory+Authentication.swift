@@ -38,13 +38,20 @@ extension SQLiteDirectory {
         case .scramCredentials(let user):
             return try await scramCredentials(user: user, secrets)
         case .apop(_, let challenge, let digest):
-            // An account without a secret costs the same: the digest of something that no client sends.
-            let secret = secrets?.apop ?? "\0"
-            guard let expected = APOP.digest(challenge: challenge, secret: secret),
-                constantTimeEqual(expected, digest), let secrets, secrets.apop != nil
-            else { return .rejected }
-            return .user(secrets.user)
+            return checkDigest(digest, secrets) { APOP.digest(challenge: challenge, secret: $0) }
+        case .cramMD5(_, let challenge, let digest):
+            return checkDigest(digest, secrets) { CRAMMD5.digest(challenge: challenge, secret: $0) }
         }
+    }
+
+    private func checkDigest(
+        _ digest: [UInt8], _ secrets: Secrets?, of make: (String) -> [UInt8]?
+    ) -> AuthenticationAnswer {
+        // An account without a secret costs the same: the digest of something that no client sends.
+        let secret = secrets?.apop ?? "\0"
+        guard let expected = make(secret), constantTimeEqual(expected, digest), let secrets, secrets.apop != nil
+        else { return .rejected }
+        return .user(secrets.user)
     }
 
     package func accountKey(of login: String) -> String {

@@ -16,7 +16,7 @@ extension SQLiteDirectory {
         return mailbox
     }
 
-    /// Gives an account a password that is known as a hash only. SCRAM and APOP need the password itself: the account
+    /// Gives an account a password that is known as a hash only. SCRAM, APOP and CRAM-MD5 need the password itself: the account
     /// can log in by PLAIN, LOGIN, USER and PASS until it gets a password here.
     package func setHash(
         _ address: EmailAddress, _ hash: ForeignHash

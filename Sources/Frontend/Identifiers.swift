@@ -57,4 +57,10 @@ final class Identifiers: Sendable {
     func nonce() -> String {
         Base64.encode(SecureRandom.bytes(18))
     }
+
+    /// What a new connection needs for CRAM-MD5, if that is offered there.
+    func challenges(for mechanisms: [SASLMechanism], hostname: String) -> CRAMMD5.Challenges? {
+        guard mechanisms.contains(.cramMD5) else { return nil }
+        return CRAMMD5.Challenges(seed: SecureRandom.bytes(16), seconds: clock.seconds(), hostname: hostname)
+    }
 }

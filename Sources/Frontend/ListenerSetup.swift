@@ -54,7 +54,7 @@ struct ListenerSetup {
             hostname: hostname, service: service, limits: smtp.limits,
             offersStartTLS: listener.tlsMode == .starttls && hasCertificate,
             startsWithTLS: listener.tlsMode == .implicit,
-            mechanisms: service == .submission ? configuration.authentication.mechanisms : [],
+            mechanisms: service == .submission ? configuration.authentication.offered : [],
             requiresTLSForAuthentication: configuration.authentication.requireTLS,
             takesSites: !configuration.sites.isEmpty, offersETRN: turns.offersETRN, offersATRN: turns.offersATRN,
             postmasterDomain: configuration.directory.defaultDomain)
@@ -78,7 +78,7 @@ struct ListenerSetup {
         session.offersStartTLS = listener.tlsMode == .starttls && hasCertificate
         session.startsWithTLS = listener.tlsMode == .implicit
         session.requiresTLSForPlaintext = configuration.authentication.requireTLS
-        session.mechanisms = configuration.authentication.mechanisms.filter { $0 != .login }
+        session.mechanisms = configuration.authentication.offered.filter { $0 != .login }
         session.offersAPOP = configuration.authentication.apop
         return POP3ListenerSettings(
             session: session, times: ConnectionTimes(idle: pop3.loginTimeout, total: pop3.loginTimeout * 2),

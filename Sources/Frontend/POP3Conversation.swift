@@ -34,7 +34,9 @@ final class POP3Conversation: Conversation {
         self.frontend = frontend
         self.listener = listener
         session = POP3ServerSession(
-            settings: listener.session, nonce: frontend.identifiers.nonce(), seconds: frontend.clock.seconds())
+            settings: listener.session, nonce: frontend.identifiers.nonce(), seconds: frontend.clock.seconds(),
+            challenges: frontend.identifiers.challenges(
+                for: listener.session.mechanisms, hostname: listener.session.hostname))
         log = frontend.log
         log[metadataKey: "connection"] = "\(frontend.identifiers.connection())"
         log[metadataKey: "client"] = "\(connection.peer.address)"

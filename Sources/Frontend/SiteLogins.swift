@@ -33,7 +33,7 @@ struct SiteLogins: Sendable {
             return given.isSame(as: known) ? .user(user) : .rejected
         case .scramCredentials:
             return .credentials(known, known == nil ? nil : AuthenticatedUser(site: name))
-        case .apop:
+        case .apop, .cramMD5:
             return .rejected
         }
     }

@@ -145,10 +145,13 @@ extension ConfigurationKind where Value == AddressRange {
 }
 
 extension ConfigurationKind where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-    static var choice: Self {
-        let names = Value.allCases.map(\.rawValue)
+    static var choice: Self { choice(of: Array(Value.allCases)) }
+
+    /// Some of the cases.
+    static func choice(of values: [Value]) -> Self {
+        let names = values.map(\.rawValue)
         return Self(
             type: names.joined(separator: ", "), allowed: "one of: \(names.joined(separator: ", "))",
-            parse: { Value(rawValue: $0) }, print: \.rawValue)
+            parse: { names.contains($0) ? Value(rawValue: $0) : nil }, print: \.rawValue)
     }
 }

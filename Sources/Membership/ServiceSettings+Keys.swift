@@ -42,9 +42,16 @@ extension AuthenticationSettings: ConfigurationSection {
     static var keys: [SectionKey<Self>] {
         [
             .list(
-                "mechanisms", \.mechanisms, .choice,
+                "mechanisms", \.mechanisms, .choice(of: [.scramSHA256, .plain, .login]),
                 "What AUTH offers (POP3 leaves out LOGIN)", isLive: true),
             .value("apop", \.apop, .bool, "POP3 offers APOP, for accounts that have a secret for it", isLive: true),
+            .value(
+                "cramMD5", \.cramMD5, .bool,
+                """
+                AUTH offers CRAM-MD5 too, for accounts with the secret that APOP has (`account add --apop`); clients \
+                that prefer it fail for others
+                """,
+                isLive: true),
             .value(
                 "requireTLS", \.requireTLS, .bool, "No password crosses the wire without TLS: USER, PASS, PLAIN, LOGIN",
                 isLive: true),

@@ -30,8 +30,12 @@ package struct DirectorySettings: Sendable, Equatable {
 package struct AuthenticationSettings: Sendable, Equatable {
     package var mechanisms: [SASLMechanism] = [.scramSHA256, .plain, .login]
     package var apop = false
+    package var cramMD5 = false
     package var requireTLS = true
     package var throttle = ThrottleSettings()
+
+    /// What AUTH offers; CRAM-MD5 last, because not every account can use it.
+    package var offered: [SASLMechanism] { mechanisms + (cramMD5 ? [.cramMD5] : []) }
 }
 
 /// How failed logins are slowed down, per client address and per account.

@@ -30,7 +30,7 @@ extension POP3ServerSession {
         }
         user = nil
         candidate = nil
-        var exchange = SASLServerExchange(mechanism: mechanism)
+        var exchange = SASLServerExchange(mechanism: mechanism, challenge: challenges?.next())
         guard isLast || !exchange.owesChallenge else { return refuseHaste() }
         let step = exchange.start(initialResponse: response)
         return take(step, exchange)
@@ -58,6 +58,9 @@ extension POP3ServerSession {
         case .checkPassword(let user, let password):
             awaited = .password
             return .authenticate(.password(user: user, password: password))
+        case .checkDigest(let user, let challenge, let digest):
+            awaited = .password
+            return .authenticate(.cramMD5(user: user, challenge: challenge, digest: digest))
         case .findSCRAMCredentials(let user):
             phase = .sasl(exchange)
             awaited = .scram

@@ -90,6 +90,7 @@ package struct POP3ServerSession: Sendable {
     let settings: POP3ServerSettings
     /// The timestamp of the greeting, which APOP digests cover.
     let timestamp: String
+    var challenges: CRAMMD5.Challenges?
 
     var phase = Phase.authorization
     var awaited: Awaited?
@@ -117,8 +118,15 @@ package struct POP3ServerSession: Sendable {
     /// - Parameters:
     ///   - nonce: random printable characters without `<`, `>` and `@` for APOP's timestamp, new for each connection.
     ///   - seconds: the time, since 1970, for APOP's timestamp.
-    package init(settings: POP3ServerSettings, nonce: String, seconds: Int64) {
+    ///   - challenges: needed by a frontend that has CRAM-MD5 among its mechanisms.
+    package init(
+        settings: POP3ServerSettings, nonce: String, seconds: Int64, challenges: CRAMMD5.Challenges? = nil
+    ) {
+        precondition(
+            challenges != nil || settings.service == .node || !settings.mechanisms.contains(.cramMD5),
+            "CRAM-MD5 without challenges")
         self.settings = settings
+        self.challenges = challenges
         timestamp = "<\(nonce).\(seconds)@\(settings.hostname)>"
         isTLS = settings.startsWithTLS
     }

@@ -6,10 +6,12 @@ package enum AuthenticationRequest: Sendable, Equatable {
     case scramCredentials(user: String)
     /// RFC 1939 §7; the digest has 16 bytes.
     case apop(user: String, challenge: String, digest: [UInt8])
+    /// RFC 2195; the digest has 16 bytes.
+    case cramMD5(user: String, challenge: String, digest: [UInt8])
 
     package var user: String {
         switch self {
-        case .password(let user, _), .scramCredentials(let user), .apop(let user, _, _): user
+        case .password(let user, _), .scramCredentials(let user), .apop(let user, _, _), .cramMD5(let user, _, _): user
         }
     }
 }
@@ -41,7 +43,7 @@ package struct AuthenticatedUser: Sendable, Equatable {
 
 /// The directory's answer to an `AuthenticationRequest`.
 package enum AuthenticationAnswer: Sendable, Equatable {
-    /// The password or the APOP digest was right.
+    /// The password was right, or the digest of APOP or CRAM-MD5.
     case user(AuthenticatedUser)
     /// What a SCRAM exchange goes on with, and who it will have been if the proof is right. Without such a user the
     /// credentials are invented or nil, and the exchange fails at its end.

@@ -1,5 +1,4 @@
-/// The ways to log in that a client knows, strongest first. CRAM-MD5 is among them for the sake of other servers: ours do
-/// not offer it, because they would have to keep passwords as they are.
+/// The ways to log in that a client knows, strongest first.
 package enum SASLClientMechanism: String, Sendable, CaseIterable {
     case scramSHA256 = "SCRAM-SHA-256"
     case cramMD5 = "CRAM-MD5"

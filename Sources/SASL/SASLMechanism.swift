@@ -1,8 +1,11 @@
-/// The ways to log in that are offered (RFC 4422), strongest first.
+/// The ways to log in that are offered (RFC 4422), in this order.
 package enum SASLMechanism: String, Sendable, CaseIterable {
     case scramSHA256 = "SCRAM-SHA-256"
     case plain = "PLAIN"
     case login = "LOGIN"
+    /// Behind the others although it sends no password: only some accounts have the secret that it needs, and many
+    /// clients try what comes first.
+    case cramMD5 = "CRAM-MD5"
 
     /// Takes the name as a client sends it: RFC 4422 §3.1 has capitals only, and clients write it in any case.
     package init?(name: some StringProtocol) {
@@ -11,7 +14,7 @@ package enum SASLMechanism: String, Sendable, CaseIterable {
     }
 
     /// Whether the password itself crosses the wire, so that the mechanism needs TLS (RFC 4954 §4, RFC 5034 §4).
-    package var sendsPassword: Bool { self != .scramSHA256 }
+    package var sendsPassword: Bool { self == .plain || self == .login }
 }
 
 /// Why an exchange failed.

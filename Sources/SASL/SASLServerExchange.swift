@@ -16,6 +16,8 @@ package struct SASLServerExchange: Sendable {
         case challenge([UInt8])
         /// The exchange is over, and the answer to this decides.
         case checkPassword(user: String, password: String)
+        /// The exchange is over, and whether this is the challenge's digest by CRAM-MD5 decides.
+        case checkDigest(user: String, challenge: String, digest: [UInt8])
         /// Answered by `credentialsFound(_:)`.
         case findSCRAMCredentials(user: String)
         case succeeded(user: String)
@@ -26,6 +28,8 @@ package struct SASLServerExchange: Sendable {
         case plain
         case loginUser
         case loginPassword(user: String)
+        case cramStart
+        case cramResponse
         case scramFirst
         case scramLookUp(SCRAMClientFirst)
         case scramFinal(SCRAMServerFirst)
@@ -37,6 +41,7 @@ package struct SASLServerExchange: Sendable {
     package let mechanism: SASLMechanism
     var state: State
     let nonce: String?
+    private let challenge: String
     let secret: [UInt8]
     let reportsErrors: Bool
     var proof: SASLProof?
@@ -44,16 +49,20 @@ package struct SASLServerExchange: Sendable {
     /// - Parameters:
     ///   - nonce: at least 18 random printable characters without a comma (RFC 5802 §5.1), new for every exchange. Nil
     ///     if it comes with the credentials.
+    ///   - challenge: for CRAM-MD5 and needed there: of `CRAMMD5.Challenges`, new for every exchange.
     ///   - secret: what invents credentials when `credentialsFound(_:)` gets nil. The same on all servers. A directory
     ///     that invents them itself makes it unnecessary.
     ///   - reportsErrors: whether SCRAM sends `e=...` as a last challenge before it fails (RFC 5802 §7). Off, it fails
     ///     at once, as §5.1 allows: SMTP and POP3 clients take an error inside a challenge for a success that is to
     ///     come, and cancel, so that their user is told of a protocol error instead of a wrong password.
     package init(
-        mechanism: SASLMechanism, nonce: String? = nil, secret: [UInt8] = [], reportsErrors: Bool = false
+        mechanism: SASLMechanism, nonce: String? = nil, challenge: String? = nil, secret: [UInt8] = [],
+        reportsErrors: Bool = false
     ) {
+        precondition(mechanism != .cramMD5 || challenge != nil, "CRAM-MD5 without a challenge")
         self.mechanism = mechanism
         self.nonce = nonce
+        self.challenge = challenge ?? ""
         self.secret = secret
         self.reportsErrors = reportsErrors
         state =
@@ -61,6 +70,7 @@ package struct SASLServerExchange: Sendable {
             case .plain: .plain
             case .login: .loginUser
             case .scramSHA256: .scramFirst
+            case .cramMD5: .cramStart
             }
     }
 
@@ -68,7 +78,7 @@ package struct SASLServerExchange: Sendable {
     /// the challenge.
     package var owesChallenge: Bool {
         switch state {
-        case .scramFirst, .scramFinal: true
+        case .scramFirst, .scramFinal, .cramStart: true
         default: false
         }
     }
@@ -80,7 +90,15 @@ package struct SASLServerExchange: Sendable {
     /// - Parameter initialResponse: nil if the client sent none; empty if it sent "=" (RFC 4954 §4).
     package mutating func start(initialResponse: [UInt8]?) -> Step {
         if let initialResponse { return receive(initialResponse) }
-        return .challenge(mechanism == .login ? Array("Username:".utf8) : [])
+        switch mechanism {
+        case .plain, .scramSHA256:
+            return .challenge([])
+        case .login:
+            return .challenge(Array("Username:".utf8))
+        case .cramMD5:
+            state = .cramResponse
+            return .challenge(Array(challenge.utf8))
+        }
     }
 
     package mutating func receive(_ response: [UInt8]) -> Step {
@@ -96,6 +114,13 @@ package struct SASLServerExchange: Sendable {
             guard let password = SASLText.password(response[...]) else { return fail(.malformed("not a password")) }
             state = .over
             return .checkPassword(user: user, password: password)
+        case .cramStart:
+            // RFC 4954 §4, RFC 5034 §4: an initial response where the server begins is refused.
+            return fail(.malformed("the server begins"))
+        case .cramResponse:
+            guard let answer = CRAMResponse(response) else { return fail(.malformed("not a CRAM-MD5 message")) }
+            state = .over
+            return .checkDigest(user: answer.user, challenge: challenge, digest: answer.digest)
         case .scramFirst:
             return receiveSCRAMFirst(response)
         case .scramFinal(let first):

@@ -25,9 +25,10 @@ extension SMTPServerSession {
             if response == nil { return refuse(.badBase64) }
         }
         exchangeCount += 1
-        // Each exchange has a nonce of its own.
+        // Each exchange has a nonce and a challenge of its own.
         var exchange = SASLServerExchange(
-            mechanism: mechanism, nonce: nonce + String(exchangeCount), secret: settings.saslSecret)
+            mechanism: mechanism, nonce: nonce + String(exchangeCount), challenge: challenges?.next(),
+            secret: settings.saslSecret)
         let step = exchange.start(initialResponse: response)
         self.exchange = exchange
         return take(step)
@@ -87,6 +88,9 @@ extension SMTPServerSession {
         case .checkPassword(let name, let password):
             phase = .awaitingAuthentication
             return .authenticate(.password(user: name, password: password))
+        case .checkDigest(let name, let challenge, let digest):
+            phase = .awaitingAuthentication
+            return .authenticate(.cramMD5(user: name, challenge: challenge, digest: digest))
         case .findSCRAMCredentials(let name):
             isSCRAM = true
             phase = .awaitingAuthentication

@@ -77,6 +77,7 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     /// Who the client is, once AUTH has succeeded.
     package internal(set) var user: AuthenticatedUser?
     let nonce: String
+    var challenges: CRAMMD5.Challenges?
     var phase = Phase.new
     var hello: Hello?
     var envelope: SMTPEnvelope?
@@ -130,11 +131,17 @@ package struct SMTPServerSession: ~Copyable, Sendable {
         }
     }
 
-    /// - Parameter nonce: at least 18 random printable characters, for SASL; different for each connection.
-    package init(settings: SMTPServerSettings, peer: SMTPPeer, nonce: String) {
+    /// - Parameters:
+    ///   - nonce: at least 18 random printable characters, for SASL; different for each connection.
+    ///   - challenges: needed where CRAM-MD5 is among the mechanisms.
+    package init(
+        settings: SMTPServerSettings, peer: SMTPPeer, nonce: String, challenges: CRAMMD5.Challenges? = nil
+    ) {
+        precondition(challenges != nil || !settings.mechanisms.contains(.cramMD5), "CRAM-MD5 without challenges")
         self.settings = settings
         self.peer = peer
         self.nonce = nonce
+        self.challenges = challenges
         message = IncomingMessage(framing: .dots, limits: settings.limits)
     }
 

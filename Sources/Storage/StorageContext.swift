@@ -150,7 +150,7 @@ struct StorageSessions: Sendable {
         lmtpTimes = ConnectionTimes(idle: configuration.smtp.sessionTimeMax, total: .zero)
         var pop3 = POP3ServerSettings(hostname: configuration.hostname, service: .node)
         pop3.limits = configuration.pop3.limits
-        pop3.mechanisms = configuration.authentication.mechanisms.filter { $0 != .login }
+        pop3.mechanisms = configuration.authentication.offered.filter { $0 != .login }
         self.pop3 = pop3
         pop3Times = ConnectionTimes(idle: configuration.pop3.sessionTimeMax, total: .zero)
     }

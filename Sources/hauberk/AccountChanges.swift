@@ -21,14 +21,14 @@ struct AccountAdd: AsyncParsableCommand {
 
     @OptionGroup var password: PasswordOption
 
-    @Flag(help: "Let the account log in by APOP: the directory then holds its password readably.")
+    @Flag(help: "Let the account log in by APOP and CRAM-MD5: the directory then holds its password readably.")
     var apop = false
 
     @OptionGroup var output: OutputOption
     @OptionGroup var directory: DirectoryOption
 
     func validate() throws {
-        if apop, password.isHash { throw ValidationError("APOP needs the password itself, not its hash.") }
+        if apop, password.isHash { throw PasswordOption.hashLacksPassword }
     }
 
     func run() async throws {
@@ -63,14 +63,14 @@ struct AccountPassword: AsyncParsableCommand {
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Whether the account may log in by APOP from now on (default: as before).")
+        help: "Whether the account may log in by APOP and CRAM-MD5 from now on (default: as before).")
     var apop: Bool?
 
     @OptionGroup var output: OutputOption
     @OptionGroup var directory: DirectoryOption
 
     func validate() throws {
-        if apop == true, password.isHash { throw ValidationError("APOP needs the password itself, not its hash.") }
+        if apop == true, password.isHash { throw PasswordOption.hashLacksPassword }
     }
 
     func run() async throws {

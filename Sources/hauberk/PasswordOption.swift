@@ -14,8 +14,12 @@ struct PasswordOption: ParsableArguments {
         name: .customLong("hash-stdin"),
         help: ArgumentHelp(
             "Read a crypt(3) hash, as another server keeps it, from the first line of standard input.",
-            discussion: "Without the password itself there is no SCRAM and no APOP until the account gets a new one."))
+            discussion: """
+                Without the password itself there is no SCRAM, APOP or CRAM-MD5 until the account gets a new one.
+                """))
     var isHash = false
+
+    static let hashLacksPassword = ValidationError("APOP and CRAM-MD5 need the password itself, not its hash.")
 
     /// What is known of a password.
     enum Secret {

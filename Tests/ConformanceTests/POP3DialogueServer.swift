@@ -23,7 +23,10 @@ struct POP3DialogueServer {
 
     init(_ dialogue: POP3Dialogue) {
         self.dialogue = dialogue
-        session = POP3ServerSession(settings: dialogue.settings, nonce: dialogue.nonce, seconds: dialogue.seconds)
+        session = POP3ServerSession(
+            settings: dialogue.settings, nonce: dialogue.nonce, seconds: dialogue.seconds,
+            challenges: CRAMMD5.Challenges(
+                seed: Array(0..<16), seconds: dialogue.seconds, hostname: dialogue.settings.hostname))
         session.opened()
         run()
     }
@@ -124,6 +127,9 @@ extension POP3DialogueServer {
             return secret == password ? known(request.user) : .rejected
         case .apop(_, let challenge, let digest):
             return secret.flatMap { APOP.digest(challenge: challenge, secret: $0) } == digest
+                ? known(request.user) : .rejected
+        case .cramMD5(_, let challenge, let digest):
+            return secret.flatMap { CRAMMD5.digest(challenge: challenge, secret: $0) } == digest
                 ? known(request.user) : .rejected
         case .scramCredentials:
             guard let secret, let salt = Base64.decode(Array("W22ZaJ0SNY7soEsUEjb6gQ==".utf8)),

@@ -40,7 +40,8 @@ final class SMTPDialogueServer {
     init(_ settings: SMTPServerSettings) {
         let tls = settings.startsWithTLS ? SMTPTLS(version: "TLSv1.3") : nil
         session = SMTPServerSession(
-            settings: settings, peer: SMTPPeer(address: "192.0.2.1", tls: tls), nonce: "fyko+d2lbbFgONRv9qkxdawL")
+            settings: settings, peer: SMTPPeer(address: "192.0.2.1", tls: tls), nonce: "fyko+d2lbbFgONRv9qkxdawL",
+            challenges: CRAMMD5.Challenges(seed: Array(0..<16), seconds: 1000, hostname: settings.hostname))
     }
 
     func open() {
@@ -181,6 +182,8 @@ final class SMTPDialogueServer {
         case .password("b@site.invalid", "secret"): return AuthenticatedUser(site: "b").map { .user($0) } ?? .rejected
         case .scramCredentials("alice@example.test"):
             return .credentials(SCRAMCredentials(password: "secret", salt: Array(repeating: 7, count: 16)), alice)
+        case .cramMD5("alice@example.test", let challenge, let digest):
+            return CRAMMD5.digest(challenge: challenge, secret: "secret") == digest ? .user(alice) : .rejected
         default: return .rejected
         }
     }

@@ -105,11 +105,15 @@ import Testing
         let password = AuthenticationRequest.password(user: "alice@example.test", password: "alice-password")
         let digest = try #require(APOP.digest(challenge: "<1@x>", secret: "alice-password"))
         let apop = AuthenticationRequest.apop(user: "alice@example.test", challenge: "<1@x>", digest: digest)
+        let code = try #require(CRAMMD5.digest(challenge: "<1@x>", secret: "alice-password"))
+        let cramMD5 = AuthenticationRequest.cramMD5(user: "alice@example.test", challenge: "<1@x>", digest: code)
         #expect(try await directory.answer(password) == user("alice@example.test"))
         #expect(try await directory.answer(apop) == user("alice@example.test"))
+        #expect(try await directory.answer(cramMD5) == user("alice@example.test"))
         try await administration.setDisabled(alice, true)
         #expect(try await directory.answer(password) == .rejected)
         #expect(try await directory.answer(apop) == .rejected)
+        #expect(try await directory.answer(cramMD5) == .rejected)
         guard case .credentials(_, nil) = try await directory.answer(.scramCredentials(user: "alice@example.test"))
         else {
             Issue.record("a disabled account has credentials")
@@ -124,13 +128,21 @@ import Testing
         #expect(try await directory.answer(password) == .rejected)
     }
 
-    @Test("RFC 1939 §7: APOP works for accounts that asked for it, and for no other")
-    func apop() async throws {
+    @Test(
+        "RFC 1939 §7, RFC 2195: APOP and CRAM-MD5 work for accounts that asked for them, and for no other",
+        arguments: ["APOP", "CRAM-MD5"])
+    func digests(mechanism: String) async throws {
         let site = try await Site.withAccounts()
         let (administration, directory) = (site.administration, site.frontend)
+        func request(_ name: String, _ challenge: String, _ digest: [UInt8]) -> AuthenticationRequest {
+            mechanism == "APOP"
+                ? .apop(user: name, challenge: challenge, digest: digest)
+                : .cramMD5(user: name, challenge: challenge, digest: digest)
+        }
         func login(_ name: String, _ secret: String) async throws -> AuthenticationAnswer {
-            let digest = APOP.digest(challenge: "<1896.697170952@x>", secret: secret) ?? []
-            return try await directory.answer(.apop(user: name, challenge: "<1896.697170952@x>", digest: digest))
+            let make = mechanism == "APOP" ? APOP.digest : CRAMMD5.digest
+            let digest = make("<1896.697170952@x>", secret) ?? []
+            return try await directory.answer(request(name, "<1896.697170952@x>", digest))
         }
         try await administration.setPassword(address("alice@example.test"), password: "tanstaaf", apop: true)
         #expect(try await login("alice@example.test", "tanstaaf") == user("alice@example.test"))
@@ -138,9 +150,9 @@ import Testing
         #expect(try await login("bob@example.test", "bob-password") == .rejected)
         #expect(try await login("bob@example.test", "\0") == .rejected)
         #expect(try await login("carol@example.test", "\0") == .rejected)
-        #expect(try await directory.answer(.apop(user: "alice@example.test", challenge: "", digest: [])) == .rejected)
+        #expect(try await directory.answer(request("alice@example.test", "", [])) == .rejected)
         try await administration.setPassword(address("alice@example.test"), password: "another")
-        #expect(try await login("alice@example.test", "another") == user("alice@example.test"), "APOP stays on")
+        #expect(try await login("alice@example.test", "another") == user("alice@example.test"), "it stays on")
         try await administration.setPassword(address("alice@example.test"), password: "third", apop: false)
         #expect(try await login("alice@example.test", "third") == .rejected)
     }
@@ -166,7 +178,7 @@ import Testing
                 found = known
                 step = server.credentialsFound(credentials)
             case .succeeded: return client.isServerVerified ? found : nil
-            case .failed, .checkPassword: return nil
+            case .failed, .checkPassword, .checkDigest: return nil
             }
         }
     }

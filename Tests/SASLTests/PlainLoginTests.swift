@@ -2,9 +2,13 @@ import SASL
 import Testing
 
 let testNonce = "3rfcNHYJY1ZVvWVs7j"
+/// RFC 2195 §2
+let testChallenge = "<1896.697170952@postoffice.reston.mci.net>"
 
 func exchange(_ mechanism: SASLMechanism, reportsErrors: Bool = false) -> SASLServerExchange {
-    SASLServerExchange(mechanism: mechanism, nonce: testNonce, secret: [1, 2, 3], reportsErrors: reportsErrors)
+    SASLServerExchange(
+        mechanism: mechanism, nonce: testNonce, challenge: testChallenge, secret: [1, 2, 3],
+        reportsErrors: reportsErrors)
 }
 
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
@@ -19,6 +23,7 @@ func isMalformed(_ step: SASLServerExchange.Step) -> Bool {
         #expect(SASLMechanism(name: "PLAIN") == .plain)
         #expect(SASLMechanism(name: "login") == .login)
         #expect(SASLMechanism(name: "Scram-Sha-256") == .scramSHA256)
+        #expect(SASLMechanism(name: "cram-md5") == .cramMD5)
         #expect(SASLMechanism(name: "SCRAM-SHA-256-PLUS") == nil)
         #expect(SASLMechanism(name: "ſCRAM-SHA-256") == nil)
         #expect(SASLMechanism.allCases.filter(\.sendsPassword) == [.plain, .login])

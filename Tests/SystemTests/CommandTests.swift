@@ -215,7 +215,7 @@ struct DirectoryCommandTests {
         try await home.run("account", "add", "dave@example.test", "--hash-stdin", input: "{PLAIN}secret\n")
             .expectFailure("no whole hash")
         try await home.run("account", "add", "dave@example.test", "--hash-stdin", "--apop", input: hash)
-            .expectFailure(status: 64, "APOP needs the password itself")
+            .expectFailure(status: 64, "APOP and CRAM-MD5 need the password itself")
         try await home.run("account", "add", "dave@example.test", "--hash-stdin", "--generate", input: hash)
             .expectFailure(status: 64, "exclude each other")
         try await home.run("account", "show", "dave@example.test").expectFailure("no such account")

@@ -61,12 +61,12 @@ final class TestCluster: Sendable {
     }
 
     /// The configuration of a cluster with one frontend and two storage nodes, which both own every mailbox.
-    static func twoNodes(named name: String) -> String {
+    static func twoNodes(named name: String, authentication: String = "requireTLS: false") -> String {
         """
         cluster: {name: \(name), partitions: 64, replicas: 2, durableCopies: 2}
         hostname: \(name).example.test
         trust: {mode: local}
-        authentication: {requireTLS: false}
+        authentication: {\(authentication)}
         delivery: {connectTimeout: 1s, reconnectDelayMax: 500ms}
         frontends:
           - name: front

@@ -7,13 +7,15 @@ enum TestRelays {
     ///   - relays: the configuration's list of them; `SINK` stands for the server elsewhere.
     ///   - more: what else the configuration says.
     static func run(
-        _ relays: String, _ dialect: MailSink.Dialect = .pipelining, more: String = "",
+        _ relays: String, _ dialect: MailSink.Dialect = .pipelining, authentication: String = "requireTLS: false",
+        more: String = "",
         _ body: (TestCluster, MailSink) async throws -> Void
     ) async throws {
         let sink = try await MailSink(dialect)
         defer { sink.stop() }
         let relays = relays.replacing("SINK", with: "localhost:\(sink.port)")
-        let configuration = TestCluster.twoNodes(named: "inside") + "\(more)\nrelays:\n  \(relays)\n"
+        let configuration =
+            TestCluster.twoNodes(named: "inside", authentication: authentication) + "\(more)\nrelays:\n  \(relays)\n"
         try await TestCluster.run(change: { _ in configuration }) {
             try await $0.hauberk(["certs", "listener"])
         } _: { cluster in

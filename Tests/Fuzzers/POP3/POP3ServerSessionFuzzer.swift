@@ -29,7 +29,10 @@ private struct FuzzedPOP3Server {
         choice.requiresTLSForPlaintext = settings & 4 != 0
         choice.offersAPOP = settings & 8 != 0
         choice.limits.outputBytesMax = 256
-        session = POP3ServerSession(settings: choice, nonce: "abcdefghijklmnopqrstuvwxyz", seconds: 1)
+        choice.mechanisms = [.scramSHA256, .plain, .cramMD5]
+        session = POP3ServerSession(
+            settings: choice, nonce: "abcdefghijklmnopqrstuvwxyz", seconds: 1,
+            challenges: CRAMMD5.Challenges(seed: Array(0..<16), seconds: 1, hostname: choice.hostname))
         isNode = settings & 1 != 0
         answers = settings >> 4
     }

@@ -9,7 +9,7 @@ private let credentials = SCRAMCredentials(password: "pencil", salt: salt, itera
 func fuzzSASLServerExchange(_ input: UnsafeRawBufferPointer) {
     guard let choice = input.first else { return }
     var exchange = SASLServerExchange(
-        mechanism: SASLMechanism.allCases[Int(choice & 3) % 3], nonce: serverNonce, secret: [1],
+        mechanism: SASLMechanism.allCases[Int(choice & 3)], nonce: serverNonce, challenge: "<1.2@x>", secret: [1],
         reportsErrors: choice & 4 != 0)
     var messages = pieces(Array(input.dropFirst()))[...]
     var step = exchange.start(initialResponse: choice & 8 == 0 ? nil : messages.popFirst())
@@ -25,6 +25,10 @@ func fuzzSASLServerExchange(_ input: UnsafeRawBufferPointer) {
             check(user: user)
             precondition((1...SASLLimits.passwordOctetsMax).contains(password.utf8.count), "a password of odd length")
             precondition(!password.utf8.contains(0), "a NUL in a password")
+            return expectOver(&exchange)
+        case .checkDigest(let user, let challenge, let digest):
+            check(user: user)
+            precondition(challenge == "<1.2@x>" && digest.count == 16, "a digest of \(digest.count) octets")
             return expectOver(&exchange)
         case .failed:
             return expectOver(&exchange)
@@ -72,7 +76,7 @@ func fuzzSCRAMDialogue(_ input: UnsafeRawBufferPointer) {
             precondition(
                 client.isServerVerified && !wasChanged && Array(name.utf8) == Array(user.utf8), "let \(name) in")
             return
-        case .checkPassword: preconditionFailure("a password in a SCRAM exchange")
+        case .checkPassword, .checkDigest: preconditionFailure("no SCRAM")
         }
     }
     preconditionFailure("the dialogue does not end")

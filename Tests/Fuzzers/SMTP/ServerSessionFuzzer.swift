@@ -47,7 +47,8 @@ private final class FuzzedServer {
             takesSites: input[2] & 16 != 0,
             offersETRN: input[2] & 64 != 0, offersATRN: input[2] & 128 != 0)
         session = SMTPServerSession(
-            settings: settings, peer: SMTPPeer(address: "192.0.2.1"), nonce: "fyko+d2lbbFgONRv9qkxdawL")
+            settings: settings, peer: SMTPPeer(address: "192.0.2.1"), nonce: "fyko+d2lbbFgONRv9qkxdawL",
+            challenges: CRAMMD5.Challenges(seed: Array(0..<16), seconds: 1, hostname: settings.hostname))
         answers = input[3]
         isSite = input[2] & 32 != 0
     }
