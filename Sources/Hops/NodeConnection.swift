@@ -12,6 +12,9 @@ final class NodeConnection: Conversation {
     private var connection: Connection?
     private var transactions: [SMTPTransactionID: NodeTransaction] = [:]
     private var lastID: UInt64 = 0
+    /// A large text that has the connection for itself, until it is written.
+    private var largeID: SMTPTransactionID?
+    private var sending: TextSending?
     private let inFlightMax: Int
     private var wasReady = false
     /// Why the conversation ended, unless we ended it.
@@ -30,7 +33,9 @@ final class NodeConnection: Conversation {
     /// It takes no more messages.
     private(set) var isOver = false
     var load: Int { session.load }
-    var hasRoom: Bool { session.isReady && !isOver && session.load < inFlightMax && connection?.isWritable ?? false }
+    var hasRoom: Bool {
+        session.isReady && !isOver && session.load < inFlightMax && largeID == nil && connection?.isWritable ?? false
+    }
 
     func submit(_ transaction: NodeTransaction) {
         // A connection that was quiet for long is not a node that hangs.
@@ -41,9 +46,10 @@ final class NodeConnection: Conversation {
         lastID += 1
         let id = SMTPTransactionID(lastID)
         transactions[id] = transaction
+        if transaction.large != nil { largeID = id }
         // What is pipelined behind a transaction that hangs goes out again, on another connection.
         transaction.expired = { [weak self] in self?.fail("the node does not answer") }
-        session.submit(transaction.smtp(id: id, byteCount: transaction.body.readableBytes))
+        session.submit(transaction.smtp(id: id, byteCount: transaction.byteCount))
         carryOutEvents()
         // Messages that arrive in one round of the event loop leave in one system call.
         connection?.flushSoon()
@@ -77,7 +83,11 @@ final class NodeConnection: Conversation {
         connection.flush()
     }
 
-    func writable(_ connection: Connection) { link.pump() }
+    func writable(_ connection: Connection) {
+        sending?.goOn()
+        link.pump()
+    }
+
     func tlsStarted(_ connection: Connection) {
         session.tlsStarted()
         carryOutEvents()
@@ -106,6 +116,8 @@ final class NodeConnection: Conversation {
             case .failed(let why): failure = failure ?? why
             }
         }
+        sending?.stop()
+        sending = nil
         session.connectionLost()
         carryOutEvents()
         isOver = true
@@ -121,6 +133,25 @@ final class NodeConnection: Conversation {
         connection?.write(session.takeOutput())
     }
 
+    private func send(
+        _ large: any PiecewiseText, of transaction: NodeTransaction, _ id: SMTPTransactionID,
+        _ form: SMTPClientSession.BodyForm, _ connection: Connection
+    ) {
+        let sending = TextSending(large, dotStuffed: form == .dotStuffed, on: connection) { [self] isWhole in
+            self.sending = nil
+            // Its octets were announced and are not there: what followed would be taken for them.
+            guard isWhole else { return fail("a text cannot be read") }
+            largeID = nil
+            session.bodySent(id)
+            link.setTimes(transaction)
+            carryOutEvents()
+            connection.flush()
+            link.pump()
+        }
+        self.sending = sending
+        sending.goOn()
+    }
+
     private func carryOut(_ event: SMTPClientSession.Event) {
         switch event {
         case .ready:
@@ -133,16 +164,28 @@ final class NodeConnection: Conversation {
                 connection?.abort()
                 return
             }
+            if let large = transaction.large, let connection {
+                send(large, of: transaction, id, form, connection)
+                return
+            }
             connection?.write(form == .raw ? transaction.body : DotStuffer.whole(transaction.body))
             session.bodySent(id)
         case .verdicts(let id, let verdicts):
+            let isUnasked = largeID == id && sending != nil
+            if largeID == id { largeID = nil }
             transactions.removeValue(forKey: id)?.finish(verdicts)
+            // Its octets were announced, and will not follow any more.
+            if isUnasked { return fail("the server answered before it had the text") }
             link.pump()
             if link.isPatient, session.load == 0, let connection { link.setClock(connection, isBusy: false) }
         case .interrupted(let id, let bodySent):
             if let transaction = transactions.removeValue(forKey: id) {
                 transaction.isRepeat = transaction.isRepeat || bodySent
-                link.resubmit(transaction)
+                if bodySent, transaction.large != nil {
+                    transaction.finish(.unanswered)
+                } else {
+                    link.resubmit(transaction)
+                }
             }
         case .closed(let reason):
             if !isOver { failure = failure ?? reason.map { "\($0)" } }

@@ -82,13 +82,14 @@ package final class NodeLink {
     /// Whether it is worth a try: false while connections fail one after the other.
     package var isReachable: Bool { health.isReachable }
 
-    /// Hands a message over; it is finished once, within the delivery timeout.
+    /// Hands a message over; it is finished once, within the delivery timeout. The time of a large text begins when it is
+    /// written: until then whoever takes nothing of it for so long has failed.
     package func submit(_ transaction: NodeTransaction) {
         let size = transaction.body.readableBytes
         guard heldBytes + size <= Self.heldBytesMax, !isAbandoned else { return transaction.finish(.unanswered) }
         heldBytes += size
         transaction.released = { [self] in heldBytes -= size }
-        setTimes(transaction)
+        if transaction.large == nil { setTimes(transaction) }
         waiting.append(transaction)
         pump()
     }
@@ -113,7 +114,9 @@ package final class NodeLink {
                 waiting.removeFirst()
                 continue
             }
-            let free = connections.lazy.filter(\.hasRoom).min { $0.load < $1.load }
+            // A large text goes where nothing else is under way: the others' time would be over before its own.
+            let loadMax = next.large == nil ? Int.max : 0
+            let free = connections.lazy.filter { $0.hasRoom && $0.load <= loadMax }.min { $0.load < $1.load }
             if free.map({ $0.load >= Self.crowded }) ?? true { dial() }
             guard let free else { return }
             waiting.removeFirst()

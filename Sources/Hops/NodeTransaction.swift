@@ -14,8 +14,10 @@ package final class NodeTransaction {
     let sitePath: SitePath?
     /// Octets that there are at least, of a text that streams; nil if nobody knows.
     let size: Int?
-    /// With CRLF line ends.
+    /// With CRLF line ends; empty if the text is large.
     private(set) var body: ByteBuffer
+    /// A text that is not in memory. It can be sent once, so what was interrupted behind its beginning is over.
+    let large: (any PiecewiseText)?
     /// The node may have it already under this name: a connection broke after it was sent, or others copy it too.
     package var isRepeat = false
     /// Called once, if there is no answer for longer than is usual.
@@ -28,11 +30,12 @@ package final class NodeTransaction {
 
     /// - Parameters:
     ///   - size: of a text that streams, for a server that tells how much it takes.
+    ///   - large: the text, instead of `body`.
     ///   - finished: told one verdict per recipient, once.
     package init(
         identity: MessageIdentity?, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
-        content: HopContent = .message, sitePath: SitePath? = nil, size: Int? = nil, body: ByteBuffer,
-        finished: @escaping ([Verdict]) -> Void
+        content: HopContent = .message, sitePath: SitePath? = nil, size: Int? = nil, body: ByteBuffer = ByteBuffer(),
+        large: (any PiecewiseText)? = nil, finished: @escaping ([Verdict]) -> Void
     ) {
         self.identity = identity
         self.sender = sender
@@ -42,6 +45,7 @@ package final class NodeTransaction {
         self.sitePath = sitePath
         self.size = size
         self.body = body
+        self.large = large
         self.finished = finished
         // What is copied may be there already, whoever brought it.
         isRepeat = content != .message
@@ -49,11 +53,15 @@ package final class NodeTransaction {
 
     package var isFinished: Bool { finished == nil }
 
+    /// Octets of the text.
+    var byteCount: Int { large?.byteCount ?? body.readableBytes }
+
     /// Tells the outcome, the first time; later ones come too late to matter.
     package func finish(_ verdicts: [Verdict]) {
         guard let finished else { return }
         self.finished = nil
         body = ByteBuffer()
+        large?.close()
         lagging = {}
         expired = {}
         released()
@@ -88,7 +96,7 @@ package final class NodeTransaction {
     func smtp(id: SMTPTransactionID, byteCount: Int?) -> SMTPClientTransaction {
         SMTPClientTransaction(
             id: id, sender: sender, recipients: recipients, byteCount: byteCount, utf8: needsUTF8, name: identity,
-            isRepeat: isRepeat, content: content, sitePath: sitePath)
+            isRepeat: isRepeat, content: content, sitePath: sitePath, asksFirst: large != nil)
     }
 }
 

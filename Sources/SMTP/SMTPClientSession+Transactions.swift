@@ -64,7 +64,9 @@ extension SMTPClientSession {
         guard current.sent < current.commandCount, pipelines || current.answered == current.sent, !current.isOver else {
             return false
         }
-        switch current.command(current.sent) {
+        let command = current.command(current.sent)
+        if command == .body, current.transaction.asksFirst, !current.isEnvelopeAnswered { return false }
+        switch command {
         case .reset: send("RSET")
         case .mail: sendMail(current.transaction)
         case .recipient(let recipient): sendRecipient(current.transaction.recipients[recipient])

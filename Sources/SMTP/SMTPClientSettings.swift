@@ -148,11 +148,14 @@ package final class SMTPClientTransaction: Sendable {
     package let content: HopContent
     /// The sites that it has been at; nil for what the receiver is not to pass on to sites.
     package let sitePath: SitePath?
+    /// Whether the text is sent only when a recipient was accepted, also where it could be sent without asking: for one that is
+    /// so large that it would cost more than to wait for the answer.
+    package let asksFirst: Bool
 
     package init(
         id: SMTPTransactionID, sender: ReversePath, recipients: [SMTPRecipient], byteCount: Int?, utf8: Bool = false,
         eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false, content: HopContent = .message,
-        sitePath: SitePath? = nil
+        sitePath: SitePath? = nil, asksFirst: Bool = false
     ) {
         self.id = id
         self.sender = sender
@@ -164,5 +167,6 @@ package final class SMTPClientTransaction: Sendable {
         self.isRepeat = isRepeat
         self.content = content
         self.sitePath = sitePath
+        self.asksFirst = asksFirst
     }
 }

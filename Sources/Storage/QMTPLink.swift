@@ -61,8 +61,10 @@ private final class QMTPPool {
     func carry(_ message: RelayMessage, then: @escaping (RelayOutcome) -> Void) {
         guard !isAbandoned else { return then(.lost(wasSent: false)) }
         connections.removeAll(where: \.isOver)
-        let free = connections.min { $0.load < $1.load }
-        if let free, free.load < Self.crowded || connections.count >= settings.connectionsMax {
+        // Behind a large text one waits long.
+        let free = connections.min { ($0.isSendingLarge ? 1 : 0, $0.load) < ($1.isSendingLarge ? 1 : 0, $1.load) }
+        if let free, (free.load < Self.crowded && !free.isSendingLarge) || connections.count >= settings.connectionsMax
+        {
             return free.send(message, then)
         }
         let fresh = QMTPConnection(timeout: settings.timeout, health: health)
@@ -85,6 +87,8 @@ private final class QMTPConnection: Conversation {
     private var connection: Connection?
     private var held: [(RelayMessage, (RelayOutcome) -> Void)] = []
     private var sent: [(RelayOutcome) -> Void] = []
+    /// The text of the last of those, while it is being written.
+    private var sending: TextSending?
     private(set) var isOver = false
 
     private static let idleTimeout = Duration.seconds(10)
@@ -95,6 +99,7 @@ private final class QMTPConnection: Conversation {
     }
 
     var load: Int { held.count + sent.count }
+    var isSendingLarge: Bool { sending != nil }
 
     func send(_ message: RelayMessage, _ then: @escaping (RelayOutcome) -> Void) {
         guard !isOver else { return then(.lost(wasSent: false)) }
@@ -104,17 +109,34 @@ private final class QMTPConnection: Conversation {
 
     private func write(_ connection: Connection) {
         if !held.isEmpty, sent.isEmpty { setClock(connection) }
-        for (message, then) in held {
+        while sending == nil, !held.isEmpty {
+            let (message, then) = held.removeFirst()
             let frame = session.begin(
                 sender: Self.bytes(message.sender), recipients: [Array("\(message.recipient)".utf8)],
-                byteCount: message.text.readableBytes, lineEnds: .crlf)
+                byteCount: message.text.byteCount, lineEnds: .crlf)
             connection.write(ByteBuffer(bytes: frame.head))
-            connection.write(message.text)
-            connection.write(ByteBuffer(bytes: frame.tail))
             sent.append(then)
+            switch message.text {
+            case .whole(let text):
+                connection.write(text)
+                connection.write(ByteBuffer(bytes: frame.tail))
+            case .large(let text):
+                send(text, then: frame.tail, connection)
+            }
         }
-        held = []
         connection.flush()
+    }
+
+    private func send(_ text: LargeText, then tail: [UInt8], _ connection: Connection) {
+        let sending = TextSending(text, dotStuffed: false, on: connection) { [self] isWhole in
+            self.sending = nil
+            // Its octets were announced and are not there: what followed would be taken for them.
+            guard isWhole else { return fail("a text cannot be read") }
+            connection.write(ByteBuffer(bytes: tail))
+            write(connection)
+        }
+        self.sending = sending
+        sending.goOn()
     }
 
     private static func bytes(_ sender: ReversePath) -> [UInt8] {
@@ -135,6 +157,8 @@ private final class QMTPConnection: Conversation {
     private func end(_ why: String?) {
         guard !isOver else { return }
         isOver = true
+        sending?.stop()
+        sending = nil
         if let why { health.failed(why) }
         let (unsent, unanswered) = (held, sent)
         (held, sent) = ([], [])
@@ -170,7 +194,7 @@ private final class QMTPConnection: Conversation {
         }
     }
 
-    func writable(_ connection: Connection) {}
+    func writable(_ connection: Connection) { sending?.goOn() }
     func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
 

@@ -151,7 +151,9 @@ actor RelayDrain {
     // MARK: one message
 
     private func begin(_ entry: SpoolEntry) async {
-        while !flight.admits(bytes: entry.bytes), !Task.isCancelled { await inbox.wakeUp.wait(for: nil) }
+        // Of a larger one no more is in memory.
+        let held = min(entry.bytes, CopyText.wholeBytesMax)
+        while !flight.admits(bytes: held), !Task.isCancelled { await inbox.wakeUp.wait(for: nil) }
         while let delay = rate.admit(bytes: entry.bytes, now: start.duration(to: clock.now)), !Task.isCancelled {
             try? await Task.sleep(for: delay)
         }
@@ -161,7 +163,7 @@ actor RelayDrain {
             return
         }
         let id = launch { await $0.send(entry, $1, by: carrier) }
-        flight.sent(id, bytes: entry.bytes)
+        flight.sent(id, bytes: held)
     }
 
     private func send(_ entry: SpoolEntry, _ id: UInt64, by carrier: any RelayCarrier) async {
@@ -173,7 +175,9 @@ actor RelayDrain {
             flight.withdrawn(id)
             return unread(entry, error)
         }
-        switch await carrier.carry(message) {
+        let outcome = await carrier.carry(message)
+        message.close()
+        switch outcome {
         case .lost(let wasSent):
             flight.lost(id)
             lost(entry, wasSent, carrier)
@@ -247,19 +251,18 @@ actor RelayDrain {
     /// - Parameter verdict: the server's last word; nil if it gave none.
     private func giveUp(_ entry: SpoolEntry, after verdict: Verdict?) async {
         let verdict = verdict ?? .deferred(Reason(451, "4.4.1", silence))
-        let message: RelayMessage
+        let plan = bouncer.plan
+        let queued: QueuedText
         do throws(RelayQueues.Failure) {
-            message = try await queues.read(entry)
+            queued = try await queues.read(entry, keeping: max(plan.headerBytesMax, plan.messageBytesMax))
         } catch {
             return if case .unreadable = error { tellLater(entry, verdict) } else { schedule.gone(entry.name) }
         }
-        let plan = bouncer.plan
         let recipient = FailedRecipient(
-            address: message.recipient, verdict: verdict, remoteHost: carrier?.server, lastAttempt: now)
-        let content = Array(message.text.readableBytesView.prefix(max(plan.headerBytesMax, plan.messageBytesMax)))
+            address: queued.recipient, verdict: verdict, remoteHost: carrier?.server, lastAttempt: now)
         let failed = FailedMessage(
-            sender: message.sender, recipients: [recipient], arrival: entry.birth, content: content,
-            isWhole: content.count == message.text.readableBytes)
+            sender: queued.sender, recipients: [recipient], arrival: entry.birth,
+            content: Array(queued.beginning.readableBytesView), isWhole: queued.isWhole)
         switch await bouncer.tell(failed, of: entry.name) {
         case .told:
             metrics.bounces.increment()

@@ -57,9 +57,14 @@ final class RelayLink: RelayCarrier {
         await withCheckedContinuation { carried in
             eventLoop.execute { [link] in
                 var transaction: NodeTransaction?
+                let (body, large): (ByteBuffer, LargeText?) =
+                    switch message.text {
+                    case .whole(let text): (text, nil)
+                    case .large(let text): (ByteBuffer(), text)
+                    }
                 let fresh = NodeTransaction(
                     identity: nil, sender: message.sender, isUTF8: message.needsUTF8,
-                    recipients: [SMTPRecipient(address: message.recipient)], body: message.text
+                    recipients: [SMTPRecipient(address: message.recipient)], body: body, large: large
                 ) { verdicts in
                     let verdict = verdicts.first ?? .unanswered
                     let wasSent = transaction?.isRepeat ?? false

@@ -116,15 +116,35 @@ actor RelayQueues {
         return Queue(shown: ShownMessages(snapshot, isWhole: false))
     }
 
+    /// A message that is to be sent; whoever gets it closes it.
     func read(_ entry: SpoolEntry) async throws(Failure) -> RelayMessage {
+        let store = replicator.store
+        return try await open(entry) { reader, snapshot, index async throws(MaildirError) in
+            try await RelayMessage.read(reader) { () async throws(MaildirError) in
+                try await store.reader(of: index, in: snapshot)
+            }
+        }
+    }
+
+    /// The beginning of a message.
+    func read(_ entry: SpoolEntry, keeping bytesMax: Int) async throws(Failure) -> QueuedText {
+        try await open(entry) { reader, _, _ async throws(MaildirError) in
+            try await QueuedText(reader, keeping: bytesMax)
+        }
+    }
+
+    private func open<Message: Sendable>(
+        _ entry: SpoolEntry,
+        _ read: @Sendable (MessageReader, MaildropSnapshot, Int) async throws(MaildirError) -> Message?
+    ) async throws(Failure) -> Message {
         let (number, uidl) = place(entry)
         guard leads(number) else { throw .othersQueue }
         let (snapshot, index) = try await find(number, uidl)
-        let message: RelayMessage??
+        let message: Message??
         do throws(MaildirError) {
             let reader = try await replicator.store.reader(of: index, in: snapshot)
             defer { reader?.close() }
-            message = if let reader { .some(try await RelayMessage.read(reader)) } else { nil }
+            message = if let reader { .some(try await read(reader, snapshot, index)) } else { nil }
         } catch {
             throw .unreadable("\(error)")
         }

@@ -51,6 +51,42 @@ struct SMTPClientPipeliningTests {
         #expect(run.verdicts.count == 20 && run.batches.count == 20 / inFlight)
     }
 
+    private func large(_ client: TestedClient, _ number: UInt64, to recipients: [String]) {
+        let list = recipients.map { SMTPRecipient(address: EmailAddress(local: $0, domain: "y.test")) }
+        client.submit(
+            SMTPClientTransaction(
+                id: SMTPTransactionID(number), sender: .null, recipients: list, byteCount: 1 << 30, asksFirst: true))
+    }
+
+    @Test(
+        "RFC 3030, RFC 2920: a large text goes out when a recipient was accepted, and not before",
+        arguments: [true, false])
+    func asksFirst(hasChunks: Bool) {
+        let client = TestedClient(mode: .smtp, offers: ["PIPELINING"] + (hasChunks ? ["CHUNKING"] : []), inFlight: 2)
+        large(client, 1, to: ["no", "a"])
+        #expect(client.said() == "MAIL FROM:<>\r\nRCPT TO:<no@y.test>\r\nRCPT TO:<a@y.test>\r\n")
+        #expect(client.hear("250 ok\r\n550 5.1.1 nobody\r\n") == "")
+        let command = hasChunks ? "BDAT 1073741824 LAST\r\n" : "DATA\r\n"
+        #expect(client.hear("250 ok\r\n") == command)
+        if !hasChunks { #expect(client.hear("354 go on\r\n") == "") }
+        #expect(client.events == [.bodyWanted(SMTPTransactionID(1), hasChunks ? .raw : .dotStuffed)])
+        client.bodySent(1)
+        _ = client.hear("250 taken\r\n")
+        let refused = Verdict.refused(Reason(550, "5.1.1", "nobody"))
+        #expect(client.events.last == .verdicts(SMTPTransactionID(1), [refused, .accepted]))
+    }
+
+    @Test("RFC 3030: a large text that nobody wants is not sent, and the next message is", arguments: ["550", "450"])
+    func unwanted(code: String) {
+        let client = TestedClient(mode: .smtp, offers: ["PIPELINING", "CHUNKING"], inFlight: 1)
+        large(client, 1, to: ["no"])
+        client.submit(2, ["a@y.test"])
+        _ = client.said()
+        let said = client.hear("250 ok\r\n\(code) nobody\r\n")
+        #expect(said == "RSET\r\nMAIL FROM:<s@x.test>\r\nRCPT TO:<a@y.test>\r\nBDAT 5 LAST\r\n")
+        #expect(client.events.count == 2 && client.events[1] == .bodyWanted(SMTPTransactionID(2), .raw))
+    }
+
     @Test("RFC 2920 §3: without PIPELINING nothing is sent before its reply, however many may be in flight")
     func lockStep() {
         for offers in [[], ["CHUNKING"]] {

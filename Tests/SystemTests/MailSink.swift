@@ -12,6 +12,8 @@ final class MailSink: Sendable {
         case plain
         /// PIPELINING and 8BITMIME.
         case pipelining
+        /// These and CHUNKING.
+        case chunking
         case lmtp
         case qmtp
     }
@@ -63,15 +65,47 @@ final class MailSink: Sendable {
     /// From now on `later@…` has its mail.
     func open() throws { _ = try home.write("open", "") }
 
+    /// It hangs up within the next text that is longer than a megabyte.
+    func cutNext() throws { _ = try home.write("cut", "") }
+
+    /// Whether a text came that was for nobody.
+    var gotUnwanted: Bool { FileManager.default.fileExists(atPath: home.path + "/unwanted") }
+
+    /// Whether it has.
+    var hasCut: Bool { !FileManager.default.fileExists(atPath: home.path + "/cut") }
+
+    /// SHA-256 of each text that it has said 250 for, from its subject on, in hexadecimal digits, by its recipient.
+    func digests() async throws -> [String: [String]] {
+        let script = """
+            import glob, hashlib, sys
+            for name in sorted(glob.glob(sys.argv[1] + "/message-*")):
+                sender, recipient, text = open(name, "rb").read().split(b"\\n", 2)
+                print(recipient.decode(), hashlib.sha256(text[text.index(b"Subject:"):]).hexdigest())
+            """
+        let outcome = try await Tree.python(["-c", script, home.path])
+        var digests: [String: [String]] = [:]
+        for line in outcome.outputText.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            digests[words[0], default: []].append(words[1])
+        }
+        return digests
+    }
+
     /// Connections that came so far.
     var connections: Int {
         (try? FileManager.default.contentsOfDirectory(atPath: home.path))?.count { $0.hasPrefix("connection-") } ?? 0
     }
 
+    private func names() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: home.path).filter { $0.hasPrefix("message-") }.sorted()
+    }
+
+    /// How many messages it has said 250 for.
+    var count: Int { get throws { try names().count } }
+
     /// What it has said 250 for, in that order.
     func messages() throws -> [Message] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: home.path).filter { $0.hasPrefix("message-") }
-        return try names.sorted().map { name in
+        try names().map { name in
             let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(home.path)/\(name)")))
             let lines = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 2, omittingEmptySubsequences: false)
             return Message(
@@ -108,6 +142,13 @@ final class MailSink: Sendable {
                 file.write(sender + b"\\n" + recipient + b"\\n" + data)
             os.rename(f"{home}/.{name}", f"{home}/{name}")
 
+        def cuts(size):
+            with lock:
+                if size <= 1 << 20 or not os.path.exists(home + "/cut"):
+                    return False
+                os.remove(home + "/cut")
+                return True
+
         def verdict(recipient):
             if recipient.startswith(b"refused@"):
                 return b"550 5.1.1 nobody of that name"
@@ -127,7 +168,8 @@ final class MailSink: Sendable {
                     word = line.strip()
                     verb = word.upper()
                     if verb.startswith((b"EHLO", b"LHLO")) and dialect != "plain":
-                        self.say(b"250-sink.test", b"250-PIPELINING", b"250 8BITMIME")
+                        more = [b"250-CHUNKING"] if dialect == "chunking" else []
+                        self.say(b"250-sink.test", *more, b"250-PIPELINING", b"250 8BITMIME")
                     elif verb.startswith(b"HELO"):
                         self.say(b"250 sink.test")
                     elif verb.startswith(b"MAIL"):
@@ -144,23 +186,39 @@ final class MailSink: Sendable {
                             self.say(b"554 5.5.1 no valid recipients")
                             continue
                         self.say(b"354 go on")
-                        data = b""
+                        data = bytearray()
                         while (line := self.rfile.readline()) not in (b".\\r\\n", b""):
                             data += line[1:] if line.startswith(b".") else line
+                            if cuts(len(data)):
+                                return
                         if not line:
                             return
-                        for recipient in recipients if dialect == "lmtp" else recipients[:1]:
-                            if recipient.startswith(b"bounced@"):
-                                self.say(b"554 5.7.1 not such a text")
-                            else:
-                                keep(sender, recipient, data)
-                                self.say(b"250 2.0.0 taken")
+                        self.judge(sender, recipients, data)
+                    elif verb.startswith(b"BDAT"):
+                        size = int(verb.split()[1])
+                        data = self.rfile.read(min(size, (1 << 20) + 1))
+                        if cuts(len(data)):
+                            return
+                        data += self.rfile.read(size - len(data))
+                        if recipients:
+                            self.judge(sender, recipients, data)
+                        else:
+                            open(home + "/unwanted", "w").close()
+                            self.say(b"554 5.5.1 no valid recipients")
                     elif verb == b"RSET":
                         self.say(b"250 2.0.0 fine")
                     elif verb == b"QUIT":
                         return self.say(b"221 2.0.0 bye")
                     else:
                         self.say(b"502 5.5.1 not here")
+
+            def judge(self, sender, recipients, data):
+                for recipient in recipients if dialect == "lmtp" else recipients[:1]:
+                    if recipient.startswith(b"bounced@"):
+                        self.say(b"554 5.7.1 not such a text")
+                    else:
+                        keep(sender, recipient, data)
+                        self.say(b"250 2.0.0 taken")
 
         class QMTP(socketserver.StreamRequestHandler):
             def netstring(self):
@@ -169,7 +227,10 @@ final class MailSink: Sendable {
                     size += byte
                 if not byte:
                     return None
-                text = self.rfile.read(int(size))
+                text = self.rfile.read(min(int(size), (1 << 20) + 1))
+                if cuts(len(text)):
+                    return None
+                text += self.rfile.read(int(size) - len(text))
                 assert self.rfile.read(1) == b","
                 return text
 

@@ -121,10 +121,10 @@ extension SystemTests {
         func large(form: String) async throws {
             // What a first large message needs once and for all is no growth.
             try await transfer(octets: 2 << 20, form)
-            let before = try cluster.nodes.map { try Memory(cluster.processNumber($0)).resetPeak() }
+            let before = try cluster.nodes.map { try ProcessMemory(cluster.processNumber($0)).resetPeak() }
             try await transfer(octets: 40 << 20, form)
             for (name, start) in zip(cluster.nodes, before) {
-                let growth = try Memory(cluster.processNumber(name)).peakKilobytes() - start
+                let growth = try ProcessMemory(cluster.processNumber(name)).peakKilobytes() - start
                 #expect(growth < 24 << 10, "\(name) grew by \(growth) KiB")
             }
         }
@@ -137,24 +137,6 @@ extension SystemTests {
             ])
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
-    }
-}
-
-/// What a process has held in memory at most, as proc(5) says it.
-private struct Memory {
-    let folder: String
-
-    init(_ process: Int32) { folder = "/proc/\(process)" }
-
-    /// Forgets the peak so far. Returns what is held now, in KiB.
-    func resetPeak() throws -> Int {
-        try Data("5".utf8).write(to: URL(fileURLWithPath: folder + "/clear_refs"))
-        return try peakKilobytes()
-    }
-
-    func peakKilobytes() throws -> Int {
-        let status = try String(contentsOfFile: folder + "/status", encoding: .utf8)
-        return try #require(status.firstMatch(of: #/VmHWM:\s+(\d+)/#).flatMap { Int($0.1) })
     }
 }
 
