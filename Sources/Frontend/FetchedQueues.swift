@@ -11,8 +11,7 @@ import SMTP
 final class FetchedQueues {
     struct Message {
         let envelope: QueuedEnvelope
-        /// With CRLF line ends, without the envelope.
-        let text: ByteBuffer
+        let text: FetchedText
     }
 
     private let frontend: FrontendContext
@@ -22,8 +21,11 @@ final class FetchedQueues {
     /// Those that are not opened yet, the next one last.
     private var mailboxes: [MailboxName]
     private var queue: RemoteMaildrop?
-    private var count = 0
+    /// Octets of each of its messages.
+    private var sizes: [Int] = []
     private var position = 0
+    /// What the node is sending.
+    private var reading: FetchedRead?
 
     init(
         of relays: [RelaySettings], frontend: FrontendContext, eventLoop: any EventLoop, log: Logger
@@ -39,34 +41,28 @@ final class FetchedQueues {
 
     /// Tells the next message; nil if there is none.
     func next(_ then: @escaping (Message?) -> Void) {
-        guard let queue, position < count else { return openNext(then) }
+        guard let queue, position < sizes.count else { return openNext(then) }
         position += 1
-        var text = ByteBuffer()
-        var isTooLarge = false
-        let bytesMax = frontend.queuedBytesMax
-        queue.read(position) { piece, _ in
-            isTooLarge = isTooLarge || text.readableBytes + piece.count > bytesMax
-            if !isTooLarge { text.writeBytes(piece) }
-        } then: { [self] result in
-            switch result {
-            case .failure(.unreachable(let why)):
-                skipQueue(why, then)
-            case .failure(.refused):
-                // Gone meanwhile.
-                next(then)
-            case .success:
-                let head = Array(text.readableBytesView.prefix(Self.headBytesMax))
-                guard !isTooLarge, let envelope = QueuedEnvelope(head) else {
-                    log.error("cannot be fetched", metadata: ["number": "\(position)"])
-                    return next(then)
-                }
-                text.moveReaderIndex(forwardBy: envelope.byteCount)
-                then(Message(envelope: envelope, text: text))
+        let read = FetchedRead(octets: sizes[position - 1]) { [self] envelope in
+            guard let envelope, let reading else {
+                log.error("cannot be fetched", metadata: ["number": "\(position)"])
+                reading?.discard()
+                return next(then)
+            }
+            then(Message(envelope: envelope, text: FetchedText(reading, on: eventLoop)))
+        }
+        reading = read
+        queue.read(position, sink: read.take) { [self] result in
+            let isHeardOf = read.ended(isWhole: (try? result.get()) != nil)
+            if reading === read { reading = nil }
+            guard !isHeardOf, case .failure(let error) = result else { return }
+            switch error {
+            case .unreachable(let why): skipQueue(why, then)
+            // Gone meanwhile.
+            case .refused: next(then)
             }
         }
     }
-
-    private static let headBytesMax = 4096
 
     private func skipQueue(_ why: String, _ then: @escaping (Message?) -> Void) {
         log.warning("a queue cannot be fetched now", metadata: ["reason": "\(why)"])
@@ -85,12 +81,21 @@ final class FetchedQueues {
                 fresh.quit()
                 return skipQueue("\(mailbox): \(error)", then)
             }
-            fresh.ask(.uidl) { [self] listed in
-                guard case .success(let lines) = listed else { return skipQueue("\(mailbox) cannot be listed", then) }
-                (queue, count, position) = (fresh, lines.count, 0)
+            fresh.ask(.list) { [self] listed in
+                let sizes = (try? listed.get())?.compactMap(Self.size)
+                guard let sizes, sizes.count == (try? listed.get())?.count else {
+                    fresh.quit()
+                    return skipQueue("\(mailbox) cannot be listed", then)
+                }
+                (queue, self.sizes, position) = (fresh, sizes, 0)
                 next(then)
             }
         }
+    }
+
+    /// RFC 1939 §5: the number and the octets of a message.
+    private static func size(_ line: [UInt8]) -> Int? {
+        line.split(separator: UInt8(ascii: " ")).dropFirst().first.flatMap { Int(String(decoding: $0, as: UTF8.self)) }
     }
 
     /// What became of the message that was told last; `then` is called when that is known for good.
@@ -115,7 +120,9 @@ final class FetchedQueues {
     private static let reasonMax = 160
 
     func close() {
-        queue?.quit()
+        // The rest of a message would have to be read first.
+        if reading == nil { queue?.quit() } else { queue?.abandon() }
+        reading = nil
         queue = nil
         mailboxes = []
     }

@@ -35,8 +35,6 @@ final class FrontendContext: Sendable {
     let answerTimeout: Duration
     /// How long a node may take before another one is asked too.
     let lagTimeout: Duration
-    /// Octets of one message that a client fetches.
-    let queuedBytesMax: Int
     /// For what belongs to no client's connection.
     let eventLoop: any EventLoop
     private let routeSettings: NodeRoutes.Settings
@@ -56,7 +54,6 @@ final class FrontendContext: Sendable {
         identifiers = Identifiers(origin: frontend.name, clock: clock)
         gatherBytesMax = configuration.smtp.bodyBufferBytesMax
         textMemory = TextMemory(bytesMax: configuration.smtp.qmtpBufferBytesMax)
-        queuedBytesMax = configuration.smtp.limits.messageBytesMax + SMTPLimits.traceBytesMax
         eventLoop = group.next()
         durableCopies = configuration.cluster.durableCopies
         sites = configuration.sites

@@ -12,6 +12,8 @@ final class TurnedConnection: Conversation {
     private let log: Logger
     private var session: SMTPClientSession
     private var message: FetchedQueues.Message?
+    /// The message's text, while it is being written.
+    private var sending: TextSending?
     private var lastID: UInt64 = 0
     /// A node is being told what became of the last message.
     private var isSettling = false
@@ -50,7 +52,8 @@ final class TurnedConnection: Conversation {
                 SMTPClientTransaction(
                     id: SMTPTransactionID(lastID), sender: next.envelope.sender,
                     recipients: [SMTPRecipient(address: next.envelope.recipient)],
-                    byteCount: next.text.readableBytes, utf8: next.envelope.needsUTF8))
+                    byteCount: next.text.byteCount, utf8: next.envelope.needsUTF8,
+                    asksFirst: next.text.byteCount > Self.unaskedBytesMax))
             connection.madeProgress()
             carryOutEvents()
         }
@@ -73,9 +76,11 @@ final class TurnedConnection: Conversation {
         case .bodyWanted(let id, let form):
             connection.write(session.takeOutput())
             guard let message else { return connection.abort() }
-            connection.write(form == .raw ? message.text : DotStuffer.whole(message.text))
-            session.bodySent(id)
+            send(message.text, as: form, id)
         case .verdicts(_, let verdicts):
+            // Its octets were announced, and will not follow any more.
+            if sending != nil { connection.abort() }
+            stopSending()
             settle(verdicts.first ?? .deferred(.unexpected))
         case .interrupted:
             break
@@ -87,6 +92,25 @@ final class TurnedConnection: Conversation {
         }
     }
 
+    /// A larger text is sent only when its recipient was accepted.
+    private static let unaskedBytesMax = 1 << 20
+
+    private func send(_ text: FetchedText, as form: SMTPClientSession.BodyForm, _ id: SMTPTransactionID) {
+        let fresh = TextSending(text, dotStuffed: form == .dotStuffed, on: connection) { [self] isWhole in
+            sending = nil
+            guard isWhole else { return connection.abort() }
+            session.bodySent(id)
+            carryOutEvents()
+        }
+        sending = fresh
+        fresh.goOn()
+    }
+
+    private func stopSending() {
+        sending?.stop()
+        sending = nil
+    }
+
     private func settle(_ verdict: Verdict) {
         if let message {
             log.info(
@@ -96,6 +120,7 @@ final class TurnedConnection: Conversation {
                     "verdict": "\(verdict)",
                 ])
         }
+        message?.text.close()
         message = nil
         isSettling = true
         queues.settle(verdict) { [self] in
@@ -107,6 +132,7 @@ final class TurnedConnection: Conversation {
     private func end() {
         guard !isOver else { return }
         isOver = true
+        stopSending()
         if !isSettling { queues.close() }
     }
 
@@ -122,7 +148,7 @@ final class TurnedConnection: Conversation {
         carryOutEvents()
     }
 
-    func writable(_ connection: Connection) {}
+    func writable(_ connection: Connection) { sending?.goOn() }
     func tlsStarted(_ connection: Connection) {}
 
     /// What is under way has its answer first.

@@ -40,6 +40,10 @@ package final class TextSending {
     /// Sends the next piece, unless one is being read already, or the peer must take more first.
     package func goOn() {
         guard !isReading, !isOver, connection.isOpen, connection.isWritable else { return }
+        guard left > 0 else {
+            write(ByteBuffer())
+            return end(isWhole: true)
+        }
         isReading = true
         text.next(
             connection.completion { [self] piece in
@@ -55,7 +59,7 @@ package final class TextSending {
     }
 
     private func take(_ piece: ByteBuffer?) {
-        guard let piece, (1...max(1, left)).contains(piece.readableBytes) else { return end(isWhole: false) }
+        guard let piece, (1...left).contains(piece.readableBytes) else { return end(isWhole: false) }
         left -= piece.readableBytes
         write(piece)
         connection.flush()

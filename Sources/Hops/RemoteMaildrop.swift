@@ -60,6 +60,12 @@ package final class RemoteMaildrop: Conversation {
         ask(.quit) { _ in }
     }
 
+    /// Nobody wants the answers any more, nor the rest of a message.
+    package func abandon() {
+        end(.unreachable("nobody waits for it"))
+        connection?.abort()
+    }
+
     private func add(_ request: Request) {
         guard !isOver else { return request.fail(.unreachable("the connection is over")) }
         requests.append(request)
@@ -143,6 +149,7 @@ package final class RemoteMaildrop: Conversation {
     // MARK: Conversation
 
     package func opened(_ connection: Connection) {
+        guard !isOver else { return connection.abort() }
         self.connection = connection
         connection.setTimes(ConnectionTimes(idle: timeout, total: .zero))
         writeOutput()

@@ -72,25 +72,6 @@ extension SystemTests {
             }
         }
 
-        /// fetchmail in its ODMR mode, which hands what it fetches to the server elsewhere.
-        private func fetch(
-            _ cluster: TestCluster, _ account: TestCluster.Account, _ sink: MailSink
-        ) async throws -> Program.Outcome {
-            let folder = try TemporaryFolder()
-            defer { folder.remove() }
-            let settings = try folder.write(
-                "fetchmailrc",
-                """
-                set pidfile "\(folder.path)/pid"
-                poll 127.0.0.1 protocol ODMR service \(cluster.port(5587)) timeout 60
-                  user "\(account.address)" password "\(account.password)" sslproto ""
-                  smtphost "localhost/\(sink.port)" fetchdomains fetched.test
-
-                """, permissions: 0o600)
-            let environment = ["HOME": folder.path, "FETCHMAILHOME": folder.path, "LC_ALL": "C"]
-            return try await Peer.fetchmail.run(["-v", "-f", settings], environment: environment)
-        }
-
         @Test("RFC 2645: fetchmail logs in by it, says ATRN, and takes each message that waits, unchanged and once")
         func odmr() async throws {
             try await run { cluster, sink in
@@ -99,10 +80,10 @@ extension SystemTests {
                 for name in ["a", "b", "c"] {
                     _ = try await cluster.send(name, to: ["\(name)@fetched.test"], from: "sender@example.org")
                 }
-                let refused = try await fetch(cluster, unable, sink)
+                let refused = try await cluster.fetchByODMR(unable, for: sink)
                 #expect(refused.status != 0, "\(refused.outputText)\(refused.errors)")
                 #expect(try await cluster.waitingForRelays() == 3)
-                let fetched = try await fetch(cluster, owner, sink)
+                let fetched = try await cluster.fetchByODMR(owner, for: sink)
                 #expect(fetched.status == 0, "\(fetched.outputText)\(fetched.errors)")
                 let messages = try sink.messages()
                 #expect(messages.map(\.recipient).sorted() == ["a@fetched.test", "b@fetched.test", "c@fetched.test"])
@@ -111,7 +92,7 @@ extension SystemTests {
                     #expect(message.original == TestRelays.message(String(message.recipient.first ?? " ")))
                 }
                 try await cluster.waitUntilRelayed()
-                let again = try await fetch(cluster, owner, sink)
+                let again = try await cluster.fetchByODMR(owner, for: sink)
                 #expect(again.status == 0, "fetchmail(1): nothing to fetch is no error by ODMR\n\(again.errors)")
                 #expect((again.outputText + again.errors).contains("You have no mail."))
                 #expect(try sink.messages().count == 3)

@@ -89,6 +89,81 @@ extension SystemTests {
             }
         }
 
+        @Test(
+            "A client that fetches its mail by ATRN gets them a piece at a time, byte for byte, with DATA and with BDAT"
+        )
+        func fetched() async throws {
+            let relays = "- {name: fetched, domains: [fetched.test], users: [user1@example.test]}"
+            for dialect in [MailSink.Dialect.pipelining, .chunking] {
+                try await TestRelays.run(
+                    relays, dialect, authentication: "requireTLS: false, cramMD5: true", more: Self.limits
+                ) { cluster, sink in
+                    let owner = try await cluster.makeAccount(options: ["--apop"])
+                    var sent: [String] = []
+                    sent.append(try await send(3 << 20, to: ["reader@fetched.test"], at: cluster))
+                    #expect(try await cluster.fetchByODMR(owner, for: sink).status == 0)
+                    let before = try cluster.nodes.map { try ProcessMemory(cluster.processNumber($0)).resetPeak() }
+                    sent.append(try await send(to: ["reader@fetched.test"], at: cluster))
+                    let fetched = try await cluster.fetchByODMR(owner, for: sink)
+                    #expect(fetched.status == 0, "\(fetched.errors)")
+                    try await cluster.waitUntilRelayed()
+                    #expect(try await sink.digests() == ["reader@fetched.test": sent])
+                    try expectNoGrowth(cluster, before)
+                    // One that the client does not want is not sent, and is no obstacle to the next.
+                    _ = try await send(3 << 20, to: ["refused@fetched.test"], at: cluster)
+                    sent.append(try await send(3 << 20, to: ["reader@fetched.test"], at: cluster))
+                    #expect(try await cluster.fetchByODMR(owner, for: sink).status == 0)
+                    #expect(try await sink.digests() == ["reader@fetched.test": sent])
+                    #expect(!sink.gotUnwanted)
+                }
+            }
+        }
+
+        @Test("A site gets them a piece at a time, byte for byte, and every copy of them is the same")
+        func site() async throws {
+            try await TestSites.run(["east": ["west"], "west": ["east"]]) { sites in
+                for site in ["east", "west"] {
+                    try sites[site].rewriteConfiguration { $0 + Self.limits + "\n" }
+                    try await sites.crash(site)
+                    try await sites.restart(site)
+                }
+                let reader = try await sites.makeAccount()
+                let first = try await send(3 << 20, to: [reader.address], at: sites["east"])
+                try await untilNothingWaits(sites)
+                let clusters = [try sites["east"], try sites["west"]]
+                let before = try clusters.map { cluster in
+                    try cluster.nodes.map { try ProcessMemory(cluster.processNumber($0)).resetPeak() }
+                }
+                let second = try await send(to: [reader.address], at: sites["east"])
+                try await untilNothingWaits(sites)
+                for (cluster, before) in zip(clusters, before) {
+                    #expect(try await digests(at: cluster).sorted() == [first, first, second, second].sorted())
+                    try expectNoGrowth(cluster, before)
+                }
+            }
+        }
+
+        private func untilNothingWaits(_ sites: TestSites) async throws {
+            for _ in 0..<1200 {
+                if try sites.waiting(at: "east").isEmpty && sites.waiting(at: "west").isEmpty { return }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            Issue.record("what waits is not carried: \(try sites.waiting(at: "east") + sites.waiting(at: "west"))")
+        }
+
+        /// Of the texts in all mailboxes of a cluster, from their subjects on.
+        private func digests(at cluster: TestCluster) async throws -> [String] {
+            let script = """
+                import glob, hashlib, sys
+                for name in glob.glob(sys.argv[1] + "/nodes/*/mail/*/*/*/new/*"):
+                    text = open(name, "rb").read()
+                    text = text[text.index(b"Subject:"):].replace(b"\\n", b"\\r\\n")
+                    print(hashlib.sha256(text).hexdigest())
+                """
+            let outcome = try await Tree.python(["-c", script, cluster.home.path])
+            return outcome.outputText.split(separator: "\n").map(String.init)
+        }
+
         private func expectNoGrowth(_ cluster: TestCluster, _ before: [Int]) throws {
             for (name, start) in zip(cluster.nodes, before) {
                 let growth = try ProcessMemory(cluster.processNumber(name)).peakKilobytes() - start

@@ -50,6 +50,23 @@ extension TestCluster {
         return connection
     }
 
+    /// fetchmail in its ODMR mode (RFC 2645), which logs in by CRAM-MD5 and hands what it fetches to the sink.
+    func fetchByODMR(_ account: Account, for sink: MailSink) async throws -> Program.Outcome {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let settings = try folder.write(
+            "fetchmailrc",
+            """
+            set pidfile "\(folder.path)/pid"
+            poll 127.0.0.1 protocol ODMR service \(port(5587)) timeout 60
+              user "\(account.address)" password "\(account.password)" sslproto ""
+              smtphost "localhost/\(sink.port)" fetchdomains fetched.test
+
+            """, permissions: 0o600)
+        let environment = ["HOME": folder.path, "FETCHMAILHOME": folder.path, "LC_ALL": "C"]
+        return try await Peer.fetchmail.run(["-v", "-f", settings], environment: environment)
+    }
+
     /// Messages that wait for all relays.
     func waitingForRelays() async throws -> Int {
         let rows = try await hauberk(["relay", "status", "--json"])
