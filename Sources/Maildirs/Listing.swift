@@ -144,7 +144,7 @@ struct Listing {
             let (firstName, firstFound) = (names.count, found.count)
             oddNames = 0
             let sum = try read("new", isInCur: false, pass) &+ read("cur", isInCur: true, pass)
-            try tombstones.update(from: mailbox)
+            try tombstones.update(from: mailbox, core)
             let isUnchanged = try core.stamps(of: mailbox) == before
             let isSettled =
                 before.isRemote
@@ -263,7 +263,7 @@ struct Listing {
             hinted.insert(NamedMessage(identity: Array(identity(one)), content: content))
         }
         if hinted.isEmpty { return }
-        let exact = try Tombstones.find(Array(hinted), in: mailbox, core.options.resendWindow)
+        let exact = try Tombstones.find(Array(hinted), in: mailbox, by: tombstones, core)
         if exact.isEmpty { return }
         // A tombstone that a loss of power may undo hides, and removes nothing.
         let isDurable = isGoneDurable()

@@ -1,21 +1,45 @@
 import Synchronization
 
-/// Keeps maps of mailboxes for those who ask whether messages are there, up to a bound in bytes, and what this store linked
-/// since a map was read.
+/// Keeps maps of mailboxes for those who ask whether messages are there, and what is known of their tombstones, up to a bound in
+/// bytes; and what this store linked since a map was read.
 final class MailboxMaps: Sendable {
-    private let maps: Mutex<LRUCache<MailboxFolder, MessageMap>>
+    private enum Key: Hashable {
+        case map(MailboxFolder)
+        case tombstones(MailboxFolder)
+    }
+
+    private enum Kept: Sendable {
+        case map(MessageMap)
+        case tombstones(TombstoneIndex)
+    }
+
+    private let kept: Mutex<LRUCache<Key, Kept>>
     private let linked: Mutex<RecentNames>
 
     init(bytesMax: Int, lifetime: Duration) {
-        maps = Mutex(LRUCache(costMax: bytesMax))
+        kept = Mutex(LRUCache(costMax: bytesMax))
         linked = Mutex(RecentNames(lifetime: lifetime * 2))
     }
 
-    func find(_ folder: MailboxFolder) -> MessageMap? { maps.withLock { $0.value(for: folder) } }
+    func find(_ folder: MailboxFolder) -> MessageMap? {
+        guard case .map(let map) = kept.withLock({ $0.value(for: .map(folder)) }) else { return nil }
+        return map
+    }
 
     func keep(_ map: MessageMap, for folder: MailboxFolder) {
         let cost = map.bytes + folder.path.utf8.count + 256
-        maps.withLock { $0.insert(map, for: folder, cost: cost) }
+        kept.withLock { $0.insert(.map(map), for: .map(folder), cost: cost) }
+    }
+
+    /// To be updated from the mailbox before it is asked.
+    func tombstones(of folder: MailboxFolder) -> TombstoneIndex? {
+        guard case .tombstones(let index) = kept.withLock({ $0.value(for: .tombstones(folder)) }) else { return nil }
+        return index
+    }
+
+    func keep(_ index: TombstoneIndex, for folder: MailboxFolder) {
+        let cost = index.bytes + folder.path.utf8.count + 256
+        kept.withLock { $0.insert(.tombstones(index), for: .tombstones(folder), cost: cost) }
     }
 
     /// A message of this name is linked next.

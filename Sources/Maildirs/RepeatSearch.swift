@@ -28,7 +28,7 @@ struct RepeatSearch {
     /// Those that are there or tombstoned. Whatever made them so is durable then: another process may have made it a moment
     /// ago, and not have synced it yet.
     func findDurable(_ messages: [NamedMessage]) throws(MaildirError) -> Set<[UInt8]> {
-        var found = try Tombstones.find(messages, in: mailbox, core.options.resendWindow)
+        var found = try Tombstones.find(messages, in: mailbox, folder, core)
         let left = Set(messages.map(\.identity)).subtracting(found)
         if !left.isEmpty { found.formUnion(try findFiles(of: left)) }
         if found.isEmpty { return found }

@@ -67,7 +67,7 @@ extension Handoff {
                 identity: snapshot.identity(at: index),
                 content: snapshot.name(at: index).withUnsafeBytes { MessageNameBytes.content(of: $0) })
         }
-        let deleted = try Tombstones.find(named, in: mailbox, core.options.resendWindow)
+        let deleted = try Tombstones.find(named, in: mailbox, snapshot.folder, core)
         if deleted.isEmpty { return 0 }
         var removed = 0
         _ = try MailboxScan(mailbox: spool, core: core).remove(

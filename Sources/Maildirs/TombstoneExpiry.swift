@@ -48,7 +48,7 @@ struct TombstoneExpiry {
             var names: [[UInt8]] = []
             var deleted = DeletedMessages(window: core.options.resendWindow)
             while next < old.count, deleted.count < Self.linesMax {
-                try Tombstones.forEachLine(of: old[next], in: mailbox) { deleted.add($0) }
+                try Tombstones.forEachLine(of: old[next], in: mailbox, core) { deleted.add($0) }
                 names.append(old[next])
                 next += 1
             }

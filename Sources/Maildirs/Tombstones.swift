@@ -25,19 +25,37 @@ enum Tombstones {
     /// What is longer than any identity and its neighbours is no list of identities.
     private static let lineMax = 4096
 
-    /// The identities of those that are deleted, as it is on disk now.
+    /// The identities of those that are deleted, as it is on disk now: files that came since the mailbox was asked about last
+    /// are read, and of the others those that may name one of the messages.
     static func find(
-        _ messages: [NamedMessage], in mailbox: OpenFile, _ window: ResendWindow
+        _ messages: [NamedMessage], in mailbox: OpenFile, _ folder: MailboxFolder, _ core: StoreCore
     ) throws(MaildirError) -> Set<[UInt8]> {
+        if messages.isEmpty { return [] }
+        let known = core.maps.tombstones(of: folder)
+        var index = known ?? TombstoneIndex()
+        let hasChanged = try index.update(from: mailbox, core)
+        if known == nil || hasChanged { core.maps.keep(index, for: folder) }
+        return try find(messages, in: mailbox, by: index, core)
+    }
+
+    /// - Parameter index: was updated from the mailbox.
+    static func find(
+        _ messages: [NamedMessage], in mailbox: OpenFile, by index: TombstoneIndex, _ core: StoreCore
+    ) throws(MaildirError) -> Set<[UInt8]> {
+        let window = core.options.resendWindow
         var found: Set<[UInt8]> = []
-        if messages.isEmpty { return found }
-        let identities = Set(messages.map(\.identity))
-        var contents: [ContentDigest: [NamedMessage]] = [:]
+        var (identities, contents): (Set<[UInt8]>, [ContentDigest: [NamedMessage]]) = ([], [:])
+        var files: Set<[UInt8]> = []
         for message in messages {
-            if let content = message.content, !window.isOff { contents[content.digest, default: []].append(message) }
+            identities.insert(message.identity)
+            files.formUnion(index.files(of: message.identity[...]))
+            if let content = message.content, !window.isOff {
+                contents[content.digest, default: []].append(message)
+                files.formUnion(index.files(of: content.digest))
+            }
         }
-        try forEachFile(in: mailbox) { name throws(MaildirError) in
-            try forEachLine(of: name, in: mailbox) { line in
+        for name in files {
+            try forEachLine(of: name, in: mailbox, core) { line in
                 let identity = Array(line.identity)
                 if identities.contains(identity) { found.insert(identity) }
                 guard !contents.isEmpty, let deleted = line.content else { return }
@@ -59,12 +77,15 @@ enum Tombstones {
         }
     }
 
-    /// A file that was expired meanwhile names nothing. One that cannot be read is an error: what it deleted must not show.
+    /// A file that was expired meanwhile names nothing: false. One that cannot be read is an error: what it deleted must not
+    /// show.
+    @discardableResult
     static func forEachLine(
-        of name: [UInt8], in mailbox: OpenFile, _ body: (TombstoneLine) -> Void
-    ) throws(MaildirError) {
-        guard let file = try open(name, in: mailbox) else { return }
+        of name: [UInt8], in mailbox: OpenFile, _ core: StoreCore, _ body: (TombstoneLine) -> Void
+    ) throws(MaildirError) -> Bool {
         let text = String(decoding: name, as: UTF8.self)
+        try core.options.faults?.check(.open, "gone/\(text)")
+        guard let file = try open(name, in: mailbox) else { return false }
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 16)
         defer { piece.deallocate() }
         var (rest, offset): ([UInt8], Int) = ([], 0)
@@ -75,6 +96,7 @@ enum Tombstones {
             if rest.count > lineMax { rest.removeAll() }
         }
         if !rest.isEmpty { body(TombstoneLine(rest[...])) }
+        return true
     }
 
     /// Gives `body` each line that is whole, and leaves what is not.
@@ -175,56 +197,6 @@ enum Tombstones {
             file, at: temporary, in: home.tmp, as: name, in: gone, fault: core.options.faults?.decide(.link, name))
         try gone.sync("gone")
         return outcome
-    }
-}
-
-/// What a listing remembers of `gone/`, so that it need not read again what never changes: hashes, which may only hint.
-struct TombstoneIndex: Sendable {
-    /// The files that are there, and were read.
-    private var files: Set<[UInt8]> = []
-    private var hashes: Set<UInt64> = []
-
-    var isEmpty: Bool { hashes.isEmpty }
-    var bytes: Int { files.count * 96 + hashes.count * 16 }
-
-    mutating func update(from mailbox: OpenFile) throws(MaildirError) {
-        var present: Set<[UInt8]> = []
-        try Tombstones.forEachFile(in: mailbox) { name throws(MaildirError) in
-            present.insert(name)
-            if files.contains(name) { return }
-            try Tombstones.forEachLine(of: name, in: mailbox) { line in
-                line.identity.withUnsafeBytes { bytes in _ = hashes.insert(Self.hash(bytes)) }
-                if let digest = line.digest { hashes.insert(Self.hash(digest)) }
-            }
-        }
-        files = present
-    }
-
-    /// The names of the files that were made since then, in their order.
-    func names(since limit: FileTime) -> [[UInt8]] {
-        files.filter { name in
-            name.withUnsafeBytes { (MessageNameBytes($0)?.seconds).map { $0 >= limit.seconds } ?? true }
-        }.sorted { $0.lexicographicallyPrecedes($1) }
-    }
-
-    /// True for every identity that is tombstoned, and by chance for another.
-    func mayContain(_ identity: ArraySlice<UInt8>) -> Bool {
-        identity.withUnsafeBytes { hashes.contains(Self.hash($0)) }
-    }
-
-    /// The same of what has this content as a deleted message.
-    func mayContain(_ digest: ContentDigest) -> Bool { hashes.contains(Self.hash(digest)) }
-
-    private static func hash(_ digest: ContentDigest) -> UInt64 {
-        var hasher = Hasher()
-        hasher.combine(digest)
-        return UInt64(bitPattern: Int64(hasher.finalize()))
-    }
-
-    private static func hash(_ identity: UnsafeRawBufferPointer) -> UInt64 {
-        var hasher = Hasher()
-        hasher.combine(bytes: identity)
-        return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 }
 
