@@ -124,14 +124,18 @@ package struct SpoolSchedule: Sendable {
 
     /// A message has come into the spool. If it is told which, and all others are known, no listing is needed.
     package mutating func arrived(_ entry: SpoolEntry? = nil) {
-        if let entry, memory.remembers(entry.name) { return }
-        guard let entry, listing == nil, !wantsListing, isRunning, window.count < settings.windowMax,
-            inHand[entry.name] == nil, !window.contains(entry)
-        else {
+        if let entry, isKnown(entry) { return }
+        guard let entry, listing == nil, !wantsListing, isRunning, window.count < settings.windowMax else {
             wantsListing = true
             return
         }
         window.insert(entry)
+    }
+
+    /// Whether a listing has found it before it was told to have come: it would be sent twice.
+    private func isKnown(_ entry: SpoolEntry) -> Bool {
+        memory.remembers(entry.name) || inHand[entry.name] != nil || window.contains(entry)
+            || expired.contains { $0.name == entry.name }
     }
 
     // MARK: what became of a message

@@ -18,7 +18,8 @@ struct SpoolWindow: Sendable {
     /// Names in memory.
     var held: Int { count + found.count }
 
-    func contains(_ entry: SpoolEntry) -> Bool { queues[entry.mailbox]?.contains(entry) ?? false }
+    /// Whether it has a message of that name: what else is said of it may differ.
+    func contains(_ entry: SpoolEntry) -> Bool { queues[entry.mailbox]?.contains { $0.name == entry.name } ?? false }
 
     mutating func clear() { self = SpoolWindow(max: max) }
 

@@ -16,6 +16,44 @@ struct SpoolScheduleTests {
         #expect(spool.ends.count == 5 && spool.listings == 1)
     }
 
+    @Test("What a listing has found goes once, although it is told to have come too, and with another size")
+    func foundAndArrived() {
+        var schedule = SpoolSchedule(SpoolSettings())
+        #expect(schedule.next(now: start) == .list)
+        schedule.listingBegan(now: start)
+        let found = ["a", "b"].map { SpoolEntry(name: $0, birth: start, bytes: 100, mailbox: "x") }
+        for entry in found { schedule.offer(entry, now: start) }
+        schedule.listingEnded(now: start)
+        for name in ["a", "b"] {
+            schedule.arrived(SpoolEntry(name: name, birth: start, bytes: 90, mailbox: "x"))
+        }
+        for entry in found { #expect(schedule.next(now: start) == .send(entry)) }
+        guard case .wait = schedule.next(now: start) else {
+            Issue.record("more than two are sent")
+            return
+        }
+        #expect(schedule.inFlight == 2)
+    }
+
+    @Test("What has come while it was given up is given up once")
+    func expiredAndArrived() {
+        var schedule = SpoolSchedule(SpoolSettings(lifetime: 10))
+        #expect(schedule.next(now: start) == .list)
+        schedule.listingBegan(now: start)
+        schedule.listingEnded(now: start)
+        schedule.linkFailed(now: start, random: 0)
+        let later = start + 11
+        let entry = SpoolEntry(name: "a", birth: start, bytes: 100, mailbox: "x")
+        schedule.listingBegan(now: start)
+        schedule.offer(entry, now: later)
+        schedule.listingEnded(now: start)
+        schedule.arrived(SpoolEntry(name: "a", birth: start, bytes: 90, mailbox: "x"))
+        schedule.linkWorks()
+        #expect(schedule.next(now: later) == .send(entry))
+        #expect(schedule.inFlight == 1)
+        if case .send = schedule.next(now: later) { Issue.record("it is sent again") }
+    }
+
     @Test("Messages born in the same second go by their names")
     func sameSecond() {
         let spool = SimulatedSpool(SpoolSettings())
