@@ -138,6 +138,14 @@ package struct SpoolSchedule: Sendable {
             || expired.contains { $0.name == entry.name }
     }
 
+    /// What the last listing told is not true any more: nothing is sent before there was another one.
+    package mutating func distrust() {
+        precondition(listing == nil, "distrust within a listing")
+        window.clear()
+        expired = []
+        wantsListing = true
+    }
+
     // MARK: what became of a message
 
     /// It was taken, or its sender was told, and its file is removed.

@@ -164,6 +164,7 @@ final class NodeConnection: Conversation {
                 connection?.abort()
                 return
             }
+            transaction.sends += 1
             if let large = transaction.large, let connection {
                 send(large, of: transaction, id, form, connection)
                 return

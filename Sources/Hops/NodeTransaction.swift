@@ -20,6 +20,8 @@ package final class NodeTransaction {
     let large: (any PiecewiseText)?
     /// The node may have it already under this name: a connection broke after it was sent, or others copy it too.
     package var isRepeat = false
+    /// How often its text was sent, or a part of it.
+    package internal(set) var sends = 0
     /// Called once, if there is no answer for longer than is usual.
     package var lagging: () -> Void = {}
     /// Called if the time for an answer is over: whoever carries it hangs.

@@ -59,7 +59,7 @@ private final class QMTPPool {
     }
 
     func carry(_ message: RelayMessage, then: @escaping (RelayOutcome) -> Void) {
-        guard !isAbandoned else { return then(.lost(wasSent: false)) }
+        guard !isAbandoned else { return then(.lost(sends: 0)) }
         connections.removeAll(where: \.isOver)
         // Behind a large text one waits long.
         let free = connections.min { ($0.isSendingLarge ? 1 : 0, $0.load) < ($1.isSendingLarge ? 1 : 0, $1.load) }
@@ -102,7 +102,7 @@ private final class QMTPConnection: Conversation {
     var isSendingLarge: Bool { sending != nil }
 
     func send(_ message: RelayMessage, _ then: @escaping (RelayOutcome) -> Void) {
-        guard !isOver else { return then(.lost(wasSent: false)) }
+        guard !isOver else { return then(.lost(sends: 0)) }
         held.append((message, then))
         if let connection { write(connection) }
     }
@@ -162,8 +162,8 @@ private final class QMTPConnection: Conversation {
         if let why { health.failed(why) }
         let (unsent, unanswered) = (held, sent)
         (held, sent) = ([], [])
-        for (_, then) in unsent { then(.lost(wasSent: false)) }
-        for then in unanswered { then(.lost(wasSent: true)) }
+        for (_, then) in unsent { then(.lost(sends: 0)) }
+        for then in unanswered { then(.lost(sends: 1)) }
     }
 
     // MARK: Conversation
@@ -188,7 +188,7 @@ private final class QMTPConnection: Conversation {
             case .replies(let replies):
                 health.heard()
                 guard !sent.isEmpty else { return fail("a reply that nothing was asked for") }
-                sent.removeFirst()(.answered(replies.first?.verdict ?? .deferred(.unexpected)))
+                sent.removeFirst()(.answered(replies.first?.verdict ?? .deferred(.unexpected), sends: 1))
                 setClock(connection)
             }
         }

@@ -26,7 +26,7 @@ struct RelayBouncer: Sendable {
                 log.warning("nobody is told of a failed message", metadata: ["message": "\(name)", "reason": "\(why)"])
                 return .told
             case .send(let notice):
-                guard case .answered(let verdict) = await door.carry(RelayMessage(notice)) else {
+                guard case .answered(let verdict, _) = await door.carry(RelayMessage(notice)) else {
                     return .later(Reason(451, "4.4.1", "the server for notices does not answer"))
                 }
                 switch verdict {

@@ -2,9 +2,10 @@ import Mail
 
 /// What became of a message on its way to a relay's server.
 enum RelayOutcome: Sendable {
-    case answered(Verdict)
-    /// No answer came; the server may have it, if its text was sent.
-    case lost(wasSent: Bool)
+    /// - Parameter sends: how often its text was sent: again, if a connection broke before the answer came.
+    case answered(Verdict, sends: Int)
+    /// No answer came. The server may have it as often as its text was sent (RFC 1047).
+    case lost(sends: Int)
 }
 
 /// A way to a server that takes messages.

@@ -13,7 +13,7 @@ import NIOCore
 ///
 /// A queue is a mailbox, and its first owner that is there sends what is in it: it takes the message from its own copy, and
 /// deletes it, as a POP3 session would, when the server has said 250. So every owner knows what was sent, and none sends it
-/// again; only what was under way when a node died may go out twice. A message whose sender has been told that it failed is
+/// again; only what was under way when a node died or stood still may go out twice. A message whose sender has been told that it failed is
 /// deleted in the same way. Nothing else is stored: when a message is tried again depends on its age alone.
 actor RelayDrain {
     nonisolated let settings: RelaySettings
@@ -34,6 +34,9 @@ actor RelayDrain {
     private var lastRefusal: String?
     private let clock = ContinuousClock()
     private let start = ContinuousClock.now
+    private var standstill = StandstillWatch(now: .zero)
+    /// Of these everything that waits has been looked at anew.
+    private var standstillsHeeded = 0
 
     /// A sender who is to be told of a failure, when that could not be done at once.
     private struct Notice {
@@ -45,7 +48,7 @@ actor RelayDrain {
     private static let noticesMax = 10_000
     private static let noticeDelay: Int64 = 60
     private static let year: Int64 = 365 * 86_400
-    /// How long another owner has to stop when this node comes back.
+    /// How long another owner has to stop when this node comes back, or goes on.
     private static let handover = Duration.seconds(3)
 
     init(
@@ -84,6 +87,8 @@ actor RelayDrain {
     /// Runs until it is cancelled, and until what was under way then has its outcome.
     func run() async {
         if isOnRequest { rest() }
+        let watching = Task { await watchForStandstills() }
+        defer { watching.cancel() }
         if queues.areShared { try? await Task.sleep(for: Self.handover) }
         while !Task.isCancelled {
             takeArrivals()
@@ -103,6 +108,27 @@ actor RelayDrain {
         bouncer.door.abandon()
         while let task = tasks.values.first { await task.value }
         await queues.finish()
+    }
+
+    private func watchForStandstills() async {
+        while !Task.isCancelled {
+            standstill.note(now: start.duration(to: clock.now))
+            try? await Task.sleep(for: StandstillWatch.interval)
+        }
+    }
+
+    /// Whether this process has stood still since what waits was listed: another owner may have sent it meanwhile.
+    private func hasStoodStill() -> Bool {
+        standstill.note(now: start.duration(to: clock.now))
+        return queues.areShared && standstill.count != standstillsHeeded
+    }
+
+    /// Has everything listed again, once the other owner has had time to see that this one is there, and to tell what it sent.
+    private func lookAnew() async {
+        standstillsHeeded = standstill.count
+        log.notice("stood still; another node may have sent what waits", metadata: ["relay": "\(settings.name)"])
+        try? await Task.sleep(for: Self.handover)
+        schedule.distrust()
     }
 
     private func wait(_ until: Int64?) async {
@@ -162,6 +188,10 @@ actor RelayDrain {
             if carrier == nil { rest() }
             return
         }
+        if hasStoodStill() {
+            schedule.interrupted(entry.name)
+            return await lookAnew()
+        }
         let id = launch { await $0.send(entry, $1, by: carrier) }
         flight.sent(id, bytes: held)
     }
@@ -178,13 +208,13 @@ actor RelayDrain {
         let outcome = await carrier.carry(message)
         message.close()
         switch outcome {
-        case .lost(let wasSent):
+        case .lost(let sends):
             flight.lost(id)
-            lost(entry, wasSent, carrier)
-        case .answered(let verdict):
+            lost(entry, message, sends, carrier)
+        case .answered(let verdict, let sends):
             flight.answered(id, [verdict], now: start.duration(to: clock.now))
             schedule.linkWorks()
-            report(entry, message, verdict, took: began.duration(to: clock.now))
+            report(entry, message, verdict, sends, took: began.duration(to: clock.now))
             await answered(entry, verdict)
         }
     }
@@ -205,8 +235,12 @@ actor RelayDrain {
     }
 
     /// No answer came. What the server has seen, or what the link would not take, waits its time, in case it is the reason.
-    private func lost(_ entry: SpoolEntry, _ wasSent: Bool, _ carrier: any RelayCarrier) {
-        if !wasSent, !carrier.isReachable {
+    private func lost(_ entry: SpoolEntry, _ message: RelayMessage, _ sends: Int, _ carrier: any RelayCarrier) {
+        if sends > 0 {
+            // It goes again, and the server may have it by then (RFC 1047): whoever wonders finds it here.
+            log.notice("sent, but not answered", metadata: facts(entry, message, sends))
+        }
+        if sends == 0, !carrier.isReachable {
             schedule.interrupted(entry.name)
         } else if schedule.deferred(entry.name, now: now) == .giveUp {
             launch { drain, _ in await drain.giveUp(entry, after: nil) }
@@ -229,14 +263,23 @@ actor RelayDrain {
         }
     }
 
-    private func report(_ entry: SpoolEntry, _ message: RelayMessage, _ verdict: Verdict, took: Duration) {
+    private func report(
+        _ entry: SpoolEntry, _ message: RelayMessage, _ verdict: Verdict, _ sends: Int, took: Duration
+    ) {
         metrics.relayed(verdict)
-        log.info(
-            "relayed",
-            metadata: [
-                "relay": "\(settings.name)", "message": "\(entry.name)", "from": "\(message.sender)",
-                "to": "\(message.recipient)", "took": "\(took)", "verdict": "\(verdict)",
-            ])
+        var facts = facts(entry, message, sends)
+        facts["took"] = "\(took)"
+        facts["verdict"] = "\(verdict)"
+        log.info("relayed", metadata: facts)
+    }
+
+    private func facts(_ entry: SpoolEntry, _ message: RelayMessage, _ sends: Int) -> Logger.Metadata {
+        var facts: Logger.Metadata = [
+            "relay": "\(settings.name)", "message": "\(entry.name)", "from": "\(message.sender)",
+            "to": "\(message.recipient)",
+        ]
+        if sends > 1 { facts["sends"] = "\(sends)" }
+        return facts
     }
 
     private func done(_ entry: SpoolEntry) async {

@@ -67,9 +67,10 @@ final class RelayLink: RelayCarrier {
                     recipients: [SMTPRecipient(address: message.recipient)], body: body, large: large
                 ) { verdicts in
                     let verdict = verdicts.first ?? .unanswered
-                    let wasSent = transaction?.isRepeat ?? false
+                    let sends = transaction?.sends ?? 0
                     transaction = nil
-                    carried.resume(returning: verdict == .unanswered ? .lost(wasSent: wasSent) : .answered(verdict))
+                    carried.resume(
+                        returning: verdict == .unanswered ? .lost(sends: sends) : .answered(verdict, sends: sends))
                 }
                 transaction = fresh
                 link.value.submit(fresh)

@@ -35,6 +35,25 @@ struct SpoolScheduleTests {
         #expect(schedule.inFlight == 2)
     }
 
+    @Test("What a listing told that is not trusted any more is not sent before there is another one")
+    func distrust() {
+        var schedule = SpoolSchedule(SpoolSettings())
+        schedule.listingBegan(now: start)
+        let entries = ["a", "b", "c"].map { SpoolEntry(name: $0, birth: start) }
+        for entry in entries { schedule.offer(entry, now: start) }
+        schedule.listingEnded(now: start)
+        for entry in entries.prefix(2) { #expect(schedule.next(now: start) == .send(entry)) }
+        schedule.interrupted("b")
+        schedule.distrust()
+        #expect(schedule.next(now: start) == .list)
+        schedule.listingBegan(now: start)
+        // Another one has sent "c" meanwhile.
+        for entry in entries.prefix(2) { schedule.offer(entry, now: start) }
+        schedule.listingEnded(now: start)
+        #expect(schedule.next(now: start) == .send(entries[1]))
+        if case .send = schedule.next(now: start) { Issue.record("more is sent") }
+    }
+
     @Test("What has come while it was given up is given up once")
     func expiredAndArrived() {
         var schedule = SpoolSchedule(SpoolSettings(lifetime: 10))

@@ -65,6 +65,9 @@ final class MailSink: Sendable {
     /// From now on `later@…` has its mail.
     func open() throws { _ = try home.write("open", "") }
 
+    /// It keeps the next text, and does not answer.
+    func silenceNext() throws { _ = try home.write("silent", "") }
+
     /// It hangs up within the next text that is longer than a megabyte.
     func cutNext() throws { _ = try home.write("cut", "") }
 
@@ -142,12 +145,15 @@ final class MailSink: Sendable {
                 file.write(sender + b"\\n" + recipient + b"\\n" + data)
             os.rename(f"{home}/.{name}", f"{home}/{name}")
 
-        def cuts(size):
+        def ordered(what):
             with lock:
-                if size <= 1 << 20 or not os.path.exists(home + "/cut"):
+                if not os.path.exists(f"{home}/{what}"):
                     return False
-                os.remove(home + "/cut")
+                os.remove(f"{home}/{what}")
                 return True
+
+        def cuts(size):
+            return size > 1 << 20 and ordered("cut")
 
         def verdict(recipient):
             if recipient.startswith(b"refused@"):
@@ -193,7 +199,8 @@ final class MailSink: Sendable {
                                 return
                         if not line:
                             return
-                        self.judge(sender, recipients, data)
+                        if not self.judge(sender, recipients, data):
+                            return
                     elif verb.startswith(b"BDAT"):
                         size = int(verb.split()[1])
                         data = self.rfile.read(min(size, (1 << 20) + 1))
@@ -201,7 +208,8 @@ final class MailSink: Sendable {
                             return
                         data += self.rfile.read(size - len(data))
                         if recipients:
-                            self.judge(sender, recipients, data)
+                            if not self.judge(sender, recipients, data):
+                                return
                         else:
                             open(home + "/unwanted", "w").close()
                             self.say(b"554 5.5.1 no valid recipients")
@@ -218,7 +226,10 @@ final class MailSink: Sendable {
                         self.say(b"554 5.7.1 not such a text")
                     else:
                         keep(sender, recipient, data)
+                        if ordered("silent"):
+                            return self.rfile.read() and False
                         self.say(b"250 2.0.0 taken")
+                return True
 
         class QMTP(socketserver.StreamRequestHandler):
             def netstring(self):
@@ -245,6 +256,8 @@ final class MailSink: Sendable {
                         answer = verdict(recipient)
                         if answer.startswith(b"250"):
                             keep(sender, recipient, text[1:])
+                            if ordered("silent"):
+                                return self.rfile.read()
                         reply = {b"2": b"K", b"4": b"Z", b"5": b"D"}[answer[:1]] + answer
                         self.wfile.write(b"%d:%s," % (len(reply), reply))
 

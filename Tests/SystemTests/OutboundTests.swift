@@ -171,6 +171,65 @@ extension SystemTests {
             }
         }
 
+        @Test(
+            "RFC 1047: only what a server kept and did not answer for in time goes there again, and the log says so",
+            arguments: [MailSink.Dialect.plain, .chunking, .lmtp, .qmtp])
+        func ambiguity(dialect: MailSink.Dialect) async throws {
+            let name = dialect == .lmtp || dialect == .qmtp ? dialect.rawValue : "smtp"
+            let relay = Self.elsewhere.replacing("tls: none", with: "tls: none, timeout: 2s, protocol: \(name)")
+            try await TestRelays.run(relay, dialect) { cluster, sink in
+                _ = try await cluster.send("before", to: ["a@elsewhere.test"], from: "x@example.org")
+                try await sink.waitFor(1)
+                try sink.silenceNext()
+                _ = try await cluster.send("silent", to: ["b@elsewhere.test"], from: "x@example.org")
+                try await sink.waitFor(2)
+                while try cluster.unanswered().isEmpty { try await Task.sleep(for: .milliseconds(100)) }
+                _ = try await cluster.send("after", to: ["c@elsewhere.test"], from: "x@example.org")
+                while try sink.count < 4 {
+                    try await cluster.hauberk(["relay", "flush", "elsewhere"])
+                    try await Task.sleep(for: .milliseconds(500))
+                }
+                try await cluster.waitUntilRelayed()
+                let got = try sink.messages()
+                #expect(
+                    got.map(\.recipient).sorted()
+                        == ["a", "b", "b", "c"].map { "\($0)@elsewhere.test" })
+                #expect(
+                    got.filter { $0.recipient.hasPrefix("b") }.allSatisfy {
+                        $0.original == TestRelays.message("silent")
+                    })
+                #expect(try cluster.unanswered().count == 1)
+            }
+        }
+
+        @Test(
+            "Of nodes that stand still for a while in turn, another one sends what waits, and each message goes out once"
+        )
+        func standstills() async throws {
+            try await TestRelays.run(Self.elsewhere) { cluster, sink in
+                var recipients: [String] = []
+                for round in 0..<6 {
+                    let name = round.isMultiple(of: 2) ? "store-1" : "store-2"
+                    try cluster.signal(SIGSTOP, name)
+                    defer { try? cluster.signal(SIGCONT, name) }
+                    // The other node looks at all queues, and asks this one about them, while messages come.
+                    let flush = Task { try await cluster.hauberk(["relay", "flush", "elsewhere"]) }
+                    let more = (0..<20).map { "r\(round)-\($0)@elsewhere.test" }
+                    // Two copies are durable only when the node goes on.
+                    let sent = Task { try await cluster.send("still", to: more, from: "x@example.org") }
+                    try await Task.sleep(for: .milliseconds(1500))
+                    try cluster.signal(SIGCONT, name)
+                    #expect(try await sent.value.hasPrefix("250"))
+                    _ = await flush.result
+                    recipients += more
+                    // What is under way while a node is stopped may go out twice.
+                    try await sink.waitFor(recipients.count)
+                    try await cluster.waitUntilRelayed()
+                }
+                #expect(try sink.messages().map(\.recipient).sorted() == recipients.sorted())
+            }
+        }
+
         @Test("Nodes that are killed lose nothing, and what went out before, or is sent to us again, goes out once")
         func crashes() async throws {
             try await TestRelays.run(Self.elsewhere) { cluster, sink in

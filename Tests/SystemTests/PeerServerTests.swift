@@ -66,11 +66,15 @@ extension SystemTests {
                         let reply = try await connection.deliver(text, to: ["reader@example.test"])
                         #expect(reply.hasPrefix("250"), "\(reply)")
                     }
-                    let arrived = try await server.waitForMessages(Self.messages.count)
-                    #expect(arrived.count == Self.messages.count)
+                    _ = try await server.waitForMessages(Self.messages.count)
+                    try await cluster.waitUntilRelayed()
+                    let arrived = try server.messages().map { String(decoding: $0, as: UTF8.self) }
+                    // A server that took one and was too slow to say so may have it again, and nothing else is there twice.
+                    let unanswered = try cluster.unanswered()
                     for message in Self.messages {
-                        let copies = arrived.filter { String(decoding: $0, as: UTF8.self).hasSuffix("\n" + message) }
-                        #expect(copies.count == 1, "\(message.prefix(200))")
+                        let copies = arrived.filter { $0.hasSuffix("\n" + message) }
+                        let repeats = unanswered.count { name in copies.contains { $0.contains(" id \(name)") } }
+                        #expect((1...1 + repeats).contains(copies.count), "\(message.prefix(200))")
                     }
                 }
             }

@@ -67,6 +67,21 @@ extension TestCluster {
         return try await Peer.fetchmail.run(["-v", "-f", settings], environment: environment)
     }
 
+    /// The names of messages that were sent and not answered for, once for each time: a server may have them more than once
+    /// (RFC 1047).
+    func unanswered() throws -> [String] {
+        nodes.flatMap { node in
+            log(node).split(separator: "\n").flatMap { line -> [String] in
+                guard let name = line.firstMatch(of: #/ message=(?:\d+\/)?(\S+)/#)?.1 else { return [] }
+                let sends = line.firstMatch(of: #/ sends=(\d+)/#).flatMap { Int($0.1) } ?? 1
+                if line.contains("msg=\"sent, but not answered\"") {
+                    return Array(repeating: String(name), count: sends)
+                }
+                return line.contains("msg=relayed") ? Array(repeating: String(name), count: sends - 1) : []
+            }
+        }
+    }
+
     /// Messages that wait for all relays.
     func waitingForRelays() async throws -> Int {
         let rows = try await hauberk(["relay", "status", "--json"])
