@@ -28,6 +28,8 @@ from .workload import Workload
 
 MAILBOXES = [f"reader{number}@example.test" for number in range(24)]
 LINES_MAX = 10
+# What a run has beside a cut of the line at least.
+CALM_SECONDS = 20
 
 
 def say(text):
@@ -52,6 +54,9 @@ def arguments():
     parser.add_argument(
         "--sites", type=int, default=1, metavar="N",
         help="so many clusters that replicate to each other, on the loopback address (default: 1)")
+    parser.add_argument(
+        "--cut-seconds", type=float, metavar="N",
+        help="how long the line between two sites is cut, both ways; a run begins with that (default: 2 to 60 s, one way)")
     parser.add_argument("--strict", action="store_true", help="late, flickered and reappeared messages fail the run too")
     parser.add_argument("--strict-resend", action="store_true", help="so do messages that their senders sent twice")
     parser.add_argument("--keep", action="store_true", help="keep the whole folder, the nodes' disks too")
@@ -72,9 +77,21 @@ def arguments():
         parser.error(f"R={options.replicas} W={options.quorum} with {options.nodes} nodes: 1 <= W <= R <= nodes")
     if options.sites > 1 and (options.export or options.strict):
         parser.error("--sites does not go together with --export or --strict")
+    if options.cut_seconds is not None:
+        check_cut(parser, options)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     return options
+
+
+def check_cut(parser, options):
+    """A cut needs a line, and time for what comes after it."""
+    if options.sites < 2:
+        parser.error("--cut-seconds needs --sites")
+    if options.nemeses and "link" not in options.nemeses:
+        parser.error("--cut-seconds needs link among the --nemeses")
+    if not 0 < options.cut_seconds <= options.seconds - CALM_SECONDS:
+        parser.error(f"--cut-seconds {options.cut_seconds:g} needs --seconds {options.cut_seconds + CALM_SECONDS:g} at least")
 
 
 class CannotRun(Exception):
@@ -141,7 +158,7 @@ class Run:
             self._torture(plan(
                 options.seed, options.seconds, kinds, self.cluster.storage_processes,
                 [f"{site}/{name}" for site in self.sites for name in FRONTENDS],
-                [f"{one}>{other}" for one, other in self.cluster.relays], self.sites))
+                [f"{one}>{other}" for one, other in self.cluster.relays], self.sites, options.cut_seconds))
             return
         clocks = MovableClocks(self.home, self.tools["libfaketime"]) if "clock" in kinds else RightClocks()
         self.registry = self._choose_registry(kinds)

@@ -196,19 +196,20 @@ class ClockJump(Nemesis):
 
 
 class Link(Nemesis):
-    """Nothing gets from one site to another, for up to a minute."""
+    """Nothing gets from one site to another, or between the two, for up to a minute or as long as it was said."""
 
     needs = ("sites",)
     state = "cut"
 
     def inject(self):
-        self._relay().set(self.state)
+        self._set(self.state)
 
     def heal(self):
-        self._relay().set("whole")
+        self._set("whole")
 
-    def _relay(self):
-        return self.cluster.relays[tuple(self.target.split(">"))]
+    def _set(self, state):
+        for link in self.step.targets:
+            self.cluster.relays[tuple(link.split(">"))].set(state)
 
 
 class Mute(Link):

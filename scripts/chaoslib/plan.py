@@ -22,6 +22,11 @@ class Step:
     # What the kind needs beside: an offset in seconds, or the packets that are dropped.
     detail: dict = field(default_factory=dict)
 
+    @property
+    def targets(self):
+        """All that it befalls: a line that is cut both ways is two links."""
+        return _targets(self.target, self.detail.get("ways") == 2)
+
     def __str__(self):
         words = " ".join(f"{name}={value}" for name, value in self.detail.items() if name != "cuts")
         return f"{self.kind} {self.target}{' ' + words if words else ''}"
@@ -59,39 +64,57 @@ OF_SITES = ("link", "mute", "site")
 AT_SITES = ("kill", "stop", *OF_SITES)
 
 
-def plan(seed, seconds, kinds, nodes, frontends, links=(), sites=()):
-    """The steps, by their beginning. All are healed before `seconds` are over."""
+def plan(seed, seconds, kinds, nodes, frontends, links=(), sites=(), cut_seconds=None):
+    """The steps, by their beginning. All are healed before `seconds` are over.
+
+    With `cut_seconds` each "link" holds for so long and cuts both ways, and the first step is one: what else there is
+    befalls the sites meanwhile and afterwards.
+    """
     targets = {
         "node": nodes, "process": nodes + frontends, NETWORK: [NETWORK], MEMBERS: [MEMBERS], "link": list(links),
         "site": list(sites)}
     noise = random.Random(f"chaos {seed}")
     deck, steps = [], []
+    if cut_seconds:
+        deck = ["link", *noise.sample([kind for kind in kinds if kind != "link"], len(kinds) - 1)]
     nexts = [lane["first"] for lane in LANES]
     while min(nexts) < seconds - 2:
         lane = nexts.index(min(nexts))
         at = nexts[lane]
         deck = deck or noise.sample(kinds, len(kinds))
-        step = _step(noise, len(steps), deck, at, seconds, steps, targets)
+        step = _step(noise, len(steps), deck, at, seconds, steps, targets, cut_seconds)
+        if not step and cut_seconds:
+            # What is left of the deck waits for the line; other things go on.
+            deck += noise.sample(kinds, len(kinds))
+            step = _step(noise, len(steps), deck, at, seconds, steps, targets, cut_seconds)
         if step:
             steps.append(step)
         nexts[lane] = (step.until if step else at) + noise.uniform(*LANES[lane]["rest"])
     return steps
 
 
-def _step(noise, number, deck, at, seconds, steps, targets):
+def _step(noise, number, deck, at, seconds, steps, targets, cut_seconds):
     """The next of the deck that may come beside what holds already, or None."""
     # Healing takes a while too: a target rests before it is taken again.
-    busy = {step.target for step in steps if step.until + 2 > at}
+    busy = {target for step in steps if step.until + 2 > at for target in step.targets}
     for kind in deck:
-        candidates = [name for name in targets[KINDS[kind].befalls] if not any(_overlap(name, other) for other in busy)]
+        whole_line = kind == "link" and cut_seconds
+        candidates = [
+            name for name in targets[KINDS[kind].befalls]
+            if not any(_overlap(one, other) for one in _targets(name, whole_line) for other in busy)]
         if not candidates:
             continue
         deck.remove(kind)
         target = noise.choice(candidates)
-        until = min(at + noise.uniform(*KINDS[kind].holds), seconds - 1)
-        detail = _detail(noise, kind, targets["node"], [name for name in targets["process"] if name not in targets["node"]])
+        until = min(at + (cut_seconds if whole_line else noise.uniform(*KINDS[kind].holds)), seconds - 1)
+        detail = {"ways": 2} if whole_line else _detail(
+            noise, kind, targets["node"], [name for name in targets["process"] if name not in targets["node"]])
         return Step(number, kind, target, round(at, 3), round(until, 3), detail)
     return None
+
+
+def _targets(name, whole_line):
+    return [name, ">".join(reversed(name.split(">")))] if whole_line else [name]
 
 
 def _overlap(one, other):

@@ -5,11 +5,16 @@ Each test writes the history of a few operations by hand, as a run would have, a
 
 import io
 import re
+import socket
+import threading
+import types
 import unittest
 
 from . import checker
 from .content import BODY_OCTETS_MAX, content, recognise
-from .plan import AT_SITES, KINDS, LANES, MEMBERS, NETWORK, OF_SITES, plan
+from .nemeses import Link, Mute
+from .plan import AT_SITES, KINDS, LANES, MEMBERS, NETWORK, OF_SITES, Step, plan
+from .sites import Relay
 
 BOX = "reader@example.test"
 OTHER = "other@example.test"
@@ -393,6 +398,25 @@ class PlanTests(unittest.TestCase):
                 if KINDS[step.kind].befalls == "node":
                     self.assertIn(step.target, self.nodes)
 
+    def test_a_line_is_cut_for_as_long_as_it_was_said_and_sites_fail_meanwhile(self):
+        nodes, frontends = ([f"{site}/{name}" for site in self.sites for name in names]
+                            for names in (self.nodes, self.frontends))
+        for seed in range(200):
+            steps = plan(seed, 120, list(AT_SITES), nodes, frontends, self.links, self.sites, 60)
+            cut = steps[0]
+            self.assertEqual((cut.kind, cut.detail, round(cut.until - cut.at, 3)), ("link", {"ways": 2}, 60))
+            self.assertEqual(set(cut.targets), set(self.links))
+            beside = [step for step in steps[1:] if step.at < cut.until + 2]
+            self.assertGreaterEqual(len([step for step in beside if step.until < cut.until]), 3)
+            self.assertIn("site", {step.kind for step in beside})
+            self.assertFalse([step for step in beside if step.kind in ("link", "mute")])
+            self.assertIn("mute", {step.kind for step in steps if step.at >= cut.until})
+            self.assertTrue(all(step.until <= 119 for step in steps))
+            for step in steps:
+                beside = [other for other in steps if other.at <= step.at < other.until]
+                everything = [target for other in beside for target in other.targets]
+                self.assertEqual(len(set(everything)), len(everything))
+
     def test_partitions_cut_between_two_sides(self):
         forms = set()
         for steps in self.plans():
@@ -406,10 +430,80 @@ class PlanTests(unittest.TestCase):
         self.assertEqual(forms, {"one", "halves", "deaf", "mute"})
 
 
+class LinkTests(unittest.TestCase):
+    """A link between two sites, with something behind it that answers each byte with two."""
+
+    def setUp(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.heard = []
+        threading.Thread(target=self._serve, daemon=True).start()
+        self.relays = {("a", "b"): Relay(), ("b", "a"): Relay()}
+        for relay in self.relays.values():
+            relay.target = self.server.getsockname()[1]
+
+    def tearDown(self):
+        for relay in self.relays.values():
+            relay.close()
+        self.server.close()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection):
+        with connection:
+            while piece := connection.recv(1):
+                self.heard.append(piece)
+                connection.sendall(piece * 2)
+
+    def ask(self, connection, byte):
+        """What comes back for it; nothing if the connection ends or stays silent."""
+        try:
+            connection.sendall(byte)
+            return connection.recv(2, socket.MSG_WAITALL)
+        except OSError:
+            return b""
+
+    def connect(self, link, timeout=30):
+        return socket.create_connection(("127.0.0.1", self.relays[link].port), timeout=timeout)
+
+    def nemesis(self, kind, detail):
+        step = Step(0, "link", "a>b", 0, 1, detail)
+        return kind(types.SimpleNamespace(relays=self.relays), {}, step)
+
+    def test_a_cut_breaks_what_is_open_and_lets_nothing_through_until_it_is_healed(self):
+        for detail, other_way in (({}, b"xx"), ({"ways": 2}, b"")):
+            there, back = self.connect(("a", "b")), self.connect(("b", "a"))
+            self.assertEqual([self.ask(end, b"x") for end in (there, back)], [b"xx", b"xx"])
+            cut = self.nemesis(Link, detail)
+            cut.inject()
+            self.assertEqual(self.ask(there, b"x"), b"")
+            self.assertEqual(self.ask(back, b"x"), other_way)
+            self.assertEqual(self.ask(self.connect(("a", "b")), b"x"), b"")
+            self.assertEqual(self.ask(self.connect(("b", "a")), b"x"), other_way)
+            cut.heal()
+            for link in self.relays:
+                self.assertEqual(self.ask(self.connect(link), b"x"), b"xx")
+
+    def test_a_mute_link_brings_what_is_said_and_loses_the_answer(self):
+        connection = self.connect(("a", "b"), timeout=0.2)
+        mute = self.nemesis(Mute, {})
+        mute.inject()
+        heard = len(self.heard)
+        self.assertEqual(self.ask(connection, b"y"), b"")
+        self.assertEqual(self.heard[heard:], [b"y"])
+        mute.heal()
+        self.assertEqual(self.ask(self.connect(("a", "b")), b"z"), b"zz")
+
+
 def run():
     """Runs them all. Returns the exit status, and prints one line."""
     suite = unittest.TestSuite(
-        unittest.defaultTestLoader.loadTestsFromTestCase(case) for case in (CheckerTests, ContentTests, PlanTests))
+        unittest.defaultTestLoader.loadTestsFromTestCase(case) for case in (CheckerTests, ContentTests, PlanTests, LinkTests))
     text = io.StringIO()
     result = unittest.TextTestRunner(stream=text).run(suite)
     if not result.wasSuccessful():
