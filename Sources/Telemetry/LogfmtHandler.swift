@@ -33,7 +33,7 @@ package struct LogfmtHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        LogLine.with(format: sink.format) { fill(&$0, event, at: .now()) } use: { sink.write($0) }
+        write { fill(&$0, event, at: .now()) }
     }
 
     /// The whole line, with all metadata sorted by key. What is nearer to the event wins.
@@ -58,7 +58,11 @@ package struct LogfmtHandler: LogHandler {
     }
 
     func write(_ level: Logger.Level, _ message: String, _ fields: Logger.EventFields) {
-        LogLine.with(format: sink.format) { fill(&$0, level, message, fields, at: .now()) } use: { sink.write($0) }
+        write { fill(&$0, level, message, fields, at: .now()) }
+    }
+
+    private func write(_ fill: (inout LogLine) -> Void) {
+        LogLine.with(format: sink.format, fill: fill) { sink.write($0) }
     }
 
     private func begin(_ line: inout LogLine, _ level: Logger.Level, _ message: String, at time: UTCTime) {

@@ -51,7 +51,8 @@ struct LogfmtHandlerTests {
             }
         }
         let begin = "ts=2024-02-28T23:59:59.000042Z level=info logger=smtp msg=message client=192.0.2.1"
-        #expect(line(["to": .text("<a b>\n"), "octets": .number(12)]) == begin + " conn=c1 to=\"<a b>\\n\" octets=12\n")
+        let both: Logger.EventFields = ["to": .text("<a b>\n"), "octets": .number(12)]
+        #expect(line(both) == begin + " conn=c1 to=\"<a b>\\n\" octets=12\n")
         #expect(line(["conn": .text("c2")]) == begin + " conn=c2\n")
     }
 
@@ -152,12 +153,23 @@ struct LogfmtHandlerTests {
     }
 }
 
+/// Keeps events as text.
 private final class Recorder: LogHandler {
     let lines = Mutex<[String]>([])
-    let level = Mutex(Logger.Level.info)
-    var metadata: Logger.Metadata { get { [:] } set { _ = newValue } }
-    var logLevel: Logger.Level { get { level.withLock { $0 } } set { level.withLock { $0 = newValue } } }
-    subscript(metadataKey _: String) -> Logger.MetadataValue? { get { nil } set { _ = newValue } }
+    private let level = Mutex(Logger.Level.info)
+
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set { _ = newValue }
+    }
+    var logLevel: Logger.Level {
+        get { level.withLock { $0 } }
+        set { level.withLock { $0 = newValue } }
+    }
+    subscript(metadataKey _: String) -> Logger.MetadataValue? {
+        get { nil }
+        set { _ = newValue }
+    }
 
     func log(event: LogEvent) {
         let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }
