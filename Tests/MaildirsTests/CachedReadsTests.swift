@@ -8,14 +8,8 @@ import Testing
 /// What the kernel has in memory is read where it is asked for. Only a file system on a disk can forget what it has in memory.
 @Suite(
     "Reads from memory", .timeLimit(.minutes(5)),
-    .enabled(if: CachedReadsTests.hasDisk, "the folder for temporary files is on no block device"))
+    .enabled(if: TestFolder.isOnDisk, "the folder for temporary files is on no block device"))
 struct CachedReadsTests {
-    private static var hasDisk: Bool {
-        var status = stat()
-        return stat(NSTemporaryDirectory(), &status) == 0
-            && !DirectoryStamps.isRemote(device: UInt64(status.st_dev))
-    }
-
     private let text = "Subject: x\n\nline\n"
 
     private func folderWithMail(_ text: String) async throws -> (TestFolder, MaildirStore, MaildropSnapshot) {

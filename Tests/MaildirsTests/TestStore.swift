@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Mail
 import Synchronization
 
@@ -8,6 +9,12 @@ import Synchronization
 final class TestFolder: Sendable {
     let root: String
     private let isOwn: Bool
+
+    /// Whether such folders are on a block device.
+    static let isOnDisk: Bool = {
+        var status = stat()
+        return stat(NSTemporaryDirectory(), &status) == 0 && !DirectoryStamps.isRemote(device: UInt64(status.st_dev))
+    }()
 
     init() throws {
         isOwn = true
