@@ -46,13 +46,21 @@ extension EmailAddress: CustomStringConvertible {
     }
 
     private static func needsQuotes(_ local: String) -> Bool {
-        var afterDot = true
-        let isDotAtom = local.hasOnly { byte in
-            let isDot = byte == UInt8(ascii: ".")
-            defer { afterDot = isDot }
-            return isDot ? !afterDot : isAtomByte(byte)
+        var local = local
+        return local.withUTF8 { bytes in
+            var afterDot = true
+            for byte in bytes {
+                if byte == UInt8(ascii: ".") {
+                    if afterDot { return true }
+                    afterDot = true
+                } else if isAtomByte(byte) {
+                    afterDot = false
+                } else {
+                    return true
+                }
+            }
+            return afterDot
         }
-        return !isDotAtom || afterDot
     }
 
     private static func quoted(_ local: String) -> String {

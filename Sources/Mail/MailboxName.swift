@@ -61,14 +61,10 @@ package struct MailboxName: Hashable, Sendable, Comparable {
     }
 
     private static func escapedByteCount(_ part: String) -> Int {
-        var kept = 0
-        var index = 0
-        _ = part.hasOnly { byte in
-            kept += stays(byte, at: index) ? 1 : 0
-            index += 1
-            return true
+        var part = part
+        return part.withUTF8 { bytes in
+            bytes.indices.reduce(0) { $0 + (stays(bytes[$1], at: $1) ? 1 : 3) }
         }
-        return 3 * index - 2 * kept
     }
 
     private static func stays(_ byte: UInt8, at index: Int) -> Bool {

@@ -18,7 +18,7 @@ struct LineEndDecoder {
         buffer.append(room: wire.count + 1) { output in
             if held {
                 output.storeBytes(of: carriageReturn, as: UInt8.self)
-                size.add(UnsafeRawBufferPointer(start: output, count: 1))
+                size.add(UnsafeRawBufferPointer(start: output, count: 1), endsLine: false)
             }
             return (held ? 1 : 0) + convert(from: start, to: end, output + (held ? 1 : 0))
         }
@@ -70,16 +70,14 @@ struct WireSize {
     var wireOctets: Int { diskOctets + addedCarriageReturns + (last == lineFeed ? 0 : 2) }
 
     mutating func add(_ disk: UnsafeRawBufferPointer) {
-        guard let start = disk.baseAddress, disk.count > 0 else { return }
-        let end = start + disk.count
-        var position = start
-        while position < end, let found = memchr(position, Int32(lineFeed), end - position) {
-            let before = found == start ? last : (UnsafeRawPointer(found) - 1).load(as: UInt8.self)
-            if before != carriageReturn { addedCarriageReturns += 1 }
-            position = UnsafeRawPointer(found) + 1
+        guard var position = disk.baseAddress else { return }
+        let end = position + disk.count
+        while position < end {
+            let found = memchr(position, Int32(lineFeed), end - position).map { UnsafeRawPointer($0) }
+            let lineEnd = found ?? end
+            add(UnsafeRawBufferPointer(start: position, count: lineEnd - position), endsLine: found != nil)
+            position = lineEnd + 1
         }
-        diskOctets += disk.count
-        last = disk[disk.count - 1]
     }
 
     /// The same for bytes without LF, and the LF behind them if that `endsLine`.

@@ -143,8 +143,9 @@ package final class MaildirStore: Sendable {
     /// The same without waiting for a disk: nil if the message is not in memory, or not where the snapshot has it, and is to be
     /// read in the usual way.
     package func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
-        core.cachedReads.open(snapshot.fullPath(at: index), in: core.root.directory).flatMap { file in
-            MessageReader(cached: file, name: snapshot.file(at: index), core: core)
+        let path = snapshot.fullPath(at: index)
+        return core.cachedReads.open(path, in: core.root.directory).flatMap { file in
+            MessageReader(cached: file, name: String(decoding: path, as: UTF8.self), core: core)
         }
     }
 

@@ -112,7 +112,7 @@ package final class MaildropSnapshot: Sendable {
 
     /// Where the message's file was, below the root.
     package func file(at index: Int) -> String {
-        "\(folder.path)/\(String(decoding: path(at: index), as: UTF8.self))"
+        String(decoding: fullPath(at: index), as: UTF8.self)
     }
 
     /// What it costs to keep.

@@ -51,7 +51,7 @@ package struct LogfmtHandler: LogHandler {
         _ line: inout LogLine, _ level: Logger.Level, _ message: String, _ fields: Logger.EventFields, at time: UTCTime
     ) {
         begin(&line, level, message, at: time)
-        for (key, text) in provided(besides: common.isEmpty ? nil : metadata) where !fields.have(key) {
+        for (key, text) in provided() where !fields.have(key) {
             line.add(LogLine.isReserved(key) ? "\(key)_" : key, text)
         }
         for (key, value) in fields { line.add(key, value.description) }
@@ -73,15 +73,15 @@ package struct LogfmtHandler: LogHandler {
     }
 
     private func fields(_ own: Logger.Metadata?) -> [Field] {
-        guard let own, !own.isEmpty else { return provided(besides: metadata) }
-        let others = provided(besides: metadata).filter { own[$0.key] == nil }
+        guard let own, !own.isEmpty else { return provided() }
+        let others = provided().filter { own[$0.key] == nil }
         return others.isEmpty ? Self.sorted(own) : (Self.sorted(own) + others).sorted { $0.key < $1.key }
     }
 
     /// The logger's metadata, and the provider's besides it.
-    private func provided(besides known: Logger.Metadata?) -> [Field] {
+    private func provided() -> [Field] {
         guard let provided = metadataProvider?.get(), !provided.isEmpty else { return common }
-        return (common + Self.sorted(provided.filter { known?[$0.key] == nil })).sorted { $0.key < $1.key }
+        return (common + Self.sorted(provided.filter { metadata[$0.key] == nil })).sorted { $0.key < $1.key }
     }
 
     private static func sorted(_ metadata: Logger.Metadata) -> [Field] {
