@@ -25,7 +25,9 @@ private func check(_ name: MailboxName) {
     }
     precondition(MailboxName(domainComponent: domain, mailboxComponent: mailbox) == name, "\(name) is lost on disk")
     // Text is split at the last "@": a domain that holds one cannot come back from it.
-    if !name.domain.contains("@") { precondition(MailboxName(name.description) == name, "\(name) is lost as text") }
+    if !name.domain.utf8.contains(UInt8(ascii: "@")) {
+        precondition(MailboxName(name.description) == name, "\(name) is lost as text")
+    }
 }
 
 private func isSafe(_ byte: UInt8) -> Bool {
