@@ -72,7 +72,7 @@ let package = Package(
         module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
         module("Etcd", ["Cluster", "DurableFiles", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging]),
-        module("Wire", ["Mail", nioCore, nioPosix, nioSSL, nioTLS, nioHTTP1]),
+        module("Wire", ["Mail", collections, nioCore, nioPosix, nioSSL, nioTLS, nioHTTP1]),
         // hops
         module("Hops", ["Mail", "SMTP", "POP3", "Cluster", "Wire", collections, logging, nioCore]),
         // roles

@@ -2,12 +2,14 @@ import NIOCore
 import POP3
 import Wire
 
-/// Opens a mailbox at its storage node: one POP3 conversation up to the answer to XOPEN, whose connection then carries
-/// the client's session.
+/// Opens a mailbox at its storage node: one POP3 conversation up to the answer to XOPEN, whose stream then carries the
+/// client's session.
 final class MaildropOpening: Conversation {
     enum Failure: Error {
-        /// The node is down, hangs, or does not speak to us.
+        /// The node is down, or does not speak to us.
         case unreachable(String)
+        /// It did not even greet: it hangs, or the connection to it is dead.
+        case silent
         /// The node says that it cannot open the mailbox now.
         case refused(POP3ResponseCode, String)
     }
@@ -19,22 +21,29 @@ final class MaildropOpening: Conversation {
     }
 
     private let request: POP3OpenRequest
+    private let greetingTimeout: Duration
     private let timeout: Duration
     private var session = POP3ClientSession()
+    private var isGreeted = false
     private var finished: ((Outcome) -> Void)?
 
     /// - Parameters:
-    ///   - timeout: how long the node may take to answer.
+    ///   - greetingTimeout: how long the node may take to be reached and to greet.
+    ///   - timeout: how long it may then take to open the mailbox.
     ///   - finished: called once; after `.opened` the connection waits to be handed over.
-    init(request: POP3OpenRequest, timeout: Duration, finished: @escaping (Outcome) -> Void) {
+    init(
+        request: POP3OpenRequest, greetingTimeout: Duration, timeout: Duration, finished: @escaping (Outcome) -> Void
+    ) {
         self.request = request
+        self.greetingTimeout = greetingTimeout
         self.timeout = timeout
         self.finished = finished
         session.send(.xopen(request.mailbox, utf8: request.utf8, language: request.language))
     }
 
     func opened(_ connection: Connection) {
-        // Until the greeting, the time for connecting goes on. The greeting need not be waited for: a node takes the command with it.
+        connection.setTimes(ConnectionTimes(idle: greetingTimeout, total: .zero))
+        // The greeting need not be waited for: a node takes the command with it.
         connection.write(session.takeOutput())
         connection.flush()
     }
@@ -48,6 +57,7 @@ final class MaildropOpening: Conversation {
                 if connection.inputEnded { fail(.unreachable("the node closed the connection"), connection) }
                 return
             case .greeting(let reply) where reply.isOK:
+                isGreeted = true
                 // Listing a large mailbox that nobody has opened for long takes its time.
                 connection.setTimes(ConnectionTimes(idle: timeout, total: .zero))
                 continue
@@ -68,7 +78,7 @@ final class MaildropOpening: Conversation {
     func draining(_ connection: Connection) {}
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
-        fail(.unreachable("the node does not answer"), connection)
+        fail(isGreeted ? .unreachable("the node does not answer") : .silent, connection)
     }
 
     func closed(_ reason: ConnectionEnd) {

@@ -10,6 +10,8 @@ import Wire
 final class NodeRoutes: Sendable {
     let map: ClusterMap
     let links: PerLoop<NodeLinks>
+    /// For POP3 sessions; in the order of the ring's members.
+    private let sessionLinks: PerLoop<[SessionLink]>
     /// In the order of the ring's members.
     private let health: [NodeHealth]
     private let settings: Settings
@@ -32,6 +34,13 @@ final class NodeRoutes: Sendable {
         self.map = map
         self.health = health
         self.settings = settings
+        sessionLinks = PerLoop(settings.group) { loop in
+            map.nodes.map { node in
+                SessionLink(
+                    target: { Self.target(node.pop3, of: node, settings) }, idleTimeout: settings.link.idleTimeout,
+                    eventLoop: loop)
+            }
+        }
         links = PerLoop(settings.group) { loop in
             NodeLinks(eventLoop: loop, health: health, settings: settings.link, log: settings.log) { node in
                 Self.target(map[node].lmtp, of: map[node], settings)
@@ -42,9 +51,16 @@ final class NodeRoutes: Sendable {
     /// What is known of a node that was the same in this epoch.
     private func known(_ node: NodeSettings) -> NodeHealth? { map.index(of: node).map { health[Int($0)] } }
 
+    var connectTimeout: Duration { settings.connectTimeout }
+
     func health(of node: Ring.NodeIndex) -> NodeHealth { health[Int(node)] }
 
-    /// Where a node takes POP3 sessions.
+    /// The way for POP3 sessions from an event loop to a node.
+    func sessionLink(to node: Ring.NodeIndex, from eventLoop: any EventLoop) -> SessionLink {
+        sessionLinks[eventLoop][Int(node)]
+    }
+
+    /// Where a node takes POP3.
     func pop3Target(_ node: Ring.NodeIndex) -> DialTarget { Self.target(map[node].pop3, of: map[node], settings) }
 
     private static func target(_ endpoint: Endpoint, of node: NodeSettings, _ settings: Settings) -> DialTarget {
@@ -75,5 +91,8 @@ final class NodeRoutes: Sendable {
             guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { break }
         }
         _ = await links.onEach { $0.quit() }
+        _ = await sessionLinks.onEach { links in
+            for link in links { link.quit() }
+        }
     }
 }

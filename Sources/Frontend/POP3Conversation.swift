@@ -120,8 +120,7 @@ final class POP3Conversation: Conversation {
         case .startTLS:
             startTLS(connection)
         case .sendMessage, .deleteAndClose, .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order,
-            .listTombstones,
-            .readTombstone:
+            .beginStreams, .listTombstones, .readTombstone:
             preconditionFailure("a frontend's POP3 session opened no maildrop, but asks for \(action)")
         case .close:
             connection.write(session.takeOutput())
@@ -181,13 +180,17 @@ final class POP3Conversation: Conversation {
         guard let owner = owners.first else { return failed(.unreachable("no owner"), connection) }
         let share = (deadline - frontend.clock.monotonic()) / owners.count
         guard share > .zero else { return failed(.unreachable("no owner answered in time"), connection) }
-        let opening = MaildropOpening(request: request, timeout: share) { [self] outcome in
+        let link = routes.sessionLink(to: owner, from: connection.eventLoop)
+        let opening = MaildropOpening(
+            request: request, greetingTimeout: min(routes.connectTimeout, share), timeout: share
+        ) { [self] outcome in
             switch outcome {
             case .opened(let node, let text):
                 routes.health(of: owner).heard()
                 join(connection, node, text: text)
             case .failed(let failure):
                 routes.health(of: owner).suspect()
+                if case .silent = failure { link.distrust() }
                 guard owners.count > 1, connection.isOpen else { return failed(failure, connection) }
                 log.warning(
                     "another owner is asked",
@@ -195,12 +198,7 @@ final class POP3Conversation: Conversation {
                 open(request, at: owners.dropFirst(), of: routes, until: deadline, connection)
             }
         }
-        let target = routes.pop3Target(owner)
-        Dialer.connect(
-            DialTarget(
-                endpoint: target.endpoint, tls: target.tls, certificateName: target.certificateName,
-                timeout: min(target.timeout, share)),
-            on: connection.eventLoop, conversation: opening)
+        link.open(opening)
     }
 
     private func join(_ connection: Connection, _ node: Connection, text: String) {
@@ -220,7 +218,7 @@ final class POP3Conversation: Conversation {
         answered(connection)
         log.warning("maildrop cannot be opened", metadata: ["reason": "\(failure)"])
         switch failure {
-        case .unreachable:
+        case .unreachable, .silent:
             session.maildropFailed(.systemTemporary, "the mailbox cannot be reached now, try again later")
         case .refused(let code, let text): session.maildropFailed(code, text)
         }

@@ -244,7 +244,8 @@ extension StorageSettings: ConfigurationSection {
                 "Octets a second that a node gives new owners after a change of the ring; 0 for no bound"),
             .value(
                 "connectionsMax", \.connectionsMax, .integer(1...countMax),
-                "Connections of one node, LMTP and POP3 each", isLive: true),
+                "Connections of one node, LMTP and POP3 each; POP3 sessions that share a connection count too",
+                isLive: true),
             .value(
                 "drainTimeout", \.drainTimeout, .duration(.zero...day),
                 "What SIGTERM leaves to sessions under way, frontends too"),

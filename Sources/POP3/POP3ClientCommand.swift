@@ -23,6 +23,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case xpartition(Int, unless: String)
     case xrepair(RepairScope)
     case xsite(String, SiteOrder)
+    /// From now on many sessions on this one connection.
+    case xstreams
     case xgone
     case xgoneOne(MessageIdentity)
     case stat
@@ -94,6 +96,7 @@ package enum POP3ClientCommand: Sendable, Hashable {
         case .xrepair(.partition(let partition)): "XREPAIR \(partition)"
         case .xrepair(.mailbox): "XREPAIR"
         case .xsite(let site, let order): "XSITE \(site) \(order.text)"
+        case .xstreams: "XSTREAMS"
         case .xgone, .xgoneOne: "XGONE"
         case .stat: "STAT"
         case .list: "LIST"

@@ -21,6 +21,8 @@ enum POP3Command: Equatable {
     case xpartition(Int, unless: String?)
     case xrepair(RepairScope)
     case xsite(String, SiteOrder)
+    /// From now on many sessions on this one connection.
+    case xstreams
     /// The tombstones' names, or what the one of this name says.
     case xgone(MessageIdentity?)
     case capa
@@ -82,6 +84,7 @@ enum POP3Command: Equatable {
         case Keyword.rset: command = .rset
         case Keyword.last: command = .last
         case Keyword.quit: command = .quit
+        case Keyword.xstreams: command = .xstreams
         default: return .unknown
         }
         return arguments.isEmpty ? command : .malformed("the command alone")
@@ -212,6 +215,7 @@ enum POP3Command: Equatable {
         static let xrepair = packed("XREPAIR")
         static let xsite = packed("XSITE")
         static let xgone = packed("XGONE")
+        static let xstreams = packed("XSTREAMS")
         static let capa = packed("CAPA")
         static let stat = packed("STAT")
         static let list = packed("LIST")

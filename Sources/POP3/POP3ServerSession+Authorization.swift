@@ -12,13 +12,13 @@ extension POP3ServerSession {
         case .noop, .stat, .list, .uidl, .retr, .top, .dele, .rset, .last, .xgone, .xrelayed:
             return refuse("log in first")
         case .user, .pass, .apop, .auth, .stls, .utf8, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition,
-            .xrepair, .xsite:
+            .xrepair, .xsite, .xstreams:
             break
         }
-        return settings.service == .node ? handleOnNode(command) : handleLogin(command, isLast: isLast)
+        return settings.service == .node ? handleOnNode(command, isLast: isLast) : handleLogin(command, isLast: isLast)
     }
 
-    private mutating func handleOnNode(_ command: POP3Command) -> Action {
+    private mutating func handleOnNode(_ command: POP3Command, isLast: Bool) -> Action {
         switch command {
         case .xopen(let request): return open(request)
         case .xdigest(let mailbox): return ask(.digest(mailbox))
@@ -28,8 +28,10 @@ extension POP3ServerSession {
         case .xpartition(let partition, let digest): return ask(.listPartition(partition, unless: digest))
         case .xrepair(let scope): return ask(.repair(scope))
         case .xsite(let site, let order): return ask(.order(order, ofSite: site))
+        case .xstreams: return beginStreams(isLast: isLast)
         default:
-            return refuse("a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XFLUSH, XPART, XREPAIR and XSITE only")
+            return refuse(
+                "a storage node takes XOPEN, XDIGEST, XDRAIN, XSTATUS, XFLUSH, XPART, XREPAIR, XSITE and XSTREAMS only")
         }
     }
 
@@ -87,14 +89,22 @@ extension POP3ServerSession {
         guard settings.offersStartTLS else { return refuse("STLS is not offered") }
         guard !isTLS else { return refuse("TLS is on already") }
         guard !utf8 else { return refuse("STLS may not follow UTF8 (RFC 6856 section 2.1)") }
-        guard isLast else {
-            output.error("nothing may follow STLS before TLS", code: nil)
-            phase = .closed
-            return .close
-        }
+        guard isLast else { return endForHaste("nothing may follow STLS before TLS") }
         output.ok("begin TLS")
         awaited = .tls
         return .startTLS
+    }
+
+    private mutating func beginStreams(isLast: Bool) -> Action {
+        guard isLast else { return endForHaste("nothing may follow XSTREAMS before its answer") }
+        return ask(.beginStreams)
+    }
+
+    /// What came too early would be taken for something else.
+    private mutating func endForHaste(_ text: String) -> Action {
+        output.error(text, code: nil)
+        phase = .closed
+        return .close
     }
 
     /// The connection is under TLS: what was learned before is forgotten (RFC 2595 §4).

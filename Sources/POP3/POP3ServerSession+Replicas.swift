@@ -58,6 +58,13 @@ extension POP3ServerSession {
         output.line(".")
     }
 
+    /// The connection carries streams from now on.
+    package mutating func streamsBegin() {
+        guard answered(.replica) else { return }
+        phase = .handedOver
+        output.ok("streams follow")
+    }
+
     /// What was asked cannot be told or done now.
     package mutating func replicaFailed(_ text: String) {
         guard answered(.replica) else { return }

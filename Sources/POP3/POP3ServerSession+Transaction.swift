@@ -19,7 +19,8 @@ extension POP3ServerSession {
         case .xgone(let name?) where isLocal: return ask(.readTombstone(name))
         case .xrelayed(let number, let refusal):
             return withMessage(number) { $0.ask(.relayed(position: $1, refusal: refusal)) }
-        case .unknown, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition, .xrepair, .xsite, .xgone:
+        case .unknown, .xopen, .xdigest, .xdrain, .xstatus, .xflush, .xpartition, .xrepair, .xsite, .xgone,
+            .xstreams:
             return refuse("unknown command")
         case .user, .pass, .apop, .auth, .stls, .utf8: return refuse("only before login")
         }

@@ -40,6 +40,9 @@ package struct POP3ServerSession: Sendable {
         case repair(RepairScope)
         /// On a node: do what an operator says about another site: `siteOrdered(_:)`.
         case order(SiteOrder, ofSite: String)
+        /// On a node: many sessions are to share the connection: `streamsBegin()`, then write the output, and this session
+        /// is over.
+        case beginStreams
         /// On a node: list the open mailbox's tombstones: `tombstonesListed(_:)`.
         case listTombstones
         /// On a node: read one of them: `tombstoneRead(_:)`.

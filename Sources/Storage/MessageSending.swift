@@ -59,7 +59,7 @@ final class MessageSending {
     private func send(_ piece: [UInt8]) {
         octetsRead += piece.count
         let room = POP3MessageEncoder.maximumOutputBytes(forInput: piece.count)
-        var output = connection.buffer(capacity: head.count + room + POP3MessageEncoder.finishBytesMax)
+        var output = ByteBufferAllocator().buffer(capacity: head.count + room + POP3MessageEncoder.finishBytesMax)
         output.writeBytes(head)
         head = []
         piece.withUnsafeBytes { input in

@@ -12,8 +12,11 @@ final class POP3NodeConversation: Conversation {
     let node: StorageContext
     var session: POP3ServerSession
     private(set) var log: Logger
+    private let census: ConnectionCensus
     private var waiting = false
     private var isRunning = false
+    /// The connection carries streams now, and is no longer this conversation's.
+    private var isOver = false
     private var mailbox: MailboxName?
     /// Whether the mailbox counts as open.
     private var isCounted = false
@@ -21,9 +24,11 @@ final class POP3NodeConversation: Conversation {
     private var snapshot: MaildropSnapshot? { maildrop?.snapshot }
     private var sending: MessageSending?
 
-    init(node: StorageContext, connection: Connection) {
+    /// - Parameter census: where sessions count that share a connection.
+    init(node: StorageContext, connection: Connection, census: ConnectionCensus) {
         let sessions = node.sessions
         self.node = node
+        self.census = census
         session = POP3ServerSession(settings: sessions.pop3, nonce: "", seconds: 0)
         log = node.log
         connection.setTimes(sessions.pop3Times)
@@ -77,6 +82,7 @@ final class POP3NodeConversation: Conversation {
                 if step.consumed > 0 { connection.madeProgress() }
                 goesOn = carryOut(step.action, connection)
             }
+            guard !isOver else { return }
             writeOutput(connection)
             flushes += 1
             goesOn = goesOn && !waiting && connection.isOpen && connection.isWritable
@@ -136,6 +142,8 @@ final class POP3NodeConversation: Conversation {
             repair(scope, connection)
         case .order(let order, let site):
             carryOut(order, ofSite: site, connection)
+        case .beginStreams:
+            return !beginStreams(connection)
         case .listTombstones:
             session.tombstonesListed(snapshot?.tombstoneNames ?? [])
             return true
@@ -154,6 +162,27 @@ final class POP3NodeConversation: Conversation {
         }
         return false
     }
+
+    /// True if from now on streams have the connection.
+    private func beginStreams(_ connection: Connection) -> Bool {
+        guard !connection.isStream else {
+            session.replicaFailed("a stream carries no streams")
+            return false
+        }
+        session.streamsBegin()
+        writeOutput(connection)
+        isOver = true
+        let sessions = SharedConnection.Acceptor(census: census, refusal: Self.refusal) { [node, census] stream in
+            POP3NodeConversation(node: node, connection: stream, census: census)
+        }
+        SharedConnection(
+            eventLoop: connection.eventLoop, idleTimeout: node.sessions.pop3Times.idle, acceptor: sessions
+        ).begin(on: connection)
+        return true
+    }
+
+    /// What a peer hears that makes one connection too many.
+    static func refusal(_ reason: ConnectionRefusal) -> String { "-ERR [SYS/TEMP] too many connections\r\n" }
 
     private func open(_ request: POP3OpenRequest, _ connection: Connection) {
         waiting = true

@@ -16,7 +16,9 @@ package final class StorageService: Service {
     private let context: StorageContext
     private let hopTLS: HopTLS
     private let node: NodeSettings
-    private let connectionsMax: Int
+    private let limits: ConnectionLimits
+    /// POP3 sessions count, whether they share a connection or not.
+    private let pop3Census: ConnectionCensus
     private let listeners = Mutex<[Listener]>([])
     private let drainTimeout: Duration
     private let tls: ServerTLS?
@@ -56,7 +58,8 @@ package final class StorageService: Service {
         self.group = group
         sites = try SiteDrains.Settings(configuration, secrets: siteSecrets)
         relays = try RelayDrains.Settings(configuration, passwords: relayPasswords)
-        connectionsMax = storage.connectionsMax
+        limits = Self.limits(configuration)
+        pop3Census = ConnectionCensus(limits: limits)
         drainTimeout = storage.drainTimeout
     }
 
@@ -75,9 +78,9 @@ package final class StorageService: Service {
         let lmtp = try await listen(node.lmtp, refusal: { _ in "421 4.3.2 too many connections\r\n" }) { [context] in
             LMTPNodeConversation(node: context, connection: $0)
         }
-        let pop3 = try await listen(node.pop3, refusal: { _ in "-ERR [SYS/TEMP] too many connections\r\n" }) {
-            [context] in
-            POP3NodeConversation(node: context, connection: $0)
+        let pop3 = try await listen(node.pop3, census: pop3Census, refusal: POP3NodeConversation.refusal) {
+            [context, pop3Census] in
+            POP3NodeConversation(node: context, connection: $0, census: pop3Census)
         }
         listeners.withLock { $0 = [lmtp, pop3] }
         context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
@@ -135,17 +138,22 @@ package final class StorageService: Service {
     package func reload(_ configuration: ClusterConfiguration, tls: ServerTLS?, hopTLS: ClientTLS?) {
         self.hopTLS.value = hopTLS
         context.reload(configuration)
-        let limits = ConnectionLimits(connectionsMax: configuration.storage.connectionsMax, perAddressMax: 0)
+        let limits = Self.limits(configuration)
         for listener in listeners.withLock({ $0 }) { listener.update(limits: limits, implicitTLS: tls) }
     }
 
+    private static func limits(_ configuration: ClusterConfiguration) -> ConnectionLimits {
+        ConnectionLimits(connectionsMax: configuration.storage.connectionsMax, perAddressMax: 0)
+    }
+
     private func listen(
-        _ endpoint: Endpoint, refusal: @escaping @Sendable (ConnectionRefusal) -> String,
+        _ endpoint: Endpoint, census: ConnectionCensus? = nil,
+        refusal: @escaping @Sendable (ConnectionRefusal) -> String,
         makeConversation: @escaping Listener.MakeConversation
     ) async throws -> Listener {
-        let limits = ConnectionLimits(connectionsMax: connectionsMax, perAddressMax: 0)
         let options = ListenerOptions(endpoint: endpoint, implicitTLS: tls, limits: limits)
-        return try await Listener.bind(options, group: group, refusal: refusal, makeConversation: makeConversation)
+        return try await Listener.bind(
+            options, group: group, census: census, refusal: refusal, makeConversation: makeConversation)
     }
 }
 

@@ -7,7 +7,7 @@ import NIOSSL
 /// `completion(_:)` or `perform(_:then:)`.
 package final class Connection {
     package let eventLoop: any EventLoop
-    let channel: any Channel
+    private let transport: Transport
 
     /// Bytes that the conversation has not taken yet. At most one read's worth is added while `wantsBytes` is true.
     package var unread = ByteBuffer()
@@ -22,8 +22,14 @@ package final class Connection {
     /// The TLS version (`TLSv1.3`) once TLS is up.
     package internal(set) var tlsVersion: String?
     package var isTLS: Bool { tlsVersion != nil }
-    /// Whether as little waits to be sent that more may be written.
-    package internal(set) var isWritable = true
+    /// Whether as little waits to be sent that more may be written; if not, `writable` will say so.
+    package var isWritable: Bool {
+        switch transport {
+        case .channel: isChannelWritable
+        case .stream(let stream): stream.isReady
+        }
+    }
+    var isChannelWritable = true
 
     var conversation: (any Conversation)?
     var endReason: ConnectionEnd = .closed
@@ -38,9 +44,20 @@ package final class Connection {
     private var linger: Int?
 
     init(channel: any Channel, peer: Peer) {
-        self.channel = channel
-        self.eventLoop = channel.eventLoop
+        transport = .channel(channel)
+        eventLoop = channel.eventLoop
         self.peer = peer
+    }
+
+    init(stream: ConnectionStream, eventLoop: any EventLoop, peer: Peer) {
+        transport = .stream(stream)
+        self.eventLoop = eventLoop
+        self.peer = peer
+    }
+
+    /// Whether it shares a connection with others, and can itself carry no streams.
+    package var isStream: Bool {
+        if case .stream = transport { true } else { false }
     }
 
     /// Hands the connection to another driver: what comes from now on is the new conversation's.
@@ -52,20 +69,26 @@ package final class Connection {
 
     package func write(_ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }
-        write(channel.allocator.buffer(bytes: bytes))
+        write(ByteBuffer(bytes: bytes))
     }
 
     package func write(_ buffer: ByteBuffer) {
         guard isOpen, !closing else { return }
         hasUnflushed = true
-        channel.write(buffer, promise: nil)
+        switch transport {
+        case .channel(let channel): channel.write(buffer, promise: nil)
+        case .stream(let stream): stream.write(buffer)
+        }
     }
 
     /// Sends what is written, if there is anything.
     package func flush() {
         guard hasUnflushed else { return }
         hasUnflushed = false
-        channel.flush()
+        switch transport {
+        case .channel(let channel): channel.flush()
+        case .stream(let stream): stream.flush()
+        }
     }
 
     /// Sends what is written by the end of this round of the event loop: in one piece, and in one system call.
@@ -78,11 +101,6 @@ package final class Connection {
         }
     }
 
-    /// An empty buffer from the channel's allocator.
-    package func buffer(capacity: Int) -> ByteBuffer {
-        channel.allocator.buffer(capacity: capacity)
-    }
-
     /// Whether the peer's message was read whole and has no answer yet: the end of the process waits for it a while.
     package var owesAnswer = false
 
@@ -90,17 +108,18 @@ package final class Connection {
     /// closed with unread bytes in it sends a reset, and that takes our last words from the peer.
     package func closeLingering() {
         guard isOpen, !closing else { return }
-        if inputEnded { return close() }
+        // The end of a stream takes nothing from its peer.
+        guard case .channel(let channel) = transport, !inputEnded else { return close() }
         closing = true
         linger = 0
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let force = eventLoop.scheduleTask(in: .seconds(30)) { bound.value.abort() }
+        let force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() }
         channel.closeFuture.whenComplete { _ in force.cancel() }
         channel.writeAndFlush(ByteBuffer()).whenComplete { _ in bound.value.awaitEnd() }
     }
 
     private func awaitEnd() {
-        guard isOpen else { return }
+        guard isOpen, case .channel(let channel) = transport else { return }
         if inputEnded { return abort() }
         outputEnded = true
         channel.close(mode: .output, promise: nil)
@@ -126,13 +145,22 @@ package final class Connection {
         closing = true
         wantsBytes = false
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        // A peer that never reads our last words must not keep the connection.
-        let force = eventLoop.scheduleTask(in: .seconds(30)) { bound.value.abort() }
-        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in
-            force.cancel()
-            bound.value.abort()
+        switch transport {
+        case .channel(let channel):
+            let force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() }
+            channel.writeAndFlush(ByteBuffer()).whenComplete { _ in
+                force.cancel()
+                bound.value.abort()
+            }
+        case .stream(let stream):
+            stream.end(.close)
+            // It may have to wait until the peer takes what was written before.
+            if !stream.isOver { eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() } }
         }
     }
+
+    /// A peer that never reads our last words must not keep the connection.
+    private static let lastWordsTime = TimeAmount.seconds(30)
 
     /// Says that no more output comes; the peer may still send.
     func closeOutput() {
@@ -140,16 +168,24 @@ package final class Connection {
         // With both halves gone the channel would drop what is still to be sent.
         if inputEnded { return close() }
         outputEnded = true
-        channel.close(mode: .output, promise: nil)
+        switch transport {
+        case .channel(let channel): channel.close(mode: .output, promise: nil)
+        case .stream(let stream): stream.end(.end)
+        }
     }
 
     /// Closes at once; unsent output is lost.
     package func abort() {
         closing = true
+        guard case .channel(let channel) = transport else { return abortStream() }
         // With half-closure on, NIOSSL takes the peer's close_notify for the end of input only, and waits on.
         if isTLS { try? channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false) }
         requestRead()
         channel.close(promise: nil)
+    }
+
+    private func abortStream() {
+        if case .stream(let stream) = transport { stream.abort() }
     }
 
     // MARK: input
@@ -158,6 +194,7 @@ package final class Connection {
     /// always asked for one costs the event loop nothing, and one that is not asked costs two system calls each time.
     /// The end of TLS takes reads of its own: the peer's last word must be heard.
     func requestRead() {
+        guard case .channel(let channel) = transport else { return }
         let isEnding = closing && (isTLS || linger != nil)
         let hasRoom = !closing && unread.readableBytes == 0
         guard isOpen, !readPending, !inputEnded, wantsBytes || hasRoom || isEnding else { return }
@@ -191,6 +228,7 @@ package final class Connection {
         // A connection that broke meanwhile has dropped its unread bytes.
         unread.moveReaderIndex(forwardBy: min(count, unread.readableBytes))
         if unread.readableBytes == 0 { unread = ByteBuffer() }
+        if case .stream(let stream) = transport { stream.noteTaken() }
     }
 
     // MARK: time
@@ -248,12 +286,19 @@ package final class Connection {
     }
 
     func addServerTLS(_ tls: ServerTLS) throws {
-        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context), position: .first)
+        try addFirst(NIOSSLServerHandler(context: tls.context))
     }
 
     /// - Parameter name: the name that the peer's certificate must bear; nil to take any that the CA signed.
     func addClientTLS(_ tls: ClientTLS, name: String?) throws {
-        try channel.pipeline.syncOperations.addHandler(tls.makeHandler(name: name), position: .first)
+        try addFirst(tls.makeHandler(name: name))
+    }
+
+    private func addFirst(_ handler: some ChannelHandler) throws {
+        guard case .channel(let channel) = transport else {
+            throw EndpointError(description: "a stream has the TLS of its connection")
+        }
+        try channel.pipeline.syncOperations.addHandler(handler, position: .first)
     }
 
     // MARK: elsewhere and back

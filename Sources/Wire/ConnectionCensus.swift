@@ -32,31 +32,31 @@ package final class ConnectionCensus: Sendable {
     }
 
     /// Counts a connection in, or says why it may not come.
-    func enter(_ channel: any Channel) -> ConnectionRefusal? {
+    func enter(_ connection: ObjectIdentifier) -> ConnectionRefusal? {
         state.withLock { state in
             if state.limits.connectionsMax > 0, state.open.count >= state.limits.connectionsMax {
                 return .tooManyConnections
             }
-            state.open[ObjectIdentifier(channel)] = .some(nil)
+            state.open[connection] = .some(nil)
             return nil
         }
     }
 
     /// Counts it for its client, once that is known, or says why it may not stay.
-    func identify(_ channel: any Channel, address: String) -> ConnectionRefusal? {
+    func identify(_ connection: ObjectIdentifier, address: String) -> ConnectionRefusal? {
         guard let network = ClientNetwork(address) else { return nil }
         return state.withLock { state in
             let already = state.byNetwork[network, default: 0]
             if state.limits.perAddressMax > 0, already >= state.limits.perAddressMax { return .tooManyFromAddress }
-            state.open[ObjectIdentifier(channel)] = network
+            state.open[connection] = network
             state.byNetwork[network] = already + 1
             return nil
         }
     }
 
-    func leave(_ channel: any Channel) {
+    func leave(_ connection: ObjectIdentifier) {
         state.withLock { state in
-            guard let network = state.open.removeValue(forKey: ObjectIdentifier(channel)) ?? nil else { return }
+            guard let network = state.open.removeValue(forKey: connection) ?? nil else { return }
             let left = state.byNetwork[network, default: 1] - 1
             state.byNetwork[network] = left > 0 ? left : nil
         }

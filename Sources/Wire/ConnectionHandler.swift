@@ -124,7 +124,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        connection.isWritable = context.channel.isWritable
+        connection.isChannelWritable = context.channel.isWritable
         if connection.isWritable { connection.conversation?.writable(connection) }
     }
 
@@ -142,7 +142,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
 extension ByteBuffer {
     /// Adds `bytes`; where there is nothing yet, takes them over without a copy.
-    fileprivate mutating func appendOrTake(_ bytes: inout ByteBuffer) {
+    mutating func appendOrTake(_ bytes: inout ByteBuffer) {
         if readableBytes == 0 { self = bytes } else { writeBuffer(&bytes) }
     }
 }

@@ -123,15 +123,15 @@ package final class Listener: Sendable {
         connection.setTimes(settings.handshakeTimes)
         let isBehindBalancer = settings.isBalancer(connection.peer.address)
         // A connection counts from its first moment: handshakes cost more than conversations.
-        var refused = census.enter(channel)
+        var refused = census.enter(ObjectIdentifier(channel))
         if refused == nil, !isBehindBalancer {
             refused =
                 settings.serves(connection.peer)
-                ? census.identify(channel, address: connection.peer.address) : .noClient
+                ? census.identify(ObjectIdentifier(channel), address: connection.peer.address) : .noClient
         }
         connections.add(channel)
         channel.closeFuture.whenComplete { _ in
-            census.leave(channel)
+            census.leave(ObjectIdentifier(channel))
             connections.remove(channel)
         }
         let phase: ConnectionHandler.Phase
@@ -151,7 +151,7 @@ package final class Listener: Sendable {
             guard isBehindBalancer else { return makeConversation(connection) }
             let reason =
                 settings.serves(connection.peer)
-                ? census.identify(channel, address: connection.peer.address) : .noClient
+                ? census.identify(ObjectIdentifier(channel), address: connection.peer.address) : .noClient
             if let reason {
                 connection.write(Array(refusal(reason).utf8))
                 return nil

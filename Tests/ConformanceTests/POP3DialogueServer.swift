@@ -88,6 +88,7 @@ struct POP3DialogueServer {
         case .startTLS: startTLS()
         case .sendMessage(let index, let uidl, let topLines): send(index, uidl, topLines)
         case .deleteAndClose(let indices): delete(indices)
+        case .beginStreams: session.streamsBegin()
         case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,
             .readTombstone:
             session.replicaFailed("not here")

@@ -81,6 +81,7 @@ struct POP3TestServer {
             session.tlsStarted()
         case .sendMessage(let index, _, let topLines): sendMessage(index, topLines)
         case .deleteAndClose: session.deleted(failures: world.deletionFailures)
+        case .beginStreams: session.streamsBegin()
         case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,
             .readTombstone:
             session.replicaFailed("not here")

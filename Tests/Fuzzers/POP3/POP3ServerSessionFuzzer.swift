@@ -75,6 +75,7 @@ private struct FuzzedPOP3Server {
         case .deleteAndClose(let indices):
             precondition(!indices.isEmpty && indices == Array(Set(indices)).sorted(), "odd deletions")
             session.deleted(failures: answers & 1 == 0 ? 0 : 1)
+        case .beginStreams: session.streamsBegin()
         case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,
             .readTombstone:
             session.replicaFailed("later")

@@ -1,0 +1,178 @@
+import NIOCore
+
+/// One stream of a shared connection: what a socket is for a connection of its own.
+///
+/// Neither side sends more than the other has room for: each begins with a window, and gets back what the other's
+/// conversation took. So a client that does not read holds up its own stream only, and no more than a window is kept
+/// for it.
+final class ConnectionStream {
+    /// What may be on its way to the side that accepts streams, in octets: commands.
+    static let acceptingWindow = 64 << 10
+    /// What may be on its way to the side that opens them: messages.
+    static let openingWindow = 128 << 10
+
+    let number: UInt32
+    private let carrier: SharedConnection
+    private let isAccepted: Bool
+    /// Nil once the stream is over and everyone knows.
+    private(set) var connection: Connection?
+    /// Nothing more is sent or told.
+    private(set) var isOver = false
+
+    /// What may be sent yet.
+    private var credit: Int
+    private let creditMax: Int
+    /// What waits for credit.
+    private var waiting = ByteBuffer()
+    /// How the output ends when nothing waits any more.
+    private var ending: StreamFrame.Kind?
+    private var outputEnded = false
+    /// Whether the conversation was told that it may not write, and waits to hear that it may.
+    private var isAwaited = false
+    /// The other side reads nothing any more.
+    private var isUnheard = false
+
+    /// What the other side may send yet.
+    private var room: Int
+    private let window: Int
+    /// What the conversation has not taken yet, as last seen.
+    private var untaken = 0
+    /// What it has taken and was not given back yet.
+    private var taken = 0
+
+    init(number: UInt32, carrier: SharedConnection, isAccepted: Bool) {
+        self.number = number
+        self.carrier = carrier
+        self.isAccepted = isAccepted
+        window = isAccepted ? Self.acceptingWindow : Self.openingWindow
+        room = window
+        creditMax = isAccepted ? Self.openingWindow : Self.acceptingWindow
+        credit = creditMax
+        connection = Connection(stream: self, eventLoop: carrier.eventLoop, peer: carrier.peer)
+    }
+
+    /// Tells the conversation that the stream is over.
+    func release() {
+        connection?.ended()
+        connection = nil
+    }
+
+    private func finish() {
+        guard !isOver else { return }
+        isOver = true
+        waiting = ByteBuffer()
+        carrier.end(self)
+    }
+
+    // MARK: output
+
+    /// Whether the conversation may write. One that is told no is told when it may.
+    var isReady: Bool {
+        if isUnheard || waiting.readableBytes == 0 && credit > 0 && carrier.hasRoom { return true }
+        if !isAwaited {
+            isAwaited = true
+            // Credit tells its own stream.
+            if waiting.readableBytes == 0, credit > 0 { carrier.noteAwaited(self) }
+        }
+        return false
+    }
+
+    func write(_ bytes: ByteBuffer) {
+        guard !isUnheard, !outputEnded else { return }
+        var bytes = bytes
+        waiting.appendOrTake(&bytes)
+        sendWaiting()
+    }
+
+    func flush() { carrier.flushSoon() }
+
+    /// Says no more once everything is sent; after `close` it also hears no more.
+    func end(_ kind: StreamFrame.Kind) {
+        guard !isOver else { return }
+        outputEnded = true
+        ending = kind
+        sendWaiting()
+    }
+
+    /// What waits is dropped, and the stream is over for both sides.
+    func abort() {
+        waiting = ByteBuffer()
+        end(.close)
+    }
+
+    private func sendWaiting() {
+        let count = min(waiting.readableBytes, credit)
+        if count > 0, let data = waiting.readSlice(length: count) {
+            credit -= count
+            carrier.send(data, on: number)
+        }
+        guard waiting.readableBytes == 0 else { return }
+        waiting = ByteBuffer()
+        guard let ending else { return }
+        self.ending = nil
+        if !isUnheard { carrier.send(ending, on: number) }
+        flush()
+        if ending == .close { finish() }
+    }
+
+    /// There is room again.
+    func goOn() {
+        guard isAwaited, let connection else { return }
+        isAwaited = false
+        if isReady { connection.conversation?.writable(connection) }
+    }
+
+    // MARK: input
+
+    /// - Returns: what is wrong with it, if anything is.
+    func receive(_ data: inout ByteBuffer) -> String? {
+        room -= data.readableBytes
+        guard room >= 0 else { return "more than its window came" }
+        guard !isOver, let connection else { return nil }
+        guard !connection.inputEnded else { return "data came behind its end" }
+        untaken += data.readableBytes
+        connection.unread.appendOrTake(&data)
+        connection.tellUnread()
+        return nil
+    }
+
+    /// The conversation may have taken some of what came.
+    func noteTaken() {
+        guard !isOver, let connection else { return }
+        taken += untaken - connection.unread.readableBytes
+        untaken = connection.unread.readableBytes
+        if isUnheard { return endWhenTaken() }
+        guard taken >= window / 2 else { return }
+        room += taken
+        carrier.send(.credit, on: number, count: taken)
+        taken = 0
+        flush()
+    }
+
+    /// - Returns: what is wrong with it, if anything is.
+    func receive(credit count: Int) -> String? {
+        credit += count
+        guard credit <= creditMax else { return "more was given back than was sent" }
+        sendWaiting()
+        flush()
+        goOn()
+        return nil
+    }
+
+    func inputEnded() {
+        guard !isOver, let connection else { return }
+        connection.inputEnded = true
+        connection.conversation?.received(connection)
+    }
+
+    /// The other side is gone. What it said may still be taken by who asked for it; who was asked has nobody to answer.
+    func closedByPeer() {
+        isUnheard = true
+        waiting = ByteBuffer()
+        if isAccepted { finish() } else { endWhenTaken() }
+    }
+
+    private func endWhenTaken() {
+        if connection?.unread.readableBytes ?? 0 == 0 { finish() }
+    }
+}
