@@ -4,6 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* O_PATH: a place in the tree, whose status can be asked for, and no more. */
+static const int open_as_place = 010000000;
+
 /* Opens what can be found without waiting for a disk or a server: EAGAIN for anything else. Nothing outside of the
    directory, behind a symbolic link or on another file system is found (EXDEV, ELOOP). */
 static inline int open_cached(int directory, const char *path, int flags) {

@@ -6,6 +6,8 @@ package protocol AccountDirectory: Sendable {
     /// Where mail for an address goes.
     func resolve(_ address: EmailAddress) async throws(DirectoryError) -> Resolution
     func answer(_ request: AuthenticationRequest) async throws(DirectoryError) -> AuthenticationAnswer
+    /// The answer, if it is known now; never waits.
+    func answerNow(_ request: AuthenticationRequest) -> AuthenticationAnswer?
     /// One name for all the ways to write the user name of one account, whether there is such an account or not.
     func accountKey(of login: String) -> String
 }

@@ -76,6 +76,8 @@ package final class CachedDirectory: AccountDirectory {
         try await directory.answer(request)
     }
 
+    package func answerNow(_ request: AuthenticationRequest) -> AuthenticationAnswer? { directory.answerNow(request) }
+
     package func accountKey(of login: String) -> String { directory.accountKey(of: login) }
 
     /// Forgets everything, as after a reload of the configuration.

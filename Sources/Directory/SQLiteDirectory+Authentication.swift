@@ -4,31 +4,6 @@ import GRDB
 import Mail
 package import SASL
 
-/// What is needed to check a log-in.
-private struct Secrets: Sendable {
-    let user: AuthenticatedUser
-    let passwordHash: String
-    let scram: SCRAMCredentials?
-    let apop: String?
-
-    init(_ row: Row) throws {
-        let destination = try SQLiteDirectory.destination(row)
-        user = AuthenticatedUser(address: destination.address, mailbox: destination.mailbox)
-        passwordHash = try row.decode(String.self, atIndex: 3)
-        scram = try Self.scram(row)
-        apop = try row.decode(String?.self, atIndex: 8)
-    }
-
-    private static func scram(_ row: Row) throws -> SCRAMCredentials? {
-        guard let salt = try row.decode(Data?.self, atIndex: 4), let iterations = try row.decode(Int?.self, atIndex: 5),
-            let storedKey = try row.decode(Data?.self, atIndex: 6),
-            let serverKey = try row.decode(Data?.self, atIndex: 7)
-        else { return nil }
-        return SCRAMCredentials(
-            salt: Array(salt), iterations: iterations, storedKey: Array(storedKey), serverKey: Array(serverKey))
-    }
-}
-
 extension SQLiteDirectory {
     package func answer(_ request: AuthenticationRequest) async throws(DirectoryError) -> AuthenticationAnswer {
         let secrets = try await secrets(of: request.user)
@@ -44,8 +19,19 @@ extension SQLiteDirectory {
         }
     }
 
+    /// A password that was right a moment ago is right still if the database provably says of the account what it said then.
+    package func answerNow(_ request: AuthenticationRequest) -> AuthenticationAnswer? {
+        guard case .password(let user, let password) = request,
+            let secrets = known.secrets(of: key(of: user)),
+            rightPasswords.holds(
+                rightPasswords.key(
+                    user: secrets.cacheName, password: PreparedPassword.prepare(password), hash: secrets.passwordHash))
+        else { return nil }
+        return .user(secrets.user)
+    }
+
     private func checkDigest(
-        _ digest: [UInt8], _ secrets: Secrets?, of make: (String) -> [UInt8]?
+        _ digest: [UInt8], _ secrets: AccountSecrets?, of make: (String) -> [UInt8]?
     ) -> AuthenticationAnswer {
         // An account without a secret costs the same: the digest of something that no client sends.
         let secret = secrets?.apop ?? "\0"
@@ -60,11 +46,11 @@ extension SQLiteDirectory {
     }
 
     private func checkPassword(
-        _ password: String, user: String, _ secrets: Secrets?
+        _ password: String, user: String, _ secrets: AccountSecrets?
     ) async throws(DirectoryError) -> AuthenticationAnswer {
         let prepared = PreparedPassword.prepare(password)
         let hash = secrets?.passwordHash ?? dummySetting
-        let name = secrets.map { $0.user.mailbox.description } ?? user
+        let name = secrets.map(\.cacheName) ?? user
         let key = rightPasswords.key(user: name, password: prepared, hash: hash)
         if let secrets, rightPasswords.holds(key) { return .user(secrets.user) }
         let isRight = try await passwords.run { PasswordHash.isRight(prepared, hash: hash) }
@@ -74,7 +60,7 @@ extension SQLiteDirectory {
     }
 
     private func scramCredentials(
-        user: String, _ secrets: Secrets?
+        user: String, _ secrets: AccountSecrets?
     ) async throws(DirectoryError) -> AuthenticationAnswer {
         // Read for every user, known or not: the answers take the same time.
         let secret = try await handle.read { db in
@@ -86,18 +72,25 @@ extension SQLiteDirectory {
         return .credentials(credentials, secrets.user)
     }
 
-    /// Nil for unknown and for disabled accounts.
-    private func secrets(of login: String) async throws(DirectoryError) -> Secrets? {
+    /// A name that is no address has a key too, and is looked up in vain: it takes the same time.
+    private func key(of login: String) -> AddressKey {
         let address = EmailAddress(login: login, defaultDomain: settings.defaultDomain)
-        // A name that is no address is looked up as well, in vain: it takes the same time.
-        let key = AddressKey(address ?? EmailAddress(local: "", domain: ""))
-        return try await handle.read { db in
+        return AddressKey(address ?? EmailAddress(local: "", domain: ""))
+    }
+
+    /// Nil for unknown and for disabled accounts.
+    private func secrets(of login: String) async throws(DirectoryError) -> AccountSecrets? {
+        let key = key(of: login)
+        let stamps = known.stamps()
+        let secrets = try await handle.read { db in
             let statement = try db.cachedStatement(
                 sql: """
                     SELECT local, domain, mailbox, password_hash, scram_salt, scram_iterations, scram_stored_key,
                     scram_server_key, apop_secret FROM accounts WHERE domain = ? AND key = ? AND NOT disabled
                     """)
-            return try Row.fetchOne(statement, arguments: [key.domain, key.local]).map { try Secrets($0) }
+            return try Row.fetchOne(statement, arguments: [key.domain, key.local]).map { try AccountSecrets($0) }
         }
+        if let secrets, let stamps { known.note(secrets, of: key, asOf: stamps) }
+        return secrets
     }
 }

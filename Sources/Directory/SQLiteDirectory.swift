@@ -20,6 +20,7 @@ package final class SQLiteDirectory: AccountDirectory {
     let handle: DatabaseHandle
     let passwords: PasswordPool
     let rightPasswords: PasswordCache
+    let known: KnownSecrets
     /// What an unknown user's password is hashed with, so that it costs what a known one's does.
     let dummySetting: String
 
@@ -29,6 +30,7 @@ package final class SQLiteDirectory: AccountDirectory {
         passwords = PasswordPool(threads: settings.passwordThreads, queueMax: settings.passwordQueueMax)
         rightPasswords = PasswordCache(
             lifetime: settings.passwordCacheLifetime, entriesMax: settings.passwordCacheEntriesMax)
+        known = KnownSecrets(path: settings.path, entriesMax: settings.passwordCacheEntriesMax)
         dummySetting = settings.passwordScheme.setting()
     }
 

@@ -114,7 +114,7 @@ final class POP3Conversation: Conversation {
             proofChecked(proof)
             return true
         case .authenticate(let request):
-            authenticate(request, connection)
+            return authenticate(request, connection)
         case .openMaildrop(let request):
             open(request, connection)
         case .startTLS:
@@ -137,18 +137,28 @@ final class POP3Conversation: Conversation {
         connection.startTLS(tls)
     }
 
-    private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {
-        waiting = .answer
+    /// True if it is answered already.
+    private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) -> Bool {
         let address = connection.peer.address
+        if let reply = frontend.login.answerNow(request, from: address) {
+            take(reply, to: request)
+            return true
+        }
+        waiting = .answer
         login = connection.perform { [login = frontend.login] in
             await login.answer(request, from: address)
         } then: { [self] reply in
             answered(connection)
-            if case .rejected = reply.answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
-            proving = reply.attempt
-            session.authenticationAnswered(reply.answer, nonce: frontend.identifiers.nonce())
+            take(reply, to: request)
             run(connection)
         }
+        return false
+    }
+
+    private func take(_ reply: LoginAnswer, to request: AuthenticationRequest) {
+        if case .rejected = reply.answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
+        proving = reply.attempt
+        session.authenticationAnswered(reply.answer, nonce: frontend.identifiers.nonce())
     }
 
     private func proofChecked(_ proof: SASLProof) {

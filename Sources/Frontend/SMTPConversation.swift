@@ -162,7 +162,7 @@ final class SMTPConversation: Conversation {
             storing = true
             return false
         case .authenticate(let request):
-            authenticate(request, connection)
+            return authenticate(request, connection)
         case .resolveRecipient(let query):
             resolve(query, connection)
             return waiting == .no
@@ -239,22 +239,31 @@ final class SMTPConversation: Conversation {
         TurnedConnection(connection, queues: queues, hostname: listener.session.hostname, log: log).begin()
     }
 
-    private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) {
+    /// True if it is answered already.
+    private func authenticate(_ request: AuthenticationRequest, _ connection: Connection) -> Bool {
         // One exchange ends before the next begins, also where both came in one piece.
         proofEnded()
-        waiting = .answer
         let address = connection.peer.address
+        if let reply = frontend.login.answerNow(request, from: address) {
+            take(reply, to: request)
+            return true
+        }
+        waiting = .answer
         login = connection.perform { [login = frontend.login] in
             await login.answer(request, from: address)
         } then: { [self] reply in
             guard !ended else { return }
             waiting = .no
-            let answer = reply.answer
-            if case .rejected = answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
-            proving = reply.attempt.map { (request.user, $0) }
-            session.authenticationAnswered(answer)
+            take(reply, to: request)
             run(connection)
         }
+        return false
+    }
+
+    private func take(_ reply: LoginAnswer, to request: AuthenticationRequest) {
+        if case .rejected = reply.answer { log.info("login refused", metadata: ["user": "\(request.user)"]) }
+        proving = reply.attempt.map { (request.user, $0) }
+        session.authenticationAnswered(reply.answer)
     }
 
     /// The directory gave SCRAM credentials; only the session knows what came of them.

@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// Opens and reads messages that the kernel has in memory, on the thread that asks: most are read soon after they came,
-/// and a trip to a reading thread costs more than the reading.
+/// Opens and reads messages and looks at folders that the kernel has in memory, on the thread that asks: most are read
+/// soon after they came, and a trip to a reading thread costs more than the reading.
 ///
 /// Nothing here waits for a disk. Where that is not sure (another file system, one that has no such calls, a path that is
 /// not in memory) the answer is nil, and the caller reads in the usual way.
@@ -19,12 +19,34 @@ final class CachedReads: Sendable {
 
     /// - Parameter path: below the root.
     func open(_ path: [UInt8], in root: OpenFile) -> OpenFile? {
-        guard isPossible.load(ordering: .relaxed) else { return nil }
-        return try? withPath(path) { path throws(MaildirError) in
-            let descriptor = open_cached(root.descriptor, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-            if descriptor < 0 { learn(from: errno) }
-            return descriptor < 0 ? nil : OpenFile(descriptor)
+        let descriptor = try? withPath(path) { path throws(MaildirError) in
+            self.descriptor(of: path, O_RDONLY | O_NONBLOCK, in: root)
         }
+        guard let descriptor, descriptor >= 0 else { return nil }
+        return OpenFile(descriptor)
+    }
+
+    enum FolderStatus {
+        case there(stat)
+        case notThere
+        /// It takes a disk to know, or cannot be known so at all.
+        case unknown
+    }
+
+    /// - Parameter path: below the root.
+    func folder(_ path: String, in root: OpenFile) -> FolderStatus {
+        let descriptor = self.descriptor(of: path, open_as_place | O_DIRECTORY, in: root)
+        guard descriptor >= 0 else { return descriptor == -ENOENT ? .notThere : .unknown }
+        return (try? OpenFile(descriptor).status()).map(FolderStatus.there) ?? .unknown
+    }
+
+    /// A negative errno if it cannot be opened so.
+    private func descriptor(of path: UnsafePointer<CChar>, _ flags: Int32, in root: OpenFile) -> Int32 {
+        guard isPossible.load(ordering: .relaxed) else { return -ENOSYS }
+        let descriptor = open_cached(root.descriptor, path, flags | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor < 0 else { return descriptor }
+        learn(from: errno)
+        return -errno
     }
 
     /// Nil unless all `count` bytes from the file's beginning are there.

@@ -38,6 +38,26 @@ struct DirectoryStamps: Hashable, Sendable {
         isRemote = forced ?? [new, cur, gone].contains { ($0?.device).map(Self.isRemote) ?? false }
     }
 
+    /// The same of a mailbox's folder below the root, without waiting for a disk: nil where that cannot be.
+    init?(ofCached folder: MailboxFolder, in root: OpenFile, _ reads: CachedReads) {
+        guard let new = Self.stamp(ofCached: "new", folder, root, reads),
+            let cur = Self.stamp(ofCached: "cur", folder, root, reads),
+            let gone = Self.stamp(ofCached: "gone", folder, root, reads)
+        else { return nil }
+        (self.new, self.cur, self.gone) = (new, cur, gone)
+        isRemote = false
+    }
+
+    private static func stamp(
+        ofCached part: String, _ folder: MailboxFolder, _ root: OpenFile, _ reads: CachedReads
+    ) -> Stamp?? {
+        switch reads.folder("\(folder.path)/\(part)", in: root) {
+        case .there(let status): .some(Stamp(status))
+        case .notThere: .some(nil)
+        case .unknown: nil
+        }
+    }
+
     /// Whether a device's number is that of a file system without a block device.
     static func isRemote(device: UInt64) -> Bool { (device >> 8) & 0xFFF == 0 }
 

@@ -11,6 +11,11 @@ final class ListingCache: Sendable {
         /// The foreign messages, whose files prove nothing by their directories' stamps.
         let measured: [MeasuredFile]
 
+        /// Whether the mailbox is provably as it was, as far as its directories' stamps alone prove it.
+        func matches(_ stamps: DirectoryStamps) -> Bool {
+            isProvable && stamps == seen.stamps && !measured.contains(where: \.isYoung)
+        }
+
         /// Whether the mailbox is provably as it was.
         func matches(_ mailbox: OpenFile, _ core: StoreCore) throws(MaildirError) -> Bool {
             guard isProvable, try core.stamps(of: mailbox) == seen.stamps else { return false }

@@ -102,6 +102,28 @@ package final class MaildirStore: Sendable {
         }
     }
 
+    /// The same without waiting for a disk: nil if it is not known so whether the mailbox is as it was, and it is to be listed
+    /// in the usual way.
+    package func openCached(_ mailbox: MailboxName, partition: Int) -> MaildropSnapshot? {
+        check(partition, mailbox)
+        let folder = MailboxFolder(mailbox, partition: partition)
+        guard let kept = core.listings.find(folder),
+            let stamps = DirectoryStamps(ofCached: folder, in: core.root.directory, core.cachedReads),
+            kept.matches(stamps)
+        else { return nil }
+        return kept.snapshot
+    }
+
+    /// Whether nothing waits here for anybody, as far as it is known without waiting for a disk: false if it is not.
+    package var holdsNothing: Bool {
+        switch core.cachedReads.folder(MailboxFolder.spool, in: core.root.directory) {
+        case .notThere: true
+        // A folder's links are its own two and one from each folder in it, where a file system counts them.
+        case .there(let status): status.st_nlink == 2
+        case .unknown: false
+        }
+    }
+
     /// Lists a mailbox for another node, which may give up there what it sees here: all of it is durable before it is told.
     package func openDurably(
         _ mailbox: MailboxName, partition: Int,

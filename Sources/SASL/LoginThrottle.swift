@@ -96,6 +96,15 @@ package struct LoginThrottle: Sendable {
         return .admitted(attempt, after: turn - now)
     }
 
+    /// The same for a log-in that waits for nothing: nil, and nothing is changed, if it would have to.
+    package mutating func beginAtOnce(address: String, account: String, now: Duration) -> Attempt? {
+        let standing = attempt(address: address, account: account, now: now).lines
+        guard standing.allSatisfy({ lines[$0].map { $0.next <= now } ?? true }),
+            case .admitted(let attempt, _) = begin(address: address, account: account, now: now)
+        else { return nil }
+        return attempt
+    }
+
     /// Notes what became of a log-in. One that was right from where nobody had logged in lately lets the account start
     /// afresh; the address never does, or an attacker would clear it by logging in to an account of his own.
     package mutating func end(_ attempt: Attempt, _ outcome: Outcome, now: Duration) {

@@ -125,7 +125,7 @@ final class POP3NodeConversation: Conversation {
             if connection.inputEnded { connection.close() }
             return false
         case .openMaildrop(let request):
-            open(request, connection)
+            return open(request, connection)
         case .digest(let mailbox):
             digest(mailbox, connection)
         case .drain(let mailbox, let asker):
@@ -184,27 +184,54 @@ final class POP3NodeConversation: Conversation {
     /// What a peer hears that makes one connection too many.
     static func refusal(_ reason: ConnectionRefusal) -> String { "-ERR [SYS/TEMP] too many connections\r\n" }
 
-    private func open(_ request: POP3OpenRequest, _ connection: Connection) {
+    /// True if it is open, or refused, already.
+    private func open(_ request: POP3OpenRequest, _ connection: Connection) -> Bool {
         waiting = true
         mailbox = request.mailbox
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
-        guard !request.isLocal else { return list(request.mailbox, isWhole: true, connection) }
+        guard !request.isLocal else {
+            list(request.mailbox, isWhole: true, connection)
+            return false
+        }
         if RelayQueue(request.mailbox) != nil, !node.queueSessions.open(request.mailbox) {
             waiting = false
             mailbox = nil
-            return session.maildropFailed(temporary: true, "the queue is being fetched already")
+            session.maildropFailed(temporary: true, "the queue is being fetched already")
+            return true
         }
         node.openMailboxes.opened(request.mailbox)
         isCounted = true
+        guard !node.replicator.opensAlone else { return listForClient(request.mailbox, connection) }
         connection.perform { [replicator = node.replicator] in
             await replicator.prepareOpening(request.mailbox)
         } then: { [self] isWhole in
             guard connection.isOpen else { return }
-            if isWhole { return list(request.mailbox, isWhole: false, connection) }
-            waiting = false
-            session.maildropFailed(temporary: true, "this copy of the mailbox is not complete")
-            run(connection)
+            if !isWhole {
+                waiting = false
+                session.maildropFailed(temporary: true, "this copy of the mailbox is not complete")
+                run(connection)
+            } else if listForClient(request.mailbox, connection) {
+                run(connection)
+            }
         }
+        return false
+    }
+
+    /// True if that is done already.
+    private func listForClient(_ mailbox: MailboxName, _ connection: Connection) -> Bool {
+        guard let snapshot = node.store.openCached(mailbox, partition: node.partition(of: mailbox)) else {
+            list(mailbox, isWhole: false, connection)
+            return false
+        }
+        waiting = false
+        show(ShownMessages(snapshot, isWhole: false))
+        return true
+    }
+
+    private func show(_ maildrop: ShownMessages) {
+        self.maildrop = maildrop
+        log.debug("maildrop opened", metadata: ["messages": "\(maildrop.count)"])
+        session.maildropOpened(maildrop)
     }
 
     /// - Parameter isWhole: for another node, with what clients do not see.
@@ -214,10 +241,7 @@ final class POP3NodeConversation: Conversation {
             waiting = false
             switch result {
             case .success(let snapshot):
-                let maildrop = ShownMessages(snapshot, isWhole: isWhole)
-                self.maildrop = maildrop
-                log.debug("maildrop opened", metadata: ["messages": "\(maildrop.count)"])
-                session.maildropOpened(maildrop)
+                show(ShownMessages(snapshot, isWhole: isWhole))
             case .failure(let error):
                 log.error("maildrop cannot be opened", metadata: ["error": "\(error)"])
                 node.metrics.storeErrors.increment()

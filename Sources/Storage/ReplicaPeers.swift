@@ -33,6 +33,8 @@ final class ReplicaPeers: Sendable {
     let map: ClusterMap
     /// This node's place in the ring; nil if it is no member of this epoch.
     let own: Ring.NodeIndex?
+    /// Whether this node is the whole cluster.
+    var isAlone: Bool { own != nil && map.ring.members.count == 1 }
     private let hops: PerLoop<Ways>
     private let health: [NodeHealth]
     private let settings: Settings

@@ -67,6 +67,9 @@ final class Replicator: Sendable {
 
     // MARK: opening
 
+    /// Whether a mailbox may be opened as it is: there is no other node, and nothing waits here that came by another ring.
+    var opensAlone: Bool { peers.isAlone && store.holdsNothing }
+
     /// Brings here what other replicas of the mailbox and its stand-ins have, as far as they answer, so that a session sees
     /// all that was acknowledged, and nothing that was deleted.
     ///

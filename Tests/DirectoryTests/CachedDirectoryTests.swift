@@ -34,6 +34,7 @@ private final class FakeDirectory: AccountDirectory {
 
     func answer(_ request: AuthenticationRequest) async throws(DirectoryError) -> AuthenticationAnswer { .rejected }
 
+    func answerNow(_ request: AuthenticationRequest) -> AuthenticationAnswer? { nil }
     func accountKey(of login: String) -> String { login.lowercased() }
 
     /// Waits until a query stands at the gate, and lets it through.
