@@ -28,6 +28,12 @@ struct Site {
         change(&settings)
     }
 
+    /// Whether the databases lie on a block device.
+    static var isOnDisk: Bool {
+        var status = stat()
+        return stat(FileManager.default.temporaryDirectory.path, &status) == 0 && (status.st_dev >> 8) & 0xFFF != 0
+    }
+
     /// What the command line opens.
     var administration: SQLiteDirectory { SQLiteDirectory(settings: settings, access: .administration) }
     /// What a frontend opens.

@@ -82,11 +82,81 @@ struct CachedReadsTests {
         #expect(store.readCached(0, of: snapshot) == nil)
     }
 
+    /// Lists until the mailbox is provably as it was: once its last change is older than the granularity of file times.
+    private func rested(_ store: MaildirStore) async throws -> MaildropSnapshot? {
+        for _ in 0..<2000 {
+            let listed = try await store.list()
+            if let kept = store.openCached(.alice, partition: 3) { return kept === listed ? kept : nil }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        return nil
+    }
+
+    private func storeWithMail() async throws -> (TestFolder, MaildirStore) {
+        let folder = try TestFolder()
+        let store = try folder.store { $0.isRemote = false }
+        _ = await store.deliver(text, .numbered(1))
+        return (folder, store)
+    }
+
+    @Test("A mailbox that rests is listed at once, and in the usual way after each change")
+    func listing() async throws {
+        let (folder, store) = try await storeWithMail()
+        #expect(try await rested(store)?.count == 1)
+        _ = await store.deliver(text, .numbered(2))
+        #expect(store.openCached(.alice, partition: 3) == nil)
+        #expect(try await rested(store)?.count == 2)
+        _ = try await store.delete([0], of: store.list())
+        #expect(store.openCached(.alice, partition: 3) == nil)
+        #expect(try await rested(store)?.count == 1)
+        try folder.put(text, in: .alice, "new", named: "2.a")
+        #expect(store.openCached(.alice, partition: 3) == nil)
+        #expect(try await store.list().count == 2)
+    }
+
+    @Test("A young file that another program put there may still change, and is looked at each time")
+    func foreignFile() async throws {
+        let (folder, store, _) = try await folderWithMail(text)
+        for _ in 0..<50 {
+            #expect(try await store.list().count == 1)
+            #expect(store.openCached(.alice, partition: 3) == nil)
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        #expect(folder.names(.alice, "new") == ["1.a"])
+    }
+
+    @Test("A mailbox that nobody listed, or that is a symbolic link, is listed in the usual way")
+    func unknownListing() async throws {
+        let (folder, store) = try await storeWithMail()
+        #expect(store.openCached(.bob, partition: 3) == nil)
+        #expect(try await rested(store) != nil)
+        #expect(try folder.store { $0.isRemote = false }.openCached(.alice, partition: 3) == nil)
+        try folder.move(.alice, from: "new", to: "elsewhere")
+        symlink("elsewhere", folder.path(.alice, "new"))
+        #expect(store.openCached(.alice, partition: 3) == nil)
+    }
+
+    @Test("Whether something waits for another node is seen at once")
+    func waiting() async throws {
+        let (folder, store, _) = try await folderWithMail(text)
+        let spool = folder.root + "/spool"
+        // The kernel remembers what is not there once somebody looked.
+        #expect(access(spool, F_OK) != 0)
+        #expect(store.holdsNothing)
+        try FileManager.default.createDirectory(atPath: spool, withIntermediateDirectories: true)
+        #expect(store.holdsNothing)
+        try FileManager.default.createDirectory(atPath: spool + "/handoff-b", withIntermediateDirectories: true)
+        #expect(!store.holdsNothing)
+    }
+
     @Test("On a file system that may be a server's nothing is read so")
     func remote() async throws {
         let (folder, _, snapshot) = try await folderWithMail(text)
         let remote = try folder.store { $0.isRemote = true }
         #expect(remote.readCached(0, of: snapshot) == nil)
+        #expect(!remote.holdsNothing)
+        _ = try await remote.list()
+        #expect(remote.openCached(.alice, partition: 3) == nil)
         #expect(try await remote.text(0, of: snapshot) == text)
     }
 }

@@ -38,6 +38,25 @@ private struct Guesser {
 @Suite struct LoginThrottleTests {
     private let address = "192.0.2.1"
 
+    @Test("A log-in that need not wait can begin at once; one that must leaves no trace")
+    func atOnce() throws {
+        var guesser = Guesser()
+        func begins(_ address: String, _ account: String) -> Bool {
+            guesser.throttle.beginAtOnce(address: address, account: account, now: guesser.now) != nil
+        }
+        #expect(begins(address, "alice"))
+        guesser.logIn(address, "alice", .wrong)
+        let delay = guesser.delay(address, "alice")
+        for _ in 0..<5 {
+            #expect(!begins(address, "alice"))
+            #expect(!begins(address, "bob"))
+            #expect(!begins("192.0.2.2", "alice"))
+        }
+        #expect(delay == 1)
+        #expect(guesser.delay(address, "alice") == delay)
+        #expect(begins("192.0.2.2", "bob"))
+    }
+
     @Test("The distance doubles with each failure, up to the bound")
     func growth() {
         var guesser = Guesser()
