@@ -35,7 +35,8 @@ package final class Connection {
     var endReason: ConnectionEnd = .closed
     private var timer = ConnectionTimer()
     private var readPending = false
-    private var closing = false
+    /// It was told to end: nothing more is written, and what comes is told to nobody.
+    private(set) var closing = false
     private var outputEnded = false
     /// Whether something was written since the last flush.
     private var hasUnflushed = false

@@ -142,8 +142,13 @@ final class ConnectionHandler: ChannelInboundHandler {
 
 extension ByteBuffer {
     /// Adds `bytes`; where there is nothing yet, takes them over without a copy.
+    ///
+    /// What has been read is let go: where a rest always stays unread, such as half a line, the buffer would otherwise grow
+    /// by all that ever came.
     mutating func appendOrTake(_ bytes: inout ByteBuffer) {
-        if readableBytes == 0 { self = bytes } else { writeBuffer(&bytes) }
+        guard readableBytes > 0 else { return self = bytes }
+        if readerIndex >= readableBytes { discardReadBytes() }
+        writeBuffer(&bytes)
     }
 }
 

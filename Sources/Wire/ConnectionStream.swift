@@ -29,8 +29,12 @@ final class ConnectionStream {
     private var outputEnded = false
     /// Whether the conversation was told that it may not write, and waits to hear that it may.
     private var isAwaited = false
+    /// Whether the carrier will say when it has room.
+    private var isQueued = false
     /// The other side reads nothing any more.
     private var isUnheard = false
+    /// Whether the other side has ever said anything.
+    private var hasHeard = false
 
     /// What the other side may send yet.
     private var room: Int
@@ -66,19 +70,24 @@ final class ConnectionStream {
 
     // MARK: output
 
-    /// Whether the conversation may write. One that is told no is told when it may.
+    /// Whether the conversation may write. One that is told no is told when it may, unless the stream is over.
     var isReady: Bool {
-        if isUnheard || waiting.readableBytes == 0 && credit > 0 && carrier.hasRoom { return true }
-        if !isAwaited {
-            isAwaited = true
-            // Credit tells its own stream.
-            if waiting.readableBytes == 0, credit > 0 { carrier.noteAwaited(self) }
+        guard !isOver else { return false }
+        let hasCredit = waiting.readableBytes == 0 && credit > 0
+        if isUnheard || hasCredit && carrier.hasRoom { return true }
+        isAwaited = true
+        // Credit tells its own stream.
+        if hasCredit, !isQueued {
+            isQueued = true
+            carrier.noteAwaited(self)
         }
         return false
     }
 
     func write(_ bytes: ByteBuffer) {
-        guard !isUnheard, !outputEnded else { return }
+        guard !isOver, !outputEnded else { return }
+        // As with a socket whose peer has closed it.
+        guard !isUnheard else { return finish() }
         var bytes = bytes
         waiting.appendOrTake(&bytes)
         sendWaiting()
@@ -92,6 +101,8 @@ final class ConnectionStream {
         outputEnded = true
         ending = kind
         sendWaiting()
+        // Where some of it has to wait, the other side must have the rest first.
+        flush()
     }
 
     /// What waits is dropped, and the stream is over for both sides.
@@ -111,13 +122,17 @@ final class ConnectionStream {
         guard let ending else { return }
         self.ending = nil
         if !isUnheard { carrier.send(ending, on: number) }
-        flush()
         if ending == .close { finish() }
     }
 
-    /// There is room again.
-    func goOn() {
-        guard isAwaited, let connection else { return }
+    /// The carrier has room again, and it is this stream's turn.
+    func takeTurn() {
+        isQueued = false
+        goOn()
+    }
+
+    private func goOn() {
+        guard isAwaited, !isOver, let connection else { return }
         isAwaited = false
         if isReady { connection.conversation?.writable(connection) }
     }
@@ -130,6 +145,7 @@ final class ConnectionStream {
         guard room >= 0 else { return "more than its window came" }
         guard !isOver, let connection else { return nil }
         guard !connection.inputEnded else { return "data came behind its end" }
+        hasHeard = true
         untaken += data.readableBytes
         connection.unread.appendOrTake(&data)
         connection.tellUnread()
@@ -138,10 +154,9 @@ final class ConnectionStream {
 
     /// The conversation may have taken some of what came.
     func noteTaken() {
-        guard !isOver, let connection else { return }
+        guard !isOver, !isUnheard, let connection else { return }
         taken += untaken - connection.unread.readableBytes
         untaken = connection.unread.readableBytes
-        if isUnheard { return endWhenTaken() }
         guard taken >= window / 2 else { return }
         room += taken
         carrier.send(.credit, on: number, count: taken)
@@ -165,14 +180,19 @@ final class ConnectionStream {
         connection.conversation?.received(connection)
     }
 
-    /// The other side is gone. What it said may still be taken by who asked for it; who was asked has nobody to answer.
+    /// The other side is gone. To who asked that is the end of the input, which may come behind much that is unread; who was
+    /// asked has nobody to answer.
     func closedByPeer() {
         isUnheard = true
         waiting = ByteBuffer()
-        if isAccepted { finish() } else { endWhenTaken() }
+        carrier.forget(self)
+        if isAccepted || ending == .close { finish() } else { inputEnded() }
     }
 
-    private func endWhenTaken() {
-        if connection?.unread.readableBytes ?? 0 == 0 { finish() }
+    /// The carrier is gone. Who has heard nothing yet hears why, others that nothing more comes.
+    func broke(_ reason: ConnectionEnd) {
+        connection?.endReason = reason
+        if !hasHeard { ending = .close }
+        closedByPeer()
     }
 }

@@ -28,6 +28,7 @@ package final class SharedConnection: Conversation {
     let eventLoop: any EventLoop
     private let idleTimeout: Duration
     private let acceptor: Acceptor?
+    /// Nil until both sides have agreed, and once it is gone.
     private var carrier: Connection?
     private var decoder = StreamDecoder()
     private var streams: [UInt32: ConnectionStream] = [:]
@@ -66,14 +67,13 @@ package final class SharedConnection: Conversation {
         carrier = connection
         connection.handOver(to: self)
         setClock()
-        push()
-        connection.flush()
+        flush()
         received(connection)
         if isRetired, streams.isEmpty { closeCarrier() }
     }
 
     /// Whether more streams may be opened.
-    package var takesStreams: Bool { !isRetired && !isOver && lastNumber < .max }
+    package var takesStreams: Bool { !isRetired && !isOver && !(carrier?.closing ?? false) && lastNumber < .max }
 
     /// Opens a stream for `conversation`, which hears `opened` before this returns. It may write at once, also while there
     /// is no connection yet; if there never is one, it hears so.
@@ -145,12 +145,17 @@ package final class SharedConnection: Conversation {
         }
     }
 
-    /// The stream is over; late frames of it are dropped.
+    /// The stream is over for its conversation too.
     func end(_ stream: ConnectionStream) {
-        guard streams.removeValue(forKey: stream.number) != nil else { return }
-        acceptor?.census.leave(ObjectIdentifier(stream))
+        forget(stream)
         // Whoever ended it is not done with it yet.
         eventLoop.assumeIsolated().execute { stream.release() }
+    }
+
+    /// Late frames of the stream are dropped.
+    func forget(_ stream: ConnectionStream) {
+        guard streams.removeValue(forKey: stream.number) != nil else { return }
+        acceptor?.census.leave(ObjectIdentifier(stream))
         guard streams.isEmpty, !isOver else { return }
         if isRetired { closeCarrier() } else { setClock() }
     }
@@ -224,7 +229,6 @@ package final class SharedConnection: Conversation {
     private func turnAway(_ stream: ConnectionStream, saying text: String = "") -> Bool {
         stream.write(ByteBuffer(string: text))
         stream.end(.close)
-        stream.release()
         return true
     }
 
@@ -240,23 +244,33 @@ package final class SharedConnection: Conversation {
 
     package func received(_ connection: Connection) {
         var goesOn = true
-        while goesOn, connection.isOpen {
+        while goesOn, connection.isOpen, !connection.closing {
             let (consumed, event) = connection.unread.withUnsafeReadableBytes { decoder.next($0) }
             connection.unread.moveReaderIndex(forwardBy: consumed)
             goesOn = take(event, connection)
         }
         connection.consume(0)
-        if connection.inputEnded { connection.close() }
+        // Neither side ends one half only.
+        if connection.inputEnded { connection.abort() }
+        setWish(connection)
+    }
+
+    /// Who does not read what it asked for is not heard further. Only the side that accepts streams waits so: if both did,
+    /// neither might ever go on.
+    private func setWish(_ connection: Connection) {
+        guard acceptor != nil, !connection.closing else { return }
+        connection.wantsBytes = connection.isWritable
     }
 
     package func writable(_ connection: Connection) {
-        while connection.isWritable, let stream = awaited.popFirst() { stream.goOn() }
+        while connection.isWritable, let stream = awaited.popFirst() { stream.takeTurn() }
+        setWish(connection)
     }
 
     package func tlsStarted(_ connection: Connection) {}
 
     package func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
-        if streams.isEmpty { connection.close() }
+        if streams.isEmpty { retire() }
     }
 
     package func draining(_ connection: Connection) {
@@ -270,10 +284,9 @@ package final class SharedConnection: Conversation {
     package func closed(_ reason: ConnectionEnd) {
         isOver = true
         carrier = nil
-        for stream in streams.values {
-            stream.connection?.endReason = reason
-            stream.closedByPeer()
-        }
+        awaited = []
+        outgoing = ByteBuffer()
+        for stream in streams.values { stream.broke(reason) }
     }
 }
 

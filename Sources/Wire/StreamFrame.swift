@@ -5,9 +5,9 @@ enum StreamFrame {
     enum Kind: UInt8 {
         /// The side that connected begins a stream. Numbers grow, and none is used twice.
         case open = 1
-        /// So many bytes of the stream follow.
+        /// So many bytes of the stream follow, at least one.
         case data = 2
-        /// So many bytes have been taken: as many more may be sent.
+        /// So many bytes have been taken, at least one: as many more may be sent.
         case credit = 3
         /// The sender says no more on the stream, but goes on reading it.
         case end = 4
@@ -58,6 +58,7 @@ struct StreamDecoder {
         case .open: return .open(stream)
         case .end: return .end(stream)
         case .close: return .close(stream)
+        case .credit where count == 0, .data where count == 0: return .violation("a frame of no octets")
         case .credit: return .credit(stream, count: count)
         case .data:
             self.stream = stream

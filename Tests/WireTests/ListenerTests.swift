@@ -72,6 +72,25 @@ struct ListenerTests {
         await listener.drain()
     }
 
+    @Test("what has been read is let go, also where half a line always stays unread")
+    func halfLines() async throws {
+        let record = EchoConversation.Record()
+        let settings = ListenerOptions(
+            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
+        let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
+            LeavingConversation(record: record)
+        }
+        guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
+        let client = try SocketClient(port: port)
+        let piece = "half\n" + String(repeating: "x", count: 8 << 10) + "\nanother "
+        for _ in 0..<200 {
+            try await client.send(piece)
+            #expect(try await client.read(until: "2\n") == "2\n")
+        }
+        #expect(record.all.compactMap { Int($0) }.max() ?? .max <= 256 << 10)
+        await listener.drain()
+    }
+
     @Test("a connection over the address's limit is told so and closed, and its place is free when another has left")
     func addressLimit() async throws {
         let record = EchoConversation.Record()
@@ -282,6 +301,34 @@ private final class DeafConversation: Conversation {
         count += connection.unread.readableBytes
         connection.consume(connection.unread.readableBytes)
         record.note("\(count) octets")
+    }
+
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) { connection.close() }
+    func closed(_ reason: ConnectionEnd) {}
+}
+
+/// Takes whole lines, and answers how many there were; notes how much memory the unread rest holds.
+private final class LeavingConversation: Conversation {
+    private let record: EchoConversation.Record
+    private var lines = 0
+
+    init(record: EchoConversation.Record) { self.record = record }
+
+    func opened(_ connection: Connection) {}
+
+    func received(_ connection: Connection) {
+        while let end = connection.unread.readableBytesView.firstIndex(of: UInt8(ascii: "\n")) {
+            connection.consume(end + 1 - connection.unread.readerIndex)
+            lines += 1
+        }
+        record.note("\(connection.unread.storageCapacity)")
+        guard lines >= 2 else { return }
+        connection.write(Array("\(lines)\n".utf8))
+        connection.flush()
+        lines = 0
     }
 
     func writable(_ connection: Connection) {}
