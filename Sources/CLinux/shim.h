@@ -17,6 +17,11 @@ static inline int open_cached(int directory, const char *path, int flags) {
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
 
+/* Has the kernel begin to write a range of a file to its disk, and does not wait for that (SYNC_FILE_RANGE_WRITE). */
+static inline int begin_writing(int descriptor, long long offset, long long count) {
+    return (int)syscall(SYS_sync_file_range, descriptor, offset, count, 2U);
+}
+
 /* Reads what is in the page cache: EAGAIN if nothing of it is (preadv2 with RWF_NOWAIT). */
 static inline long read_cached(int descriptor, void *bytes, size_t count, long offset) {
     struct { void *bytes; size_t count; } vector = {bytes, count};

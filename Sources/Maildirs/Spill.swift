@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Mail
 import Synchronization
@@ -14,6 +15,7 @@ final class Spill: Sendable {
     private let isNamed = Mutex(true)
     /// Of what was written so far.
     private let running: Mutex<RunningFileSums>
+    private let progress = Mutex(Progress())
     /// Whether its content digest is the first recipient's alone.
     let countsRecipient: Bool
     private let finished = Mutex<FileSums?>(nil)
@@ -51,7 +53,30 @@ final class Spill: Sendable {
         }
         try file.write(buffer.bytes, name: name)
         running.withLock { $0.add(buffer.bytes) }
+        beginWriting(buffer.count)
     }
+
+    private struct Progress {
+        /// So much is in the file.
+        var written = 0
+        /// So much of it the kernel was asked to write to the disk.
+        var begun = 0
+    }
+
+    /// The disk works while the message still comes in, or all of it would wait for the sync at the end. Whether it could be
+    /// written, that sync tells.
+    private func beginWriting(_ count: Int) {
+        let range = progress.withLock { progress -> Range<Int>? in
+            progress.written += count
+            guard progress.written - progress.begun >= Self.writingBytesMin else { return nil }
+            defer { progress.begun = progress.written }
+            return progress.begun..<progress.written
+        }
+        guard let range else { return }
+        _ = begin_writing(file.descriptor, Int64(bodyOffset + range.lowerBound), Int64(range.count))
+    }
+
+    private static let writingBytesMin = 1 << 20
 
     /// Of the whole file: nothing is appended any more.
     func finishSums() -> FileSums {
