@@ -78,8 +78,9 @@ private final class StreamsRequest: Conversation {
     }
 
     private func fail(_ why: String, _ connection: Connection) {
-        connection.abort()
+        // The end of the connection alone would not say why.
         shared.closed(.failed(why))
+        connection.abort()
     }
 
     func writable(_ connection: Connection) {}

@@ -33,7 +33,7 @@ let package = Package(
         module("Maildirs", ["Mail", "Digests", "Cluster"], more: [.unsafeFlags(["-enable-testing"])]),
         module("Etcd", more: [.unsafeFlags(["-enable-testing"])]),
         module("Serialmail", ["Mail", "SMTP"], more: [.unsafeFlags(["-enable-testing"])]),
-        module("Wire"),
+        module("Wire", more: [.unsafeFlags(["-enable-testing"])]),
         .executableTarget(
             name: "fuzz",
             dependencies: [
@@ -43,7 +43,7 @@ let package = Package(
             path: ".", exclude: ["Modules", "Dictionaries"],
             sources: [
                 "main.swift", "Mail", "SMTP", "POP3", "SASL", "QMTP", "Bounces", "Cluster", "Membership", "Maildirs",
-                "Serialmail", "Etcd", "ProxyProtocol",
+                "Serialmail", "Etcd", "Wire",
             ], swiftSettings: settings,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=address"])]),
     ],

@@ -29,6 +29,7 @@ let fuzzers: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Void)] =
     ("wire-address", fuzzWireAddress),
     ("spool-envelope", fuzzSpoolEnvelope),
     ("proxy-protocol", fuzzProxyProtocol),
+    ("stream-frames", fuzzStreamDecoder),
     ("base64", fuzzBase64),
     ("sasl-server", fuzzSASLServerExchange),
     ("sasl-client", fuzzSASLClientExchange),

@@ -6,14 +6,29 @@ import Testing
 
 @testable import Wire
 
+/// How a relay reaches the server behind it.
+enum Way: CaseIterable {
+    /// By a connection of its own.
+    case socket
+    /// By a stream of a shared connection.
+    case stream
+
+    /// The server's side of it.
+    func host(_ makeServer: @escaping () -> any Conversation) -> any Conversation {
+        self == .socket ? makeServer() : StreamsHost { _ in makeServer() }
+    }
+}
+
 /// Opens a way to `target` for each client, and joins the two.
 private final class Bridge: Conversation {
     let target: DialTarget
+    let way: Way
     let times: ConnectionTimes
     var client: Connection?
 
-    init(_ target: DialTarget, times: ConnectionTimes) {
+    init(_ target: DialTarget, by way: Way, times: ConnectionTimes) {
         self.target = target
+        self.way = way
         self.times = times
     }
 
@@ -21,10 +36,19 @@ private final class Bridge: Conversation {
         guard let client else {
             client = connection
             connection.wantsBytes = false
-            return Dialer.connect(target, on: connection.eventLoop, conversation: self)
+            return connect(connection.eventLoop)
         }
         Relay.join(client: client, server: connection, times: times, ended: {})
     }
+
+    private func connect(_ eventLoop: any EventLoop) {
+        guard way == .stream else { return Dialer.connect(target, on: eventLoop, conversation: self) }
+        let shared = SharedConnection(eventLoop: eventLoop, idleTimeout: .seconds(10))
+        Dialer.connect(target, on: eventLoop, conversation: StreamsBeginning(shared))
+        shared.open(self)
+        shared.retire()
+    }
+
     func received(_ connection: Connection) {}
     func writable(_ connection: Connection) {}
     func tlsStarted(_ connection: Connection) {}
@@ -50,6 +74,7 @@ private final class Server: Conversation {
             record.note(line)
             act(line, connection)
         }
+        connection.consume(0)
         connection.flush()
         if connection.inputEnded, record.all.last != "QUIT" { connection.close() }
     }
@@ -92,14 +117,14 @@ struct RelayTests {
     let limits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0)
 
     func bridge(
-        to endpoint: Endpoint, idle: Duration = .seconds(60), tls: ServerTLS? = nil
+        to endpoint: Endpoint, by way: Way = .socket, idle: Duration = .seconds(60), tls: ServerTLS? = nil
     ) async throws -> (Listener, Int) {
         let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), implicitTLS: tls, limits: limits)
         let target = DialTarget(endpoint: endpoint, timeout: .seconds(60))
         let times = ConnectionTimes(idle: idle, total: .zero)
         let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
-            Bridge(target, times: times)
+            Bridge(target, by: way, times: times)
         }
         guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
         return (listener, port)
@@ -107,20 +132,23 @@ struct RelayTests {
 
     /// A server, the record of what it is told, and a relay before it.
     private func site(
-        idle: Duration = .seconds(10), tls: ServerTLS? = nil, act: @escaping Server.Act = { _, _ in }
+        by way: Way = .socket, idle: Duration = .seconds(10), tls: ServerTLS? = nil,
+        act: @escaping Server.Act = { _, _ in }
     ) async throws -> (record: EchoConversation.Record, port: Int, listeners: [Listener]) {
         let record = EchoConversation.Record()
         let settings = ListenerOptions(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
         let server = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
-            Server(record: record, act: act)
+            way.host { Server(record: record, act: act) }
         }
-        let (relay, port) = try await bridge(to: server.endpoint, idle: idle, tls: tls)
+        let (relay, port) = try await bridge(to: server.endpoint, by: way, idle: idle, tls: tls)
         return (record, port, [relay, server])
     }
 
-    @Test("a server that dies within an answer ends the client's connection behind what had come")
-    func serverDies() async throws {
-        let site = try await site { _, connection in
+    @Test(
+        "a server that dies within an answer ends the client's connection behind what had come", arguments: Way.allCases
+    )
+    func serverDies(by way: Way) async throws {
+        let site = try await site(by: way) { _, connection in
             connection.write(Array("+OK\r\nhalf a mess".utf8))
             connection.flush()
             connection.after(.milliseconds(50)) { connection.abort() }
@@ -132,9 +160,9 @@ struct RelayTests {
         for listener in site.listeners { await listener.drain() }
     }
 
-    @Test("a client that leaves within an answer ends the server's connection")
-    func clientLeaves() async throws {
-        let site = try await site { _, connection in
+    @Test("a client that leaves within an answer ends the server's connection", arguments: Way.allCases)
+    func clientLeaves(by way: Way) async throws {
+        let site = try await site(by: way) { _, connection in
             connection.write([UInt8](repeating: 0x78, count: 8 << 20))
             connection.flush()
         }
@@ -160,9 +188,9 @@ struct RelayTests {
         for listener in site.listeners { await listener.drain() }
     }
 
-    @Test("a session in which nothing is said ends on both sides")
-    func idle() async throws {
-        let site = try await site(idle: .milliseconds(200))
+    @Test("a session in which nothing is said ends on both sides", arguments: Way.allCases)
+    func idle(by way: Way) async throws {
+        let site = try await site(by: way, idle: .milliseconds(200))
         let client = try SocketClient(port: site.port)
         try await client.send("NOOP\r\n")
         #expect(try await client.read() == "")
@@ -170,9 +198,9 @@ struct RelayTests {
         for listener in site.listeners { await listener.drain() }
     }
 
-    @Test("single bytes of a client are no progress: they come across, and the session ends")
-    func singleBytes() async throws {
-        let site = try await site(idle: .milliseconds(300))
+    @Test("single bytes of a client are no progress: they come across, and the session ends", arguments: Way.allCases)
+    func singleBytes(by way: Way) async throws {
+        let site = try await site(by: way, idle: .milliseconds(300))
         let client = try SocketClient(port: site.port)
         for _ in 0..<200 where !site.record.all.contains("closed") {
             try await client.send("x")
@@ -183,9 +211,9 @@ struct RelayTests {
         for listener in site.listeners { await listener.drain() }
     }
 
-    @Test("a client's lines are progress, and so is what comes to it")
-    func progress() async throws {
-        let site = try await site(idle: .seconds(6)) { line, connection in
+    @Test("a client's lines are progress, and so is what comes to it", arguments: Way.allCases)
+    func progress(by way: Way) async throws {
+        let site = try await site(by: way, idle: .seconds(6)) { line, connection in
             guard line == "RETR" else { return }
             for number in 1...6 {
                 connection.after(.milliseconds(1_500 * number)) {
@@ -205,10 +233,10 @@ struct RelayTests {
         for listener in site.listeners { await listener.drain() }
     }
 
-    @Test("under TLS too a client that has ended its half gets the rest of its answers")
-    func halfCloseUnderTLS() async throws {
+    @Test("under TLS too a client that has ended its half gets the rest of its answers", arguments: Way.allCases)
+    func halfCloseUnderTLS(by way: Way) async throws {
         let (certificate, key) = try Self.selfSigned()
-        let site = try await site(tls: try ServerTLS(certificate: certificate, key: key)) { line, connection in
+        let site = try await site(by: way, tls: try ServerTLS(certificate: certificate, key: key)) { line, connection in
             connection.after(.milliseconds(100)) {
                 connection.write(Array("+OK \(line)\r\n".utf8))
                 connection.flush()
@@ -246,11 +274,15 @@ struct RelayTests {
         return (certificate, key)
     }
 
-    @Test("megabytes go through in both directions and come out whole, though the client reads late")
-    func megabytes() async throws {
+    @Test(
+        "megabytes go through in both directions and come out whole, though the client reads late",
+        arguments: Way.allCases)
+    func megabytes(by way: Way) async throws {
         let settings = ListenerOptions(endpoint: .tcp(host: "127.0.0.1", port: 0), limits: limits)
-        let echo = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in EchoConversation() }
-        let (listener, port) = try await bridge(to: echo.endpoint)
+        let echo = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
+            way.host { EchoConversation() }
+        }
+        let (listener, port) = try await bridge(to: echo.endpoint, by: way)
         let client = try SocketClient(port: port)
         #expect(try await client.read(until: "\n") == "hello\r\n")
         let lines = (0..<20_000).map { "line \($0) \(String(repeating: "x", count: 80))\r\n" }.joined()
@@ -267,9 +299,9 @@ struct RelayTests {
         await echo.drain()
     }
 
-    @Test("a target that is not there closes the client's side")
-    func nobodyThere() async throws {
-        let (listener, port) = try await bridge(to: .tcp(host: "127.0.0.1", port: 1))
+    @Test("a target that is not there closes the client's side", arguments: Way.allCases)
+    func nobodyThere(by way: Way) async throws {
+        let (listener, port) = try await bridge(to: .tcp(host: "127.0.0.1", port: 1), by: way)
         #expect(try await SocketClient(port: port).read() == "")
         await listener.drain()
     }

@@ -132,10 +132,27 @@ final class SocketClient: Sendable {
 
     deinit { close(descriptor) }
 
-    func send(_ text: String) async throws {
+    func send(_ text: String) async throws { try await send(bytes: Array(text.utf8)) }
+
+    func send(bytes: [UInt8]) async throws {
         try await Self.threads.runIfActive { [descriptor] in
-            let bytes = Array(text.utf8)
             _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        }
+    }
+
+    /// Sends pieces until none is taken for a second; how many octets were.
+    func sendUntilBlocked(_ piece: @escaping @Sendable (_ number: Int) -> [UInt8]) async throws -> Int {
+        try await Self.threads.runIfActive { [descriptor] in
+            var limit = timeval(tv_sec: 1, tv_usec: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+            var sent = 0
+            for start in stride(from: 0, to: 16 << 20, by: 4096) {
+                let bytes = (start..<start + 4096).flatMap { piece($0) }
+                let count = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+                sent += max(0, count)
+                if count < bytes.count { break }
+            }
+            return sent
         }
     }
 

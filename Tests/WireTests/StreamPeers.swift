@@ -1,0 +1,158 @@
+import NIOCore
+import NIOPosix
+
+@testable import Wire
+
+/// The side of a connection that accepts streams.
+final class StreamsHost: Conversation {
+    private let census: ConnectionCensus
+    private let makeConversation: (Connection) -> any Conversation
+
+    init(
+        streamsMax: Int = 0, makeConversation: @escaping (Connection) -> any Conversation
+    ) {
+        census = ConnectionCensus(limits: ConnectionLimits(connectionsMax: streamsMax, perAddressMax: 0))
+        self.makeConversation = makeConversation
+    }
+
+    func opened(_ connection: Connection) {
+        SharedConnection(
+            eventLoop: connection.eventLoop, idleTimeout: .seconds(60),
+            acceptor: .init(census: census, refusal: { _ in "too many\n" }, makeConversation: makeConversation)
+        ).begin(on: connection)
+    }
+    func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) {}
+}
+
+/// The side that opens them: once it is connected, streams begin without a word.
+final class StreamsBeginning: Conversation {
+    private let shared: SharedConnection
+
+    init(_ shared: SharedConnection) { self.shared = shared }
+
+    func opened(_ connection: Connection) { shared.begin(on: connection) }
+    func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) { shared.closed(reason) }
+}
+
+/// Gives back what it gets, as fast as that is taken, and ends when its peer has said all.
+final class StreamEcho: Conversation {
+    private let record: EchoConversation.Record
+
+    init(record: EchoConversation.Record) { self.record = record }
+
+    func opened(_ connection: Connection) {}
+    func received(_ connection: Connection) {
+        if connection.isWritable, connection.unread.readableBytes > 0 {
+            let bytes = connection.unread
+            connection.consume(bytes.readableBytes)
+            connection.write(bytes)
+            connection.flush()
+        }
+        if connection.inputEnded, connection.unread.readableBytes == 0 { return connection.close() }
+        connection.wantsBytes = connection.isWritable
+    }
+    func writable(_ connection: Connection) { received(connection) }
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
+    func draining(_ connection: Connection) { record.note("draining") }
+    func closed(_ reason: ConnectionEnd) { record.note("closed") }
+}
+
+/// Writes so many octets, as fast as they are taken, and closes.
+final class StreamSource: Conversation {
+    private let record: EchoConversation.Record
+    private var left: Int
+
+    init(octets: Int, record: EchoConversation.Record) {
+        left = octets
+        self.record = record
+    }
+
+    func opened(_ connection: Connection) { writable(connection) }
+    func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {
+        while left > 0, connection.isWritable {
+            let piece = min(left, 50_000)
+            connection.write([UInt8](repeating: 0x78, count: piece))
+            left -= piece
+            record.note("\(left)")
+        }
+        connection.flush()
+        if left == 0 { connection.close() }
+    }
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) { record.note("closed") }
+}
+
+/// Says something, ends its half, and keeps what comes: all of it, or only once it is told to take it.
+final class StreamClient: Conversation {
+    private let record: EchoConversation.Record
+    private var text: ByteBuffer
+    private(set) var connection: Connection?
+    private var got = ByteBuffer()
+    private let ends: Bool
+    /// While false nothing is taken.
+    var takes: Bool { didSet { if takes, let connection { take(connection) } } }
+
+    init(says text: [UInt8], ends: Bool = true, takes: Bool = true, record: EchoConversation.Record) {
+        self.text = ByteBuffer(bytes: text)
+        self.ends = ends
+        self.takes = takes
+        self.record = record
+    }
+
+    var unreadCount: Int { connection?.unread.readableBytes ?? 0 }
+
+    func opened(_ connection: Connection) {
+        self.connection = connection
+        connection.wantsBytes = takes
+        writable(connection)
+    }
+
+    func writable(_ connection: Connection) {
+        while connection.isWritable, let piece = text.readSlice(length: min(10_000, text.readableBytes)),
+            piece.readableBytes > 0
+        {
+            connection.write(piece)
+        }
+        connection.flush()
+        if ends, text.readableBytes == 0 { connection.closeOutput() }
+    }
+
+    func received(_ connection: Connection) { if takes { take(connection) } }
+
+    private func take(_ connection: Connection) {
+        connection.wantsBytes = true
+        got.writeBuffer(&connection.unread)
+        connection.consume(0)
+        if connection.inputEnded { connection.close() }
+    }
+
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) {
+        connection = nil
+        if case .failed = reason { record.note("failed") }
+        record.note(
+            "got \(got.readableBytes) \(got.readableBytesView.reduce(into: UInt64(0)) { $0 = $0 &* 31 &+ UInt64($1) })")
+        record.note("closed")
+    }
+
+    /// What `closed` notes of a text that came whole.
+    static func note(of text: [UInt8]) -> String {
+        "got \(text.count) \(text.reduce(into: UInt64(0)) { $0 = $0 &* 31 &+ UInt64($1) })"
+    }
+}
