@@ -147,8 +147,11 @@ final class ConnectionStream {
         guard !connection.inputEnded else { return "data came behind its end" }
         hasHeard = true
         untaken += data.readableBytes
+        // Who asked passes on what came, and it may wait with somebody else.
+        if !isAccepted { data.letGoOfTheRest() }
         connection.unread.appendOrTake(&data)
         connection.tellUnread()
+        connection.unread.letGoOfTheRest()
         return nil
     }
 
@@ -194,5 +197,13 @@ final class ConnectionStream {
         connection?.endReason = reason
         if !hasHeard { ending = .close }
         closedByPeer()
+    }
+}
+
+extension ByteBuffer {
+    /// A small part of a large buffer is copied, lest it keep all of it in memory.
+    fileprivate mutating func letGoOfTheRest() {
+        guard readableBytes > 0, readableBytes < storageCapacity / 4 else { return }
+        self = ByteBuffer(bytes: readableBytesView)
     }
 }

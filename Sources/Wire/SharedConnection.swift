@@ -36,6 +36,8 @@ package final class SharedConnection: Conversation {
     private var lastNumber: UInt32 = 0
     /// Frames that the carrier has not been given yet.
     private var outgoing = ByteBuffer()
+    /// What frames were gathered in before; empty.
+    private var spare = ByteBuffer()
     /// What the carrier was given since it was last flushed, in octets.
     private var unflushed = 0
     private var flushPlanned = false
@@ -161,16 +163,28 @@ package final class SharedConnection: Conversation {
     }
 
     private func flush() {
-        push()
+        var frames = takeFrames()
+        if frames.readableBytes > 0 { carrier?.write(frames) }
         unflushed = 0
         carrier?.flush()
+        // Nearly always the socket has taken it, and nobody else holds it. Meanwhile others may have been gathered.
+        frames.clear()
+        spare = frames
     }
 
     private func push() {
-        guard carrier != nil, outgoing.readableBytes > 0 else { return }
-        let frames = outgoing
-        outgoing = ByteBuffer()
-        give(frames)
+        let frames = takeFrames()
+        if frames.readableBytes > 0 { give(frames) }
+    }
+
+    /// None while there is no carrier to give them to.
+    private func takeFrames() -> ByteBuffer {
+        guard carrier != nil else { return ByteBuffer() }
+        defer {
+            outgoing = spare
+            spare = ByteBuffer()
+        }
+        return outgoing
     }
 
     private func give(_ bytes: ByteBuffer) {
@@ -189,7 +203,7 @@ package final class SharedConnection: Conversation {
         case .open(let number):
             return accept(number, carrier)
         case .data(let number, let count):
-            guard var data = carrier.unread.readPiece(count) else { return false }
+            guard var data = carrier.unread.readSlice(length: count) else { return false }
             return tell(number, carrier) { $0.receive(&data) }
         case .credit(let number, let count):
             return tell(number, carrier) { $0.receive(credit: count) }
@@ -287,13 +301,5 @@ package final class SharedConnection: Conversation {
         awaited = []
         outgoing = ByteBuffer()
         for stream in streams.values { stream.broke(reason) }
-    }
-}
-
-extension ByteBuffer {
-    /// The next `count` octets. A small part of a large buffer is copied, lest it keep all of it in memory.
-    fileprivate mutating func readPiece(_ count: Int) -> ByteBuffer? {
-        guard count < storageCapacity / 2 else { return readSlice(length: count) }
-        return readSlice(length: count).map { ByteBuffer(bytes: $0.readableBytesView) }
     }
 }
