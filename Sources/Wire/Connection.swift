@@ -7,7 +7,9 @@ import NIOSSL
 /// `completion(_:)` or `perform(_:then:)`.
 package final class Connection {
     package let eventLoop: any EventLoop
-    private let transport: Transport
+    /// What carries its bytes: a socket, or a stream of a connection that several share. One of the two is there.
+    private let channel: (any Channel)?
+    private let stream: ConnectionStream?
 
     /// Bytes that the conversation has not taken yet. At most one read's worth is added while `wantsBytes` is true.
     package var unread = ByteBuffer()
@@ -24,10 +26,7 @@ package final class Connection {
     package var isTLS: Bool { tlsVersion != nil }
     /// Whether as little waits to be sent that more may be written; if not, `writable` will say so.
     package var isWritable: Bool {
-        switch transport {
-        case .channel: isChannelWritable
-        case .stream(let stream): stream.isReady
-        }
+        if let stream { stream.isReady } else { isChannelWritable }
     }
     var isChannelWritable = true
 
@@ -45,21 +44,21 @@ package final class Connection {
     private var linger: Int?
 
     init(channel: any Channel, peer: Peer) {
-        transport = .channel(channel)
+        self.channel = channel
+        stream = nil
         eventLoop = channel.eventLoop
         self.peer = peer
     }
 
     init(stream: ConnectionStream, eventLoop: any EventLoop, peer: Peer) {
-        transport = .stream(stream)
+        channel = nil
+        self.stream = stream
         self.eventLoop = eventLoop
         self.peer = peer
     }
 
     /// Whether it shares a connection with others, and can itself carry no streams.
-    package var isStream: Bool {
-        if case .stream = transport { true } else { false }
-    }
+    package var isStream: Bool { stream != nil }
 
     /// Hands the connection to another driver: what comes from now on is the new conversation's.
     package func handOver(to next: any Conversation) {
@@ -76,20 +75,14 @@ package final class Connection {
     package func write(_ buffer: ByteBuffer) {
         guard isOpen, !closing else { return }
         hasUnflushed = true
-        switch transport {
-        case .channel(let channel): channel.write(buffer, promise: nil)
-        case .stream(let stream): stream.write(buffer)
-        }
+        if let stream { stream.write(buffer) } else { channel?.write(buffer, promise: nil) }
     }
 
     /// Sends what is written, if there is anything.
     package func flush() {
         guard hasUnflushed else { return }
         hasUnflushed = false
-        switch transport {
-        case .channel(let channel): channel.flush()
-        case .stream(let stream): stream.flush()
-        }
+        if let stream { stream.flush() } else { channel?.flush() }
     }
 
     /// Sends what is written by the end of this round of the event loop: in one piece, and in one system call.
@@ -110,7 +103,7 @@ package final class Connection {
     package func closeLingering() {
         guard isOpen, !closing else { return }
         // The end of a stream takes nothing from its peer.
-        guard case .channel(let channel) = transport, !inputEnded else { return close() }
+        guard let channel, !inputEnded else { return close() }
         closing = true
         linger = 0
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -120,7 +113,7 @@ package final class Connection {
     }
 
     private func awaitEnd() {
-        guard isOpen, case .channel(let channel) = transport else { return }
+        guard isOpen, let channel else { return }
         if inputEnded { return abort() }
         outputEnded = true
         channel.close(mode: .output, promise: nil)
@@ -146,14 +139,13 @@ package final class Connection {
         closing = true
         wantsBytes = false
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        switch transport {
-        case .channel(let channel):
+        if let channel {
             let force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() }
             channel.writeAndFlush(ByteBuffer()).whenComplete { _ in
                 force.cancel()
                 bound.value.abort()
             }
-        case .stream(let stream):
+        } else if let stream {
             stream.end(.close)
             // It may have to wait until the peer takes what was written before.
             if !stream.isOver { eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() } }
@@ -169,24 +161,17 @@ package final class Connection {
         // With both halves gone the channel would drop what is still to be sent.
         if inputEnded { return close() }
         outputEnded = true
-        switch transport {
-        case .channel(let channel): channel.close(mode: .output, promise: nil)
-        case .stream(let stream): stream.end(.end)
-        }
+        if let stream { stream.end(.end) } else { channel?.close(mode: .output, promise: nil) }
     }
 
     /// Closes at once; unsent output is lost.
     package func abort() {
         closing = true
-        guard case .channel(let channel) = transport else { return abortStream() }
+        if let stream { return stream.abort() }
         // With half-closure on, NIOSSL takes the peer's close_notify for the end of input only, and waits on.
-        if isTLS { try? channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false) }
+        if isTLS { try? channel?.syncOptions?.setOption(.allowRemoteHalfClosure, value: false) }
         requestRead()
-        channel.close(promise: nil)
-    }
-
-    private func abortStream() {
-        if case .stream(let stream) = transport { stream.abort() }
+        channel?.close(promise: nil)
     }
 
     // MARK: input
@@ -195,12 +180,11 @@ package final class Connection {
     /// always asked for one costs the event loop nothing, and one that is not asked costs two system calls each time.
     /// The end of TLS takes reads of its own: the peer's last word must be heard.
     func requestRead() {
-        guard case .channel(let channel) = transport else { return }
         let isEnding = closing && (isTLS || linger != nil)
         let hasRoom = !closing && unread.readableBytes == 0
         guard isOpen, !readPending, !inputEnded, wantsBytes || hasRoom || isEnding else { return }
         readPending = true
-        channel.read()
+        channel?.read()
     }
 
     /// What came in advance is told now, unless the conversation takes it before.
@@ -229,7 +213,7 @@ package final class Connection {
         // A connection that broke meanwhile has dropped its unread bytes.
         unread.moveReaderIndex(forwardBy: min(count, unread.readableBytes))
         if unread.readableBytes == 0 { unread = ByteBuffer() }
-        if case .stream(let stream) = transport { stream.noteTaken() }
+        stream?.noteTaken()
     }
 
     // MARK: time
@@ -296,7 +280,7 @@ package final class Connection {
     }
 
     private func addFirst(_ handler: some ChannelHandler) throws {
-        guard case .channel(let channel) = transport else {
+        guard let channel else {
             throw EndpointError(description: "a stream has the TLS of its connection")
         }
         try channel.pipeline.syncOperations.addHandler(handler, position: .first)
