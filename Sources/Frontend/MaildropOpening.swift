@@ -8,6 +8,8 @@ final class MaildropOpening: Conversation {
     enum Failure: Error {
         /// The node is down, or does not speak to us.
         case unreachable(String)
+        /// The connection to it ended before it had greeted, or did not come up.
+        case lost(String)
         /// It did not even greet: it hangs, or the connection to it is dead.
         case silent
         /// The node says that it cannot open the mailbox now.
@@ -54,7 +56,7 @@ final class MaildropOpening: Conversation {
             connection.consume(step.consumed)
             switch step.event {
             case .needBytes:
-                if connection.inputEnded { fail(.unreachable("the node closed the connection"), connection) }
+                if connection.inputEnded { fail(end("the node closed the connection"), connection) }
                 return
             case .greeting(let reply) where reply.isOK:
                 isGreeted = true
@@ -82,8 +84,10 @@ final class MaildropOpening: Conversation {
     }
 
     func closed(_ reason: ConnectionEnd) {
-        finish(.failed(.unreachable("\(reason)")))
+        finish(.failed(end("\(reason)")))
     }
+
+    private func end(_ why: String) -> Failure { isGreeted ? .unreachable(why) : .lost(why) }
 
     private func fail(_ failure: Failure, _ connection: Connection) {
         connection.abort()

@@ -183,14 +183,16 @@ final class POP3Conversation: Conversation {
 
     /// Every owner shows the same maildrop: the first that opens it serves the session. They share what is left of the
     /// time, so that one that hangs leaves some to the next.
+    ///
+    /// - Parameter isRepeated: whether the first of them has been asked before.
     private func open(
         _ request: POP3OpenRequest, at owners: ArraySlice<Ring.NodeIndex>, of routes: NodeRoutes,
-        until deadline: Duration, _ connection: Connection
+        until deadline: Duration, isRepeated: Bool = false, _ connection: Connection
     ) {
         guard let owner = owners.first else { return failed(.unreachable("no owner"), connection) }
         let share = (deadline - frontend.clock.monotonic()) / owners.count
         guard share > .zero else { return failed(.unreachable("no owner answered in time"), connection) }
-        let link = routes.sessionLink(to: owner, from: connection.eventLoop)
+        var way: SessionLink.Way?
         let opening = MaildropOpening(
             request: request, greetingTimeout: min(routes.connectTimeout, share), timeout: share
         ) { [self] outcome in
@@ -198,9 +200,13 @@ final class POP3Conversation: Conversation {
             case .opened(let node, let text):
                 routes.health(of: owner).heard()
                 join(connection, node, text: text)
+            case .failed(.lost) where way?.isFresh == false && !isRepeated && connection.isOpen:
+                // The connection was older than the session: that says nothing of the node.
+                way?.distrust()
+                open(request, at: owners, of: routes, until: deadline, isRepeated: true, connection)
             case .failed(let failure):
                 routes.health(of: owner).suspect()
-                if case .silent = failure { link.distrust() }
+                if case .silent = failure { way?.distrust() }
                 guard owners.count > 1, connection.isOpen else { return failed(failure, connection) }
                 log.warning(
                     "another owner is asked",
@@ -208,7 +214,7 @@ final class POP3Conversation: Conversation {
                 open(request, at: owners.dropFirst(), of: routes, until: deadline, connection)
             }
         }
-        link.open(opening)
+        way = routes.sessionLink(to: owner, from: connection.eventLoop).open(opening)
     }
 
     private func join(_ connection: Connection, _ node: Connection, text: String) {
@@ -228,7 +234,7 @@ final class POP3Conversation: Conversation {
         answered(connection)
         log.warning("maildrop cannot be opened", metadata: ["reason": "\(failure)"])
         switch failure {
-        case .unreachable, .silent:
+        case .unreachable, .lost, .silent:
             session.maildropFailed(.systemTemporary, "the mailbox cannot be reached now, try again later")
         case .refused(let code, let text): session.maildropFailed(code, text)
         }

@@ -18,11 +18,24 @@ package final class SessionLink {
         self.eventLoop = eventLoop
     }
 
-    /// Begins a session of `conversation`, which hears `opened` at once, and `closed` if the node is not reached.
-    package func open(_ conversation: any Conversation) { connection().open(conversation) }
+    /// What a session was begun on.
+    package struct Way {
+        fileprivate let connection: SharedConnection
+        /// The connection was made for this session. If it was there before, it may break, or turn out not to come up, for a
+        /// reason that is no more: then the session is worth another try.
+        package let isFresh: Bool
 
-    /// A session found no sign of life: the next one has a new connection. Those that are under way keep theirs.
-    package func distrust() { quit() }
+        /// The session found no sign of life: the next one has a new connection. Those that are under way keep theirs.
+        package func distrust() { connection.retire() }
+    }
+
+    /// Begins a session of `conversation`, which hears `opened` at once, and `closed` if the node is not reached.
+    @discardableResult
+    package func open(_ conversation: any Conversation) -> Way {
+        let (connection, isFresh) = connection()
+        connection.open(conversation)
+        return Way(connection: connection, isFresh: isFresh)
+    }
 
     /// No session will be opened any more; the connection ends with the last one.
     package func quit() {
@@ -30,12 +43,12 @@ package final class SessionLink {
         current = nil
     }
 
-    private func connection() -> SharedConnection {
-        if let current, current.takesStreams { return current }
+    private func connection() -> (SharedConnection, isFresh: Bool) {
+        if let current, current.takesStreams { return (current, false) }
         let fresh = SharedConnection(eventLoop: eventLoop, idleTimeout: idleTimeout)
         current = fresh
         Dialer.connect(target(), on: eventLoop, conversation: StreamsRequest(fresh))
-        return fresh
+        return (fresh, true)
     }
 }
 
@@ -78,7 +91,7 @@ private final class StreamsRequest: Conversation {
     }
 
     private func fail(_ why: String, _ connection: Connection) {
-        // The end of the connection alone would not say why.
+        // Sessions hear of the end once: that it is closed says less.
         shared.closed(.failed(why))
         connection.abort()
     }

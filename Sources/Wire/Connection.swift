@@ -37,6 +37,8 @@ package final class Connection {
     /// It was told to end: nothing more is written, and what comes is told to nobody.
     private(set) var closing = false
     private var outputEnded = false
+    /// Ends a stream whose last words are not taken.
+    private var force: Scheduled<Void>?
     /// Whether something was written since the last flush.
     private var hasUnflushed = false
     private var flushPlanned = false
@@ -148,7 +150,7 @@ package final class Connection {
         } else if let stream {
             stream.end(.close)
             // It may have to wait until the peer takes what was written before.
-            if !stream.isOver { eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() } }
+            if !stream.isOver { force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() } }
         }
     }
 
@@ -239,6 +241,7 @@ package final class Connection {
     func ended() {
         isOpen = false
         timer.cancel()
+        force?.cancel()
         let last = conversation
         conversation = nil
         last?.closed(endReason)

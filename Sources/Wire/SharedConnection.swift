@@ -84,6 +84,7 @@ package final class SharedConnection: Conversation {
         lastNumber += 1
         let stream = ConnectionStream(number: lastNumber, carrier: self, isAccepted: false)
         send(.open, on: lastNumber)
+        add(stream)
         begin(stream, conversation)
     }
 
@@ -98,10 +99,13 @@ package final class SharedConnection: Conversation {
         carrier?.close()
     }
 
-    private func begin(_ stream: ConnectionStream, _ conversation: any Conversation) {
-        guard let connection = stream.connection else { return }
+    private func add(_ stream: ConnectionStream) {
         streams[stream.number] = stream
         if streams.count == 1 { setClock() }
+    }
+
+    private func begin(_ stream: ConnectionStream, _ conversation: any Conversation) {
+        guard !stream.isOver, let connection = stream.connection else { return }
         connection.conversation = conversation
         conversation.opened(connection)
         flushSoon()
@@ -236,6 +240,7 @@ package final class SharedConnection: Conversation {
         if let reason = acceptor.census.enter(ObjectIdentifier(stream)) {
             return turnAway(stream, saying: acceptor.refusal(reason))
         }
+        add(stream)
         if let connection = stream.connection { begin(stream, acceptor.makeConversation(connection)) }
         return true
     }

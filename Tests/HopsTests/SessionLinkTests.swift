@@ -80,6 +80,7 @@ private final class Session: Conversation {
     private let record: Record
     private let name: String
     private(set) var connection: Connection?
+    var way: SessionLink.Way?
 
     init(says text: String, _ record: Record, _ name: String) {
         self.text = text
@@ -136,9 +137,14 @@ struct SessionLinkTests {
     private func open(_ name: String, _ link: NIOLoopBound<SessionLink>) async throws -> NIOLoopBound<Session> {
         try await loop.submit { [loop, record] in
             let session = Session(says: "XOPEN \(name)\r\n", record, name)
-            link.value.open(session)
+            session.way = link.value.open(session)
             return NIOLoopBound(session, eventLoop: loop)
         }.get()
+    }
+
+    /// Whether the session has a connection that was made for it.
+    private func isFresh(_ session: NIOLoopBound<Session>) async throws -> Bool? {
+        try await loop.submit { session.value.way?.isFresh }.get()
     }
 
     @Test("sessions share one connection, also those that begin before it is there")
@@ -168,7 +174,8 @@ struct SessionLinkTests {
         for name in ["b", "c"] { _ = try await open(name, link) }
         for name in ["b", "c"] { try await record.waits(for: "\(name) fails") }
         // The next one tries anew.
-        _ = try await open("d", link)
+        let next = try await open("d", link)
+        #expect(try await isFresh(next) == true)
         try await record.waits(for: "d fails")
     }
 
@@ -182,15 +189,22 @@ struct SessionLinkTests {
         await Listener.drain([node], timeout: .zero)
     }
 
-    @Test("after a session without a sign of life the next has a new connection, and the others keep theirs")
+    @Test("after a session without a sign of life the next has a new connection, which others do not lose by it")
     func distrust() async throws {
         let node = try await node(.agrees)
         let link = try await link(to: node.endpoint)
         let old = try await open("old", link)
         try await record.waits(for: "old hears hello\n")
-        try await loop.submit { link.value.distrust() }.get()
-        _ = try await open("new", link)
+        #expect(try await isFresh(old) == true)
+        try await loop.submit { old.value.way?.distrust() }.get()
+        let new = try await open("new", link)
         try await record.waits(for: "new hears hello\n")
+        #expect(try await isFresh(new) == true)
+        // Whoever else was on the old one says so later.
+        try await loop.submit { old.value.way?.distrust() }.get()
+        let newer = try await open("newer", link)
+        try await record.waits(for: "newer hears hello\n")
+        #expect(try await isFresh(newer) == false)
         #expect(record.count("connected") == 2)
         try await loop.submit {
             old.value.connection?.write(Array("more".utf8))

@@ -27,8 +27,8 @@ extension TestCluster {
     }
 
     /// Starts a process again, and waits until it listens.
-    func restart(_ name: String, _ developmentPorts: [Int]) async throws {
-        try start(node: name)
+    func restart(_ name: String, _ developmentPorts: [Int], makesHome: Bool = true) async throws {
+        try start(node: name, makesHome: makesHome)
         try await waitUntilListening(developmentPorts)
     }
 

@@ -120,14 +120,15 @@ final class TestCluster: Sendable {
         for node in nodes { try start(node: node) }
     }
 
-    func start(node: String) throws {
+    /// - Parameter makesHome: whether it makes what is missing, and opens the directory for that.
+    func start(node: String, makesHome: Bool = true) throws {
         let log = home.path + "/\(node).log"
         if !FileManager.default.fileExists(atPath: log) {
             _ = FileManager.default.createFile(atPath: log, contents: nil)
         }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Tree.hauberk)
-        process.arguments = ["serve", "--config", configuration, "--node", node, "--init"]
+        process.arguments = ["serve", "--config", configuration, "--node", node] + (makesHome ? ["--init"] : [])
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, own in own }
         process.standardInput = FileHandle.nullDevice
         let output = FileHandle(forWritingAtPath: log)
