@@ -172,6 +172,7 @@ package final class SharedConnection: Conversation {
         unflushed = 0
         carrier?.flush()
         // Nearly always the socket has taken it, and nobody else holds it. Meanwhile others may have been gathered.
+        guard frames.storageCapacity <= 2 * Self.flushBytes else { return }
         frames.clear()
         spare = frames
     }

@@ -12,7 +12,7 @@ private final class Streams: Sendable {
     let port: Int
     private let shared: NIOLoopBound<SharedConnection>
 
-    init(idle: Duration = .seconds(60), _ makeHost: @escaping @Sendable () -> StreamsHost) async throws {
+    init(idle: Duration = .seconds(60), _ makeHost: @escaping @Sendable () -> any Conversation) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
@@ -219,8 +219,7 @@ struct SharedConnectionTests {
         let streams = try await Streams { StreamsHost { _ in StreamEcho(record: host) } }
         let (old, new) = (Record(), Record())
         let client = try await streams.open { StreamClient(says: [5], ends: false, record: old) }
-        for _ in 0..<6000 where try await streams.on(client, { $0.connection == nil }) {}
-        try await Task.sleep(for: .milliseconds(200))
+        try await host.waits(for: "opened")
         await streams.listener.drain()
         try await host.waits(for: "draining")
         try await streams.open { StreamClient(says: [6], ends: false, record: new) }
@@ -315,6 +314,70 @@ struct SharedConnectionTests {
         await Listener.drain([streams.listener], timeout: .zero)
     }
 
+    @Test("an accepting side that breaks the rules loses its connection, and its streams end")
+    func violationsOfHost() async throws {
+        let long = [UInt8](repeating: 1, count: ConnectionStream.openingWindow)
+        for (what, bytes) in [
+            ("no frame", Array("+OK ready\r\n".utf8)), ("it opens a stream itself", frame(.open, 2)),
+            ("data of a stream that was never opened", frame(.data, 3, [1])),
+            ("more than the window", frame(.data, 1, long + [1])),
+            ("more credit than there was", frame(.credit, 1, count: 1)),
+            ("data behind its end", frame(.end, 1) + frame(.data, 1, [1])),
+        ] {
+            let streams = try await Streams { RawHost(says: bytes) }
+            let record = Record()
+            try await streams.with { shared in
+                shared.open(StreamClient(says: [], ends: false, takes: false, record: record))
+                shared.open(StreamClient(says: [], ends: false, record: record))
+            }
+            for _ in 0..<6000 where try await streams.with({ $0.takesStreams }) {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(try await streams.with { !$0.takesStreams }, "\(what)")
+            try await record.waits(for: "closed")
+            for _ in 0..<6000 where streams.listener.connectionCount > 0 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(streams.listener.connectionCount == 0, "\(what)")
+        }
+    }
+
+    @Test("an accepting side that has ended its half still hears the other")
+    func halfClose() async throws {
+        let host = Record()
+        let streams = try await Streams { StreamsHost { _ in StreamHalf(record: host) } }
+        let record = Record()
+        let client = try await streams.open { StreamClient(says: [1], ends: false, takes: false, record: record) }
+        try await host.waits(for: "1")
+        try await Task.sleep(for: .milliseconds(100))
+        try await streams.on(client) { client in
+            client.connection?.write([2, 3])
+            client.connection?.flush()
+        }
+        try await host.waits(for: "2")
+        try await streams.on(client) { $0.takes = true }
+        try await record.waits(for: "closed")
+        #expect(record.all == [StreamClient.note(of: Array("half".utf8)), "closed"])
+        await Listener.drain([streams.listener], timeout: .zero)
+    }
+
+    @Test("a conversation that gives its stream up at once leaves no trace of it")
+    func stillborn() async throws {
+        let streams = try await Streams {
+            StreamsHost(streamsMax: 1) { connection in
+                connection.abort()
+                return StreamDeaf(record: Record())
+            }
+        }
+        for _ in 0..<3 {
+            let record = Record()
+            try await streams.open { StreamClient(says: [1], ends: false, record: record) }
+            try await record.waits(for: "closed")
+            #expect(record.all == [StreamClient.note(of: []), "closed"])
+        }
+        await Listener.drain([streams.listener], timeout: .zero)
+    }
+
     @Test("late frames of a stream that is over are dropped")
     func lateFrames() async throws {
         let host = Record()
@@ -348,6 +411,56 @@ private final class StreamDeaf: Conversation {
 
     func opened(_ connection: Connection) { connection.wantsBytes = false }
     func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) { record.note("closed") }
+}
+
+/// Says something that is no answer of an accepting side, and takes what comes.
+private final class RawHost: Conversation {
+    private let bytes: [UInt8]
+
+    init(says bytes: [UInt8]) { self.bytes = bytes }
+
+    func opened(_ connection: Connection) {}
+    func received(_ connection: Connection) {
+        // The first stream is open by then.
+        if connection.unread.readableBytes > 0 {
+            connection.write(bytes)
+            connection.flush()
+        }
+        connection.consume(connection.unread.readableBytes)
+        if connection.inputEnded { connection.close() }
+    }
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) {}
+}
+
+/// Says a word and ends its half at the first octet; closes after two more.
+private final class StreamHalf: Conversation {
+    private let record: Record
+    private var count = 0
+
+    init(record: Record) { self.record = record }
+
+    func opened(_ connection: Connection) {}
+    func received(_ connection: Connection) {
+        let bytes = connection.unread.readableBytes
+        connection.consume(bytes)
+        guard bytes > 0 else { return }
+        count += bytes
+        record.note("\(bytes)")
+        if count == 1 {
+            connection.write(Array("half".utf8))
+            connection.closeOutput()
+        }
+        if count == 3 { connection.close() }
+    }
     func writable(_ connection: Connection) {}
     func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}

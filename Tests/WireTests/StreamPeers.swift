@@ -50,7 +50,7 @@ final class StreamEcho: Conversation {
 
     init(record: EchoConversation.Record) { self.record = record }
 
-    func opened(_ connection: Connection) {}
+    func opened(_ connection: Connection) { record.note("opened") }
     func received(_ connection: Connection) {
         if connection.isWritable, connection.unread.readableBytes > 0 {
             let bytes = connection.unread
