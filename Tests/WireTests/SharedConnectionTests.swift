@@ -11,8 +11,14 @@ private final class Streams: Sendable {
     let listener: Listener
     let port: Int
     private let shared: NIOLoopBound<SharedConnection>
+    /// The client that was there from the beginning.
+    let first: NIOLoopBound<StreamClient?>
 
-    init(idle: Duration = .seconds(60), _ makeHost: @escaping @Sendable () -> any Conversation) async throws {
+    /// - Parameter first: makes a client whose stream is opened before anything else can happen.
+    init(
+        idle: Duration = .seconds(60), first makeFirst: (@Sendable () -> StreamClient)? = nil,
+        _ makeHost: @escaping @Sendable () -> any Conversation
+    ) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let settings = ListenerOptions(
             endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
@@ -22,11 +28,13 @@ private final class Streams: Sendable {
         self.port = port
         let loop = group.next()
         self.loop = loop
-        shared = try await loop.submit {
+        (shared, first) = try await loop.submit {
             let shared = SharedConnection(eventLoop: loop, idleTimeout: idle)
             let target = DialTarget(endpoint: endpoint, timeout: .seconds(60))
             Dialer.connect(target, on: loop, conversation: StreamsBeginning(shared))
-            return NIOLoopBound(shared, eventLoop: loop)
+            let first = makeFirst?()
+            if let first { shared.open(first) }
+            return (NIOLoopBound(shared, eventLoop: loop), NIOLoopBound(first, eventLoop: loop))
         }.get()
     }
 
@@ -182,12 +190,14 @@ struct SharedConnectionTests {
     @Test("a connection without streams is closed after a while, and one that has some is not")
     func idle() async throws {
         let host = Record()
-        let streams = try await Streams(idle: .milliseconds(200)) { StreamsHost { _ in StreamEcho(record: host) } }
         let record = Record()
-        let client = try await streams.open { StreamClient(says: [5], ends: false, record: record) }
+        let streams = try await Streams(
+            idle: .milliseconds(200), first: { StreamClient(says: [5], ends: false, record: record) }
+        ) { StreamsHost { _ in StreamEcho(record: host) } }
+        try await host.waits(for: "opened")
         try await Task.sleep(for: .milliseconds(600))
         #expect(streams.listener.connectionCount == 1)
-        try await streams.on(client) { $0.connection?.closeOutput() }
+        try await streams.loop.submit { streams.first.value?.connection?.closeOutput() }.get()
         try await record.waits(for: "closed")
         #expect(record.all == [StreamClient.note(of: [5]), "closed"])
         for _ in 0..<6000 where streams.listener.connectionCount > 0 { try await Task.sleep(for: .milliseconds(10)) }
