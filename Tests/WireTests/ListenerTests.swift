@@ -288,8 +288,15 @@ private final class DeafConversation: Conversation {
 
     func opened(_ connection: Connection) {
         connection.wantsBytes = false
-        connection.after(.seconds(1)) { [self] in
+        look(connection)
+    }
+
+    /// Once something has come, and more has had time to come.
+    private func look(_ connection: Connection) {
+        let hadSome = connection.unread.readableBytes > 0
+        connection.after(.milliseconds(500)) { [self] in
             let held = connection.unread.readableBytes
+            guard hadSome else { return look(connection) }
             record.note("held back what one read brings: \(held > 0 && held <= 256 << 10)")
             wants = true
             connection.wantsBytes = true

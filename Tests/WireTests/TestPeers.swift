@@ -107,7 +107,7 @@ extension ByteBuffer {
 final class SocketClient: Sendable {
     private let descriptor: Int32
     private static let threads: NIOThreadPool = {
-        let pool = NIOThreadPool(numberOfThreads: 16)
+        let pool = NIOThreadPool(numberOfThreads: 64)
         pool.start()
         return pool
     }()
