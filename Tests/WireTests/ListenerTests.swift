@@ -9,6 +9,15 @@ import Testing
 struct ListenerTests {
     let group = MultiThreadedEventLoopGroup.singleton
 
+    private func listen(with makeConversation: @escaping Listener.MakeConversation) async throws -> (Listener, Int) {
+        let settings = ListenerOptions(
+            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
+        let listener = try await Listener.bind(
+            settings, group: group, refusal: { _ in "" }, makeConversation: makeConversation)
+        guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
+        return (listener, port)
+    }
+
     func listen(
         limits: ConnectionLimits = ConnectionLimits(connectionsMax: 0, perAddressMax: 0),
         balancers: Bool = false, handshake: Duration = .seconds(60), times: ConnectionTimes? = nil,
@@ -58,12 +67,7 @@ struct ListenerTests {
     @Test("what comes while nothing is wanted is told when it is, and is no more than one read brings")
     func backPressure() async throws {
         let record = EchoConversation.Record()
-        let settings = ListenerOptions(
-            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
-        let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
-            DeafConversation(record: record)
-        }
-        guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
+        let (listener, port) = try await listen { _ in DeafConversation(record: record) }
         let client = try SocketClient(port: port)
         let sending = Task { try await client.send(String(repeating: "x", count: 8 << 20)) }
         try await record.waits(for: "8388608 octets")
@@ -75,12 +79,7 @@ struct ListenerTests {
     @Test("what has been read is let go, also where half a line always stays unread")
     func halfLines() async throws {
         let record = EchoConversation.Record()
-        let settings = ListenerOptions(
-            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
-        let listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in
-            LeavingConversation(record: record)
-        }
-        guard case .tcp(_, let port) = listener.endpoint else { throw EndpointError(description: "no port") }
+        let (listener, port) = try await listen { _ in LeavingConversation(record: record) }
         let client = try SocketClient(port: port)
         let piece = "half\n" + String(repeating: "x", count: 8 << 10) + "\nanother "
         for _ in 0..<200 {

@@ -1,7 +1,62 @@
+import Mail
 import NIOCore
 import NIOPosix
 
 @testable import Wire
+
+/// A connection to a server that accepts streams, and the streams of this side.
+final class Streams: Sendable {
+    let loop: any EventLoop
+    let listener: Listener
+    let port: Int
+    private let shared: NIOLoopBound<SharedConnection>
+    /// The client that was there from the beginning.
+    let first: NIOLoopBound<StreamClient?>
+
+    /// - Parameter first: makes a client whose stream is opened before anything else can happen.
+    init(
+        idle: Duration = .seconds(60), first makeFirst: (@Sendable () -> StreamClient)? = nil,
+        _ makeHost: @escaping @Sendable () -> any Conversation
+    ) async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let settings = ListenerOptions(
+            endpoint: .tcp(host: "127.0.0.1", port: 0), limits: ConnectionLimits(connectionsMax: 0, perAddressMax: 0))
+        listener = try await Listener.bind(settings, group: group, refusal: { _ in "" }) { _ in makeHost() }
+        let endpoint = listener.endpoint
+        guard case .tcp(_, let port) = endpoint else { throw EndpointError(description: "no port") }
+        self.port = port
+        let loop = group.next()
+        self.loop = loop
+        (shared, first) = try await loop.submit {
+            let shared = SharedConnection(eventLoop: loop, idleTimeout: idle)
+            let target = DialTarget(endpoint: endpoint, timeout: .seconds(60))
+            Dialer.connect(target, on: loop, conversation: StreamsBeginning(shared))
+            let first = makeFirst?()
+            if let first { shared.open(first) }
+            return (NIOLoopBound(shared, eventLoop: loop), NIOLoopBound(first, eventLoop: loop))
+        }.get()
+    }
+
+    /// Does something with the connection, on its event loop.
+    func with<Value: Sendable>(_ body: @escaping @Sendable (SharedConnection) -> Value) async throws -> Value {
+        try await loop.submit { body(self.shared.value) }.get()
+    }
+
+    @discardableResult
+    func open(_ make: @escaping @Sendable () -> StreamClient) async throws -> NIOLoopBound<StreamClient> {
+        try await loop.submit {
+            let client = make()
+            self.shared.value.open(client)
+            return NIOLoopBound(client, eventLoop: self.loop)
+        }.get()
+    }
+
+    func on<Value: Sendable>(
+        _ client: NIOLoopBound<StreamClient>, _ body: @escaping @Sendable (StreamClient) -> Value
+    ) async throws -> Value {
+        try await loop.submit { body(client.value) }.get()
+    }
+}
 
 /// The side of a connection that accepts streams.
 final class StreamsHost: Conversation {
@@ -155,4 +210,19 @@ final class StreamClient: Conversation {
     static func note(of text: [UInt8]) -> String {
         "got \(text.count) \(text.reduce(into: UInt64(0)) { $0 = $0 &* 31 &+ UInt64($1) })"
     }
+}
+
+/// Takes nothing, and notes its end.
+final class StreamDeaf: Conversation {
+    private let record: EchoConversation.Record
+
+    init(record: EchoConversation.Record) { self.record = record }
+
+    func opened(_ connection: Connection) { connection.wantsBytes = false }
+    func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) { record.note("closed") }
 }
