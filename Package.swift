@@ -58,6 +58,7 @@ let package = Package(
         module("Mail"),
         module("Digests", ["CCrypto"]),
         module("DurableFiles"),
+        module("FileTimes"),
         // decisions
         module("SASL", ["Mail", "Digests"]),
         module("SMTP", ["Mail", "SASL"]),
@@ -68,8 +69,8 @@ let package = Package(
         // resources
         module("Certificates", ["CCrypto", "DurableFiles"]),
         module("Telemetry", ["Mail", coreMetrics, logging]),
-        module("Maildirs", ["Mail", "Digests", "Cluster", "CLinux"]),
-        module("Directory", ["Mail", "Digests", "SASL", "CCrypt", grdb]),
+        module("Maildirs", ["Mail", "Digests", "FileTimes", "Cluster", "CLinux"]),
+        module("Directory", ["Mail", "Digests", "FileTimes", "SASL", "CCrypt", grdb]),
         module("Membership", ["Mail", "SASL", "SMTP", "POP3", "Cluster", yams]),
         module("Etcd", ["Cluster", "DurableFiles", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging]),
         module("Wire", ["Mail", collections, nioCore, nioPosix, nioSSL, nioTLS, nioHTTP1]),
@@ -112,7 +113,7 @@ let package = Package(
         tests("ClusterTests", ["Cluster", "Mail"]),
         tests("CertificatesTests", ["Certificates", "DurableFiles", nioSSL]),
         tests("TelemetryTests", ["Telemetry", metrics, coreMetrics, logging]),
-        tests("MaildirsTests", ["Maildirs", "Cluster", "Mail"]),
+        tests("MaildirsTests", ["Maildirs", "FileTimes", "Cluster", "Mail"]),
         tests("SerialmailTests", ["Serialmail", "Maildirs", "QMTP", "Mail"]),
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),

@@ -1,3 +1,4 @@
+import FileTimes
 import Synchronization
 
 /// Tells whether ages by a wall clock can be believed: a clock that was set makes everything look old at once.

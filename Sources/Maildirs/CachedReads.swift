@@ -1,4 +1,5 @@
 import CLinux
+import FileTimes
 import Glibc
 import Synchronization
 
@@ -13,7 +14,7 @@ final class CachedReads: Sendable {
     /// - Parameter root: of a file system without a block device nothing is read so, because it may be a server's.
     init(root: OpenFile, options: StoreOptions) {
         let status = try? root.status()
-        let isLocal = status.map { !DirectoryStamps.isRemote(device: UInt64($0.st_dev)) } ?? false
+        let isLocal = status.map { !ChangeStamp($0).isRemote } ?? false
         isPossible = Atomic(options.faults == nil && !(options.isRemote ?? !isLocal))
     }
 

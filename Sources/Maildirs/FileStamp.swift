@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// What tells that a file is the one that was measured: a foreign tool may still be writing it, or put another in its place.

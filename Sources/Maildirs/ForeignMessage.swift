@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// A message whose name does not tell its size: a foreign tool delivered it.

@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// The stamp in a store's root that says when the store was last in service. A store that was away for longer than

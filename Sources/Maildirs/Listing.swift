@@ -1,4 +1,5 @@
 import Cluster
+import FileTimes
 import Glibc
 import Mail
 import Synchronization

@@ -1,3 +1,4 @@
+import FileTimes
 import Synchronization
 
 /// Keeps maps of mailboxes for those who ask whether messages are there, and what is known of their tombstones, up to a bound in

@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// Goes over the files of `new/` and `cur/` by what each message is called everywhere, for operations that name many

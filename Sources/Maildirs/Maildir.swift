@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// Any Maildir, used as a spool or a mailbox by a small program that blocks: nothing of a store is needed around it.

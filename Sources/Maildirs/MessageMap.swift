@@ -1,3 +1,5 @@
+import FileTimes
+
 /// The paths of a mailbox's messages as they were when the directories were read.
 struct MessageMap: Sendable {
     private struct Slot: Sendable {

@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// A message file that is open, with LF line ends, and its envelope.

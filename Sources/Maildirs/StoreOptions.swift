@@ -1,4 +1,5 @@
 package import Cluster
+import FileTimes
 
 /// What an operator may tune of a store, and its bounds.
 package struct StoreOptions: Sendable {

@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 
 /// Removes what crashes left in `tmp/`, and in the root: files that nobody touched for long, as qmail does after 36 hours.

@@ -1,4 +1,5 @@
 import Cluster
+import FileTimes
 import Mail
 
 /// What is remembered of `gone/`, so that it need not be read again, as its files never change: which file may name a message.

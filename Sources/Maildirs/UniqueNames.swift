@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 import Mail
 import Synchronization

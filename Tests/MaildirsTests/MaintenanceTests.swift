@@ -1,3 +1,4 @@
+import FileTimes
 import Foundation
 import Mail
 import Synchronization
