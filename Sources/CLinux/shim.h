@@ -22,6 +22,11 @@ static inline int begin_writing(int descriptor, long long offset, long long coun
     return (int)syscall(SYS_sync_file_range, descriptor, offset, count, 2U);
 }
 
+/* Renames, unless the new name is taken: EEXIST; or the file system knows no such thing: EINVAL. */
+static inline int rename_exclusively(int old_directory, const char *old_name, int directory, const char *name) {
+    return (int)syscall(SYS_renameat2, old_directory, old_name, directory, name, 1U);
+}
+
 /* Reads what is in the page cache: EAGAIN if nothing of it is (preadv2 with RWF_NOWAIT). */
 static inline long read_cached(int descriptor, void *bytes, size_t count, long offset) {
     struct { void *bytes; size_t count; } vector = {bytes, count};

@@ -128,7 +128,7 @@ final class SMTPConversation: Conversation {
         ended = true
         intake.abandon()
         connection.write(session.takeOutput())
-        connection.closeLingering()
+        if session.hasQuit { connection.close() } else { connection.closeLingering() }
     }
 
     // MARK: what the session says

@@ -14,15 +14,16 @@ import Mail
 // |   | sites that are to have it,   |                                    | puts it into new/ first, if it is not there|
 // |   | these synced; for a spool    | marked, and not in new/            | and was not deleted; a mark in vain costs  |
 // |   | that is full the site's mark |                                    | a comparison in vain                       |
-// | 5 | linked to new/               | in new/ after a process's crash,   | whole (4 came first); not acknowledged, so |
-// |   |                              | in new/ or not after a power cut   | the sender repeats: the identity is found  |
+// | 5 | renamed into new/, where the | in new/ after a process's crash,   | whole (4 came first); not acknowledged, so |
+// |   | file system can do so without| in new/ or not after a power cut   | the sender repeats: the identity is found  |
+// |   | replacing; elsewhere linked  |                                    |                                            |
 // | 6 | new/ synced                  | in new/                            | it is durable, acknowledged or not         |
 // | 7 | answered                     | in new/                            | a repeat finds the identity                |
-// | 8 | tmp/ name removed            | in new/, perhaps still in tmp/ too | two names of one file; cleanTmp removes one|
+// | 8 | tmp/ name removed, if linked | in new/, perhaps still in tmp/ too | two names of one file; cleanTmp removes one|
 //
 // - Between 5 and 6 a reader may see the message already. That is no promise: only the answer is.
 // - Found already there: another process may be between 5 and 6 with it, so the directory is synced before the answer.
-// - link reports a failure though a lost first request did it (NFS): the name is looked at, and it is success only if it
+// - link or rename reports a failure though a lost first request did it (NFS): the name is looked at, and it is success only if it
 //   stands for our open file.
 // - fsync of the file fails: the kernel may have dropped pages and say success the next time, so this file is given up
 //   and the delivery deferred, with nothing left behind.
@@ -50,6 +51,8 @@ struct Delivery {
         var outcome: CommitOutcome?
         /// Spools that were too full for it.
         var leftOut: [MailboxFolder] = []
+        /// It is not in `tmp/` any more.
+        var isMoved = false
         /// Its job has been told of a failure.
         var isGivenUp = false
     }
@@ -94,7 +97,9 @@ struct Delivery {
         spool(&written)
         for index in written.indices where !written[index].isGivenUp { link(&written[index]) }
         answer(written)
-        for file in written { _ = file.name.withCString { unlinkat(file.home.tmp.descriptor, $0, 0) } }
+        for file in written where !file.isMoved {
+            _ = file.name.withCString { unlinkat(file.home.tmp.descriptor, $0, 0) }
+        }
     }
 
     /// A handle that went bad is opened anew for the next delivery.
@@ -262,10 +267,11 @@ struct Delivery {
         let name = file.job.fileName
         core.maps.willLink(Array(file.job.identity.text.utf8), to: file.home.folder)
         do throws(MaildirError) {
-            let outcome = try ExclusiveLink.make(
-                file.file, at: file.name, in: file.home.tmp, as: name, in: folder.new,
+            let outcome = try ExclusiveLink.move(
+                file.file, at: file.name, in: file.home.tmp, as: name, in: folder.new, where: core.canMove,
                 fault: core.options.faults?.decide(.link, name))
-            file.outcome = outcome == .made ? .stored : .alreadyThere
+            file.outcome = outcome == .taken ? .alreadyThere : .stored
+            file.isMoved = outcome == .moved
         } catch {
             forgetFolder(after: error)
             file.job.finish(.failure(error))

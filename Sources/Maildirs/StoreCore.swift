@@ -20,6 +20,8 @@ final class StoreCore: Sendable {
     let deliveries: WorkerPool
     let removals: WorkerPool
     let readers: WorkerPool
+    /// Whether the file system can rename without replacing, as far as is known.
+    let canMove = Atomic<Bool>(true)
     let isShutDown = Atomic<Bool>(false)
     /// Names in mailboxes that cannot be a message's or be read, met since the start.
     let oddNames = Atomic<Int>(0)

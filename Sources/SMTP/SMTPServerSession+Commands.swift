@@ -31,7 +31,9 @@ extension SMTPServerSession {
         case .vrfy: return arguments.isEmpty ? refuse(.badParameter) : reply(.cannotVerify)
         case .expn: return refuse(.notOffered)
         case .help: return reply(.help)
-        case .quit: return end(with: .goodBye)
+        case .quit:
+            hasQuit = true
+            return end(with: .goodBye)
         case .auth: return authenticate(arguments, hasMore: hasMore)
         case .etrn: return startQueue(arguments)
         case .atrn:

@@ -101,6 +101,8 @@ package struct SMTPServerSession: ~Copyable, Sendable {
     var progress = Progress()
     var discardedLineBytes = 0
     var isClosing = false
+    /// Whether the client has said QUIT, behind which it sends nothing more.
+    package internal(set) var hasQuit = false
     var isDraining = false
     /// Whether DATA was answered in output that has not been taken: bytes that are there already came too early.
     var dataAnswerIsUnread = false
