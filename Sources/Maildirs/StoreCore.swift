@@ -21,7 +21,7 @@ final class StoreCore: Sendable {
     let removals: WorkerPool
     let readers: WorkerPool
     /// Whether the file system can rename without replacing, as far as is known.
-    let canMove = Atomic<Bool>(true)
+    let canMove: Atomic<Bool>
     let isShutDown = Atomic<Bool>(false)
     /// Names in mailboxes that cannot be a message's or be read, met since the start.
     let oddNames = Atomic<Int>(0)
@@ -30,6 +30,7 @@ final class StoreCore: Sendable {
         self.root = root
         self.partitions = partitions
         self.options = options
+        canMove = Atomic(options.renames)
         folders = DeliveryFolders(max: options.openMailboxesMax)
         gauges = SpoolGauges(options.spoolFilesMax)
         cachedReads = CachedReads(root: root.directory, options: options)

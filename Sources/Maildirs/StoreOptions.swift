@@ -35,6 +35,8 @@ package struct StoreOptions: Sendable {
     /// How long a map of a mailbox that changes all the time is believed: so often, at most, the directories are read for
     /// messages that it does not show.
     var mapLifetime: Duration = .seconds(1)
+    /// Whether names are taken by renames without replacing, as long as the file system does not refuse them.
+    var renames = true
     /// Failures that tests order; a store in service has none.
     var faults: FaultPlan?
     /// What tests say instead of the file system: whether it is remote, and what its clock and this host's show.

@@ -131,7 +131,7 @@ class Costs:
 
 
 # Those whose number depends on the work, and not on what happens to come together.
-COUNTED_CALLS = ("fsync", "openat", "openat2", "linkat", "unlinkat", "sendfile", "pread64", "preadv2")
+COUNTED_CALLS = ("fsync", "openat", "openat2", "linkat", "renameat2", "unlinkat", "sendfile", "pread64", "preadv2")
 
 
 def room(name):

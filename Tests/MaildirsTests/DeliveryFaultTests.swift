@@ -17,7 +17,9 @@ import Testing
 
         private final class Switch: Sendable { let isOn = Atomic(false) }
 
-        init(_ fault: FaultPlan.Fault, at step: FaultPlan.Step, counter: StepCounter = StepCounter()) throws {
+        init(
+            _ fault: FaultPlan.Fault, at step: FaultPlan.Step, counter: StepCounter = StepCounter(), renames: Bool = true
+        ) throws {
             let isFailing = Switch()
             self.isFailing = isFailing
             folder = try TestFolder()
@@ -25,7 +27,8 @@ import Testing
                 faults: FaultPlan { asked, _ in
                     counter.count(asked)
                     return asked == step && isFailing.isOn.load(ordering: .relaxed) ? fault : nil
-                })
+                }
+            ) { $0.renames = renames }
         }
 
         func start(_ isOn: Bool) { isFailing.isOn.store(isOn, ordering: .relaxed) }
@@ -85,15 +88,32 @@ import Testing
     }
 
     @Test(
-        "NFS: a link that was made though it reports failure is success, because the name stands for our file",
-        arguments: [EEXIST, EIO, ENOENT])
-    func retransmittedLink(number: Int32) async throws {
-        let faulty = try Faulty(.failAfterDoing(number), at: .link)
+        "A name that was made though failure is reported, as NFS may, is success, because it stands for our file",
+        arguments: [EEXIST, EIO, ENOENT], [true, false])
+    func retransmittedLink(number: Int32, renames: Bool) async throws {
+        let faulty = try Faulty(.failAfterDoing(number), at: .link, renames: renames)
         faulty.start(true)
         #expect(await faulty.store.deliver(body, .numbered(1)) == [.success(.stored)])
         faulty.store.shutdown()
         #expect(faulty.folder.names(.alice, "new").count == 1)
         #expect(faulty.folder.names(.alice, "tmp") == [])
+    }
+
+    @Test(
+        "By rename or by link, a message has one name in the end, and a second one of that name none",
+        arguments: [true, false])
+    func oneName(renames: Bool) async throws {
+        let folder = try TestFolder()
+        let store = try folder.store { $0.renames = renames }
+        #expect(await store.deliver(body, .numbered(1)) == [.success(.stored)])
+        #expect(await store.deliver(body, .numbered(1)) == [.success(.alreadyThere)])
+        store.shutdown()
+        #expect(folder.names(.alice, "tmp") == [])
+        let names = folder.names(.alice, "new")
+        #expect(names.count == 1)
+        let path = folder.path(.alice, "new") + "/" + (names.first ?? "")
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.referenceCount] as? Int == 1)
+        #expect(try folder.text(.alice, "new/\(names.first ?? "")").hasSuffix("\n\nHello\n"))
     }
 
     @Test("A link that somebody else made to our file is no delivery: a failed link without the name defers")

@@ -1,3 +1,4 @@
+import FileTimes
 import Foundation
 import Glibc
 import Mail
@@ -13,7 +14,7 @@ final class TestFolder: Sendable {
     /// Whether such folders are on a block device.
     static let isOnDisk: Bool = {
         var status = stat()
-        return stat(NSTemporaryDirectory(), &status) == 0 && !DirectoryStamps.isRemote(device: UInt64(status.st_dev))
+        return stat(NSTemporaryDirectory(), &status) == 0 && !ChangeStamp(status).isRemote
     }()
 
     init() throws {

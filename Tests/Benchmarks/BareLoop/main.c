@@ -2,8 +2,8 @@
  *
  * usage: bare-loop FOLDER THREADS CYCLES OCTETS MAILBOXES
  *
- * Each cycle makes a file in tmp/ (O_EXCL), writes it, syncs it, links it into new/, syncs new/ and removes the name in
- * tmp/. The folders stay open, as a good server keeps them. Prints cycles per second, and the user-mode and system
+ * Each cycle makes a file in tmp/ (O_EXCL), writes it, syncs it, renames it into new/ without replacing, and syncs new/.
+ * The folders stay open, as a good server keeps them. Prints cycles per second, and the user-mode and system
  * microseconds of CPU per cycle. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -63,9 +63,8 @@ static void deliver(int cycle) {
     if (write(file, content, octets) != octets) die("write");
     if (fsync(file) != 0) die("fsync");
     if (close(file) != 0) die("close");
-    if (linkat(mailbox->tmp, name, mailbox->new, name, 0) != 0) die("link");
+    if (renameat2(mailbox->tmp, name, mailbox->new, name, RENAME_NOREPLACE) != 0) die("rename");
     if (fsync(mailbox->new) != 0) die("fsync of a folder");
-    if (unlinkat(mailbox->tmp, name, 0) != 0) die("unlink");
 }
 
 static void *work(void *unused) {
