@@ -18,7 +18,8 @@ import Testing
         private final class Switch: Sendable { let isOn = Atomic(false) }
 
         init(
-            _ fault: FaultPlan.Fault, at step: FaultPlan.Step, counter: StepCounter = StepCounter(), renames: Bool = true
+            _ fault: FaultPlan.Fault, at step: FaultPlan.Step, counter: StepCounter = StepCounter(),
+            renames: Bool = true
         ) throws {
             let isFailing = Switch()
             self.isFailing = isFailing
