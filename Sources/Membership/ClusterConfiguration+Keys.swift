@@ -8,6 +8,9 @@ extension ClusterConfiguration: ConfigurationSection {
             .value(
                 "hostname", \.hostname, .hostname,
                 "Name in greetings and in `Received:` fields"),
+            .value(
+                "eventLoops", \.eventLoops, .optional(.integer(1...1_024), "one per core"),
+                "Threads of each process that serve connections: fewer than cores where processes share a machine"),
             .section("trust", \.trust),
             .sections("frontends", \.frontends),
             .sections("nodes", \.nodes, comeAndGo: true),

@@ -7,6 +7,8 @@ package struct ClusterConfiguration: Sendable {
     package var cluster = ClusterSettings()
     /// The name in greetings and in `Received:`; empty for this machine's own.
     package var hostname = ""
+    /// Threads of each process that serve connections; nil for one per core.
+    package var eventLoops: Int?
     package var trust = TrustSettings()
     package var frontends: [FrontendSettings] = []
     package var nodes: [NodeSettings] = []

@@ -3,6 +3,7 @@ import Frontend
 import Logging
 import Membership
 import Metrics
+import NIOCore
 import ServiceLifecycle
 import Storage
 import Telemetry
@@ -33,6 +34,7 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         ProcessLimits.prepare()
         let written = try file.load()
+        if let loops = written.eventLoops { NIOSingletons.groupLoopCountSuggestion = loops }
         let first = try? ProcessPlan(written, names: names)
         let sink = LogSink(level: first?.logLevel ?? .info, format: first?.logFormat ?? .logfmt)
         LoggingSystem.bootstrap { label in sink.handler(label: label) }

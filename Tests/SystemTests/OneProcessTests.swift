@@ -80,6 +80,21 @@ struct OneProcessTests {
         #expect(log().contains { $0.contains("telemetry.logLevel: error is now info") })
     }
 
+    @Test("So many threads serve connections as the configuration says")
+    func eventLoops() async throws {
+        defer { home.remove() }
+        _ = try home.write(
+            "cluster.yaml", try home.read("cluster.yaml").replacing("eventLoops: 1\n", with: "eventLoops: 3\n"))
+        try start()
+        defer { kill(process.processIdentifier, SIGKILL) }
+        try await wait(for: "msg=ready", count: 7)
+        let threads = "/proc/\(process.processIdentifier)/task"
+        let names = try FileManager.default.contentsOfDirectory(atPath: threads).map {
+            try String(contentsOfFile: "\(threads)/\($0)/comm", encoding: .utf8)
+        }
+        #expect(names.count { $0.hasPrefix("NIO-SGLTN") && !$0.contains("TP") } == 3, "\(names)")
+    }
+
     @Test("SIGTERM leaves all frontends the same time, and ends what is still there when it is over")
     func deadline() async throws {
         defer { home.remove() }

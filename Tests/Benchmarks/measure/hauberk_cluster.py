@@ -14,10 +14,12 @@ PARTITIONS = 256
 
 
 def configuration(frontends, nodes, copies, tls, partitions):
-    """Limits that a measurement would run into, and mail does not, are wide."""
+    """Limits that a measurement would run into, and mail does not, are wide. The processes share the cores."""
+    loops = max(1, os.cpu_count() // (frontends + nodes))
     lines = [
         f"cluster: {{name: bench, partitions: {partitions}, replicas: {copies}, durableCopies: {copies}}}",
         "hostname: mail.example.test",
+        f"eventLoops: {loops}",
         f"trust: {{mode: {'mutual-tls' if tls else 'local'}}}",
         "smtp: {connectionsMax: 30000, connectionsPerAddressMax: 30000, limits: {transactionsMax: 1000000}}",
         "pop3: {connectionsMax: 30000, connectionsPerAddressMax: 30000}",
