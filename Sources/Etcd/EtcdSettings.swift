@@ -6,6 +6,9 @@ package struct EtcdSettings: Sendable {
     package var endpoints: [String]
     /// For one request to one member. At least a millisecond.
     package var timeout = Duration.seconds(5)
+    /// How long members may say that they cannot now until a request fails: they elect a leader in a second or two, and not
+    /// so fast where their disks are slow.
+    package var patience = Duration.zero
     /// The CA of the members' certificates (a PEM file); the system's own CAs without it.
     package var authority: String?
     /// The certificate that members see, and its key (PEM files).

@@ -13,6 +13,7 @@ final class EtcdTransport: Sendable {
     private let http: HTTPClient
     private let rotation: EndpointRotation
     private let timeout: Duration
+    private let patience: Duration
     private let credentials: LoginRequest?
     private let token = Mutex<String?>(nil)
 
@@ -20,6 +21,7 @@ final class EtcdTransport: Sendable {
         guard !settings.endpoints.isEmpty else { throw .settings("there is no endpoint of etcd") }
         rotation = EndpointRotation(settings.endpoints)
         timeout = settings.timeout
+        patience = settings.patience
         credentials = settings.user.map { LoginRequest(name: $0, password: settings.password ?? "") }
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
@@ -40,7 +42,8 @@ final class EtcdTransport: Sendable {
         try? await http.shutdown()
     }
 
-    /// Asks until a member answers, each member once.
+    /// Asks until a member answers, each member once; and again while one says that it cannot now, for as long as the
+    /// settings have patience.
     func ask<Answer: Decodable & Sendable>(
         _ path: String, _ request: some Encodable, streams: Bool = false, as type: Answer.Type = Answer.self
     ) async throws(EtcdError) -> Answer {
@@ -81,7 +84,21 @@ final class EtcdTransport: Sendable {
     private func askEach<Answer: Decodable & Sendable>(
         _ path: String, _ body: [UInt8], _ streams: Bool
     ) async throws(EtcdError) -> Answer {
-        var reasons: [String] = []
+        let end = ContinuousClock.now + patience
+        while true {
+            var (reasons, mayHelpToWait): ([String], Bool) = ([], false)
+            if let answer: Answer = try await askOnce(path, body, streams, &reasons, &mayHelpToWait) { return answer }
+            guard mayHelpToWait, ContinuousClock.now < end else { throw .unavailable(reasons) }
+            try? await Task.sleep(for: Self.pause)
+        }
+    }
+
+    private static let pause = Duration.milliseconds(200)
+
+    /// Nil if no member gave an answer, for those reasons.
+    private func askOnce<Answer: Decodable & Sendable>(
+        _ path: String, _ body: [UInt8], _ streams: Bool, _ reasons: inout [String], _ mayHelpToWait: inout Bool
+    ) async throws(EtcdError) -> Answer? {
         for _ in 0..<rotation.count {
             let endpoint = rotation.current
             let verdict: EtcdVerdict<Answer> = await self.verdict(endpoint, path, body, streams)
@@ -89,12 +106,13 @@ final class EtcdTransport: Sendable {
             switch verdict {
             case .answered(let answer): return answer
             case .refused(let error): throw error
-            case .elsewhere(let reason):
+            case .elsewhere(let reason), .notNow(let reason):
+                if case .notNow = verdict { mayHelpToWait = true }
                 reasons.append("\(endpoint): \(reason)")
                 rotation.failed(endpoint)
             }
         }
-        throw .unavailable(reasons)
+        return nil
     }
 
     private func verdict<Answer: Decodable & Sendable>(
@@ -108,7 +126,7 @@ final class EtcdTransport: Sendable {
             }
             return streams ? EtcdVerdict(status: status, line: bytes) : EtcdVerdict(status: status, body: bytes)
         } catch {
-            return .elsewhere(Self.reason(error))
+            return error is TimedOut ? .notNow(Self.reason(error)) : .elsewhere(Self.reason(error))
         }
     }
 

@@ -5,8 +5,10 @@ enum EtcdVerdict<Answer> {
     case answered(Answer)
     /// Another member would say the same.
     case refused(EtcdError)
-    /// This member cannot say it now; another one may.
+    /// This member cannot say it; another one may.
     case elsewhere(String)
+    /// The same, and it may itself in a while: it is in trouble, or has no leader.
+    case notNow(String)
 }
 
 extension EtcdVerdict where Answer: Decodable {
@@ -53,6 +55,6 @@ extension EtcdVerdict where Answer: Decodable {
     private static func failed(code: Int, message: String) -> Self {
         let text = String(message.prefix(200))
         return [1, 2, 4, 13, 14, 15].contains(code)
-            ? .elsewhere(text.isEmpty ? "code \(code)" : text) : .refused(.refused(code: code, message: text))
+            ? .notNow(text.isEmpty ? "code \(code)" : text) : .refused(.refused(code: code, message: text))
     }
 }

@@ -63,7 +63,7 @@ package struct EtcdWatch: AsyncSequence, Sendable {
             switch verdict {
             case .answered(let value): answer = value
             case .refused(let error): throw error
-            case .elsewhere(let reason): throw WatchBroken(reason: reason)
+            case .elsewhere(let reason), .notNow(let reason): throw WatchBroken(reason: reason)
             }
             let step = position.receive(answer)
             self.position = position

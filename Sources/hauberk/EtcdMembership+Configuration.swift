@@ -23,8 +23,9 @@ extension EtcdMembership {
         _ configuration: ClusterConfiguration, _ body: (EtcdMembership) async throws -> Result
     ) async throws -> Result {
         let log = Logger(label: "etcd")
-        let client = try EtcdClient(
-            EtcdSettings(configuration), group: MultiThreadedEventLoopGroup.singleton, log: log)
+        var settings = try EtcdSettings(configuration)
+        settings.patience = .seconds(15)
+        let client = try EtcdClient(settings, group: MultiThreadedEventLoopGroup.singleton, log: log)
         let membership = EtcdMembership(client: client, prefix: configuration.membershipPrefix, log: log)
         let result: Result
         do {

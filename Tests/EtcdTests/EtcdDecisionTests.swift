@@ -11,6 +11,7 @@ struct EtcdVerdictTests {
         case .refused(.refused(let code, let message)): "refused \(code) \(message)"
         case .refused(let error): "refused \(error)"
         case .elsewhere(let reason): "elsewhere \(reason)"
+        case .notNow(let reason): "not now \(reason)"
         }
     }
 
@@ -30,8 +31,8 @@ struct EtcdVerdictTests {
                 "refused 5 requested lease not found"
             ),
             (401, #"{"message":"invalid auth token","code":16}"#, "refused 16 invalid auth token"),
-            (503, #"{"message":"etcdserver: no leader","code":14}"#, "elsewhere etcdserver: no leader"),
-            (504, #"{"message":"","code":4}"#, "elsewhere code 4"),
+            (503, #"{"message":"etcdserver: no leader","code":14}"#, "not now etcdserver: no leader"),
+            (504, #"{"message":"","code":4}"#, "not now code 4"),
             (404, "404 page not found", "elsewhere HTTP status 404"),
             (301, "", "elsewhere HTTP status 301"),
         ])
@@ -46,13 +47,14 @@ struct EtcdVerdictTests {
             case .answered(let answer): "answered \(answer.seconds?.value ?? 0)"
             case .refused(let error): "\(error)"
             case .elsewhere(let reason): "elsewhere \(reason)"
+            case .notNow(let reason): "not now \(reason)"
             }
         }
         #expect(verdict(200, #"{"result":{"ID":"1","TTL":"10"}}"#) == "answered 10")
         #expect(verdict(200, #"{"result":{"ID":"1"}}"# + "\n") == "answered 0")
-        #expect(verdict(200, #"{"error":{"grpc_code":14,"message":"no leader"}}"#) == "elsewhere no leader")
+        #expect(verdict(200, #"{"error":{"grpc_code":14,"message":"no leader"}}"#) == "not now no leader")
         #expect(verdict(200, #"{"error":{"grpc_code":7,"message":"denied"}}"#) == "etcd refused: denied (code 7)")
-        #expect(verdict(200, #"{"error":{}}"#) == "elsewhere code 2")
+        #expect(verdict(200, #"{"error":{}}"#) == "not now code 2")
         #expect(verdict(200, "{}") == "elsewhere an answer without a result")
         #expect(
             verdict(401, #"{"message":"invalid auth token","code":16}"#) == "etcd refused: invalid auth token (code 16)"

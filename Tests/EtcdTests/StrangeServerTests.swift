@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import Etcd
@@ -10,11 +11,15 @@ import Testing
 final class StrangeServer: Sendable {
     private let channel: any Channel
 
-    /// - Parameter answer: nil to be silent.
-    init(_ answer: [UInt8]?) async throws {
+    /// - Parameters:
+    ///   - answer: nil to be silent.
+    ///   - later: what it says to the third and to those after it, if that is something else.
+    init(_ answer: [UInt8]?, later: [UInt8]? = nil) async throws {
+        let clients = ClientCount()
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let answer = clients.next() > 2 ? later ?? answer : answer
                     try channel.pipeline.syncOperations.addHandler(Speaker(answer: answer))
                 }
             }
@@ -24,6 +29,17 @@ final class StrangeServer: Sendable {
     var endpoint: String { "http://127.0.0.1:\(channel.localAddress?.port ?? 0)" }
 
     func close() async { try? await channel.close() }
+
+    private final class ClientCount: Sendable {
+        private let count = Mutex(0)
+
+        func next() -> Int {
+            count.withLock { count in
+                count += 1
+                return count
+            }
+        }
+    }
 
     private final class Speaker: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
@@ -91,6 +107,27 @@ struct StrangeServerTests {
         await good.close()
     }
 
+    @Test("Without a leader a member is asked again, as long as there is patience; one that is gone or no etcd is not")
+    func patience() async throws {
+        let noLeader = Self.http(#"{"message":"etcdserver: no leader","code":14}"#, status: "503 Service Unavailable")
+        let electing = try await StrangeServer(noLeader, later: Self.http(#"{"header":{"revision":"5"}}"#))
+        try await Self.client([electing.endpoint], patience: .seconds(60)) { client in
+            let revision = try await client.get(prefix: "/").revision
+            #expect(revision == 5)
+        }
+        await electing.close()
+        let impatient = try await StrangeServer(noLeader)
+        try await Self.client([impatient.endpoint]) { client in
+            await #expect(throws: EtcdError.self) { _ = try await client.get(prefix: "/") }
+        }
+        await impatient.close()
+        let strange = try await StrangeServer(Self.http("{"))
+        try await Self.client([strange.endpoint], patience: .seconds(86_400)) { client in
+            await #expect(throws: EtcdError.self) { _ = try await client.get(prefix: "/") }
+        }
+        await strange.close()
+    }
+
     @Test("A watch outlives members that answer anything, and ends with its task", arguments: answers)
     func watches(answer: Answer) async throws {
         let strange = try await StrangeServer(answer.bytes)
@@ -125,10 +162,12 @@ struct StrangeServerTests {
     }
 
     private static func client(
-        _ endpoints: [String], timeout: Duration = .seconds(20), _ body: (EtcdClient) async throws -> Void
+        _ endpoints: [String], timeout: Duration = .seconds(20), patience: Duration = .zero,
+        _ body: (EtcdClient) async throws -> Void
     ) async throws {
         var settings = EtcdSettings(endpoints: endpoints)
         settings.timeout = timeout
+        settings.patience = patience
         settings.watchSilenceMax = .seconds(1)
         let client = try EtcdClient(
             settings, group: MultiThreadedEventLoopGroup.singleton, log: Logger(label: "etcd"))
