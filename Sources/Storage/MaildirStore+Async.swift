@@ -6,7 +6,8 @@ extension MaildirStore {
     func snapshot(
         of key: MailboxKey, heldFor target: SpoolTarget? = nil
     ) async throws(MaildirError) -> MaildropSnapshot {
-        try await result { open(key.mailbox, partition: key.partition, heldFor: target, then: $0) }
+        if target == nil, let known = openCached(key.mailbox, partition: key.partition) { return known }
+        return try await result { open(key.mailbox, partition: key.partition, heldFor: target, then: $0) }
     }
 
     /// As it is for good: what it lists survives a loss of power.
@@ -52,7 +53,8 @@ extension MaildirStore {
     }
 
     func targets() async throws(MaildirError) -> [SpoolTarget] {
-        try await result { handoffTargets(then: $0) }
+        if holdsNothing { return [] }
+        return try await result { handoffTargets(then: $0) }
     }
 
     func mailboxes(
