@@ -11,11 +11,13 @@ package struct CertificateAuthority: Sendable {
     package static let nodeValidityDefault = Duration.seconds(2 * 365 * 86400)
 
     /// Makes a new authority.
+    ///
+    /// - Parameter keyPEM: its key, if there is one already.
     package static func make(
-        name: String, validity: Duration = validityDefault
+        name: String, validity: Duration = validityDefault, keyPEM: String? = nil
     ) throws(CertificateError) -> CertificateAuthority {
         try checkName(name)
-        let key = try PrivateKey()
+        let key = try PrivateKey(existing: keyPEM)
         let certificate = try Certificate()
         try certificate.setValidity(validity)
         try certificate.setSubject([("CN", name)])
@@ -25,7 +27,7 @@ package struct CertificateAuthority: Sendable {
                 (NID_basic_constraints, "critical,CA:TRUE,pathlen:0"), (NID_key_usage, "critical,keyCertSign,cRLSign"),
             ])
         try certificate.sign(by: key)
-        let files = CertificateFiles(certificatePEM: try certificate.pem(), keyPEM: try key.pem())
+        let files = try CertificateFiles(certificate, key, keyPEM: keyPEM)
         return CertificateAuthority(files: files, name: name)
     }
 
@@ -51,14 +53,15 @@ package struct CertificateAuthority: Sendable {
     ///   - names: further names and addresses that others reach the node by.
     ///   - isClient: whether it also proves who opens a connection; not for what strangers see.
     ///   - roles: what the node is allowed to be ("frontend", "storage"): the organizational units of the subject.
+    ///   - keyPEM: its key, if there is one already.
     package func issue(
         node: String, names: CertificateNames, isClient: Bool = true, roles: [String] = [],
-        validity: Duration = nodeValidityDefault
+        validity: Duration = nodeValidityDefault, keyPEM: String? = nil
     ) throws(CertificateError) -> CertificateFiles {
         for name in [node] + roles { try Self.checkName(name) }
         let authority = try Certificate(pem: files.certificatePEM)
         let authorityKey = try PrivateKey(pem: files.keyPEM)
-        let key = try PrivateKey()
+        let key = try PrivateKey(existing: keyPEM)
         let certificate = try Certificate()
         try certificate.setValidity(validity)
         try certificate.setSubject(roles.map { ("OU", $0) } + [("CN", node)])
@@ -69,14 +72,16 @@ package struct CertificateAuthority: Sendable {
             key: key, issuer: authority.pointer,
             extensions: Certificate.endEntity(names: all, purposes: isClient ? "serverAuth,clientAuth" : "serverAuth"))
         try certificate.sign(by: authorityKey)
-        return CertificateFiles(certificatePEM: try certificate.pem(), keyPEM: try key.pem())
+        return try CertificateFiles(certificate, key, keyPEM: keyPEM)
     }
 
     /// A certificate that nobody vouches for, for development listeners.
+    ///
+    /// - Parameter keyPEM: its key, if there is one already.
     package static func selfSigned(
-        names: CertificateNames, validity: Duration = nodeValidityDefault
+        names: CertificateNames, validity: Duration = nodeValidityDefault, keyPEM: String? = nil
     ) throws(CertificateError) -> CertificateFiles {
-        let key = try PrivateKey()
+        let key = try PrivateKey(existing: keyPEM)
         let certificate = try Certificate()
         try certificate.setValidity(validity)
         try certificate.setSubject([("CN", names.dnsNames.first ?? names.ipAddresses.first ?? "development")])
@@ -84,7 +89,7 @@ package struct CertificateAuthority: Sendable {
             key: key, issuer: certificate.pointer,
             extensions: Certificate.endEntity(names: names, purposes: "serverAuth"))
         try certificate.sign(by: key)
-        return CertificateFiles(certificatePEM: try certificate.pem(), keyPEM: try key.pem())
+        return try CertificateFiles(certificate, key, keyPEM: keyPEM)
     }
 
     private static func checkName(_ name: String) throws(CertificateError) {
@@ -92,6 +97,16 @@ package struct CertificateAuthority: Sendable {
         guard (1...64).contains(name.unicodeScalars.count), name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
             throw .notAName(name)
         }
+    }
+}
+
+extension CertificateFiles {
+    /// - Parameter keyPEM: the key's text as it was read, if it was.
+    fileprivate init(
+        _ certificate: borrowing Certificate, _ key: borrowing PrivateKey, keyPEM: String?
+    ) throws(CertificateError) {
+        let text = if let keyPEM { keyPEM } else { try key.pem() }
+        self.init(certificatePEM: try certificate.pem(), keyPEM: text)
     }
 }
 

@@ -10,14 +10,28 @@ package struct CertificateFiles: Hashable, Sendable {
         self.keyPEM = keyPEM
     }
 
+    /// The key that lies there, for a certificate that does not: whoever was to write both may have been interrupted. Nil if
+    /// there is none.
+    package static func key(at path: String) throws(CertificateError) -> String? {
+        do throws(DurableFileError) {
+            return try DurableFile.read(path, bytesMax: keyBytesMax).map { String(decoding: $0, as: UTF8.self) }
+        } catch {
+            throw .file(error)
+        }
+    }
+
+    private static let keyBytesMax = 64 << 10
+
     /// Writes both files, durably; only the owner may read the key.
     ///
-    /// - Parameter replacing: whether files that are there already give way; otherwise they are an error.
+    /// - Parameter replacing: whether files that are there already give way; otherwise they are an error, but for this key.
     package func write(
         certificate certificatePath: String, key keyPath: String, replacing: Bool = false
     ) throws(CertificateError) {
+        let known = replacing ? nil : try Self.key(at: keyPath)
+        let hasKey = known == keyPEM
         do throws(DurableFileError) {
-            try DurableFile.write(keyPEM, to: keyPath, mode: 0o600, replacing: replacing)
+            if !hasKey { try DurableFile.write(keyPEM, to: keyPath, mode: 0o600, replacing: replacing) }
         } catch {
             throw .file(error)
         }
@@ -25,7 +39,7 @@ package struct CertificateFiles: Hashable, Sendable {
             try DurableFile.write(certificatePEM, to: certificatePath, mode: 0o644, replacing: replacing)
         } catch {
             // A key without its certificate would only be in the way of the next attempt.
-            if !replacing { DurableFile.remove(keyPath) }
+            if !replacing, !hasKey { DurableFile.remove(keyPath) }
             throw .file(error)
         }
     }

@@ -25,6 +25,11 @@ struct PrivateKey: ~Copyable {
         pointer = key
     }
 
+    /// Reads one that is there, or makes a new one.
+    init(existing pem: String?) throws(CertificateError) {
+        if let pem { try self.init(pem: pem) } else { try self.init() }
+    }
+
     func pem() throws(CertificateError) -> String {
         ERR_clear_error()
         let bio = try MemoryBIO()

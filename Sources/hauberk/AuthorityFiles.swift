@@ -16,13 +16,13 @@ struct AuthorityFiles {
 
     /// Makes a new CA; one that is there is never touched, because every certificate depends on it.
     func make() throws -> CertificateAuthority {
-        for path in [certificate, key] where FileManager.default.fileExists(atPath: path) {
+        guard !FileManager.default.fileExists(atPath: certificate) else {
             throw CommandFailure(
-                "\(path) is there already: every certificate of the cluster depends on it. "
-                    + "To begin anew, move it away, and issue all certificates again")
+                "\(certificate) is there already: every certificate of the cluster depends on it. "
+                    + "To begin anew, move it and its key away, and issue all certificates again")
         }
         try Folders.make((certificate as NSString).deletingLastPathComponent)
-        let authority = try CertificateAuthority.make(name: name)
+        let authority = try CertificateAuthority.make(name: name, keyPEM: CertificateFiles.key(at: key))
         try authority.files.write(certificate: certificate, key: key)
         return authority
     }

@@ -94,7 +94,8 @@ struct CertificatesIssue: AsyncParsableCommand {
                 continue
             }
             try Folders.make((place.certificate as NSString).deletingLastPathComponent)
-            try authority.issue(node: name, names: alternatives)
+            let keyPEM = replace ? nil : try CertificateFiles.key(at: place.key)
+            try authority.issue(node: name, names: alternatives, keyPEM: keyPEM)
                 .write(certificate: place.certificate, key: place.key, replacing: replace)
             issued.append(Issued(name: name, certificate: place.certificate, key: place.key, made: true))
         }
@@ -152,7 +153,8 @@ struct CertificatesListener: AsyncParsableCommand {
             try Folders.make((place.certificate as NSString).deletingLastPathComponent)
             let names = try CertificateNames(
                 dnsNames: place.hostnames + ["localhost"], ipAddresses: ["127.0.0.1", "::1"])
-            try CertificateAuthority.selfSigned(names: names)
+            let keyPEM = replace ? nil : try CertificateFiles.key(at: place.key)
+            try CertificateAuthority.selfSigned(names: names, keyPEM: keyPEM)
                 .write(certificate: place.certificate, key: place.key, replacing: replace)
             issued.append(Issued(place, made: true))
         }

@@ -32,8 +32,9 @@ struct Initialisation {
             let identity = configuration.hopIdentity(of: name)
             guard !isThere(identity.certificate) else { continue }
             try Folders.make((identity.certificate as NSString).deletingLastPathComponent)
-            try AuthorityFiles(configuration).load().issue(node: name, names: CertificateNames(dnsNames: [name]))
-                .write(certificate: identity.certificate, key: identity.key)
+            try AuthorityFiles(configuration).load().issue(
+                node: name, names: CertificateNames(dnsNames: [name]), keyPEM: CertificateFiles.key(at: identity.key)
+            ).write(certificate: identity.certificate, key: identity.key)
         }
         for frontend in plan.frontends { try makeListenerCertificate(frontend, usesAuthority: usesAuthority) }
     }
@@ -46,10 +47,12 @@ struct Initialisation {
         try Folders.make((certificate as NSString).deletingLastPathComponent)
         let hostname = configuration.hostname(of: frontend)
         let names = try CertificateNames(dnsNames: [hostname, "localhost"], ipAddresses: ["127.0.0.1", "::1"])
+        let keyPEM = try CertificateFiles.key(at: key)
         let files =
             usesAuthority
-            ? try AuthorityFiles(configuration).load().issue(node: hostname, names: names, isClient: false)
-            : try CertificateAuthority.selfSigned(names: names)
+            ? try AuthorityFiles(configuration).load().issue(
+                node: hostname, names: names, isClient: false, keyPEM: keyPEM)
+            : try CertificateAuthority.selfSigned(names: names, keyPEM: keyPEM)
         try files.write(certificate: certificate, key: key)
     }
 

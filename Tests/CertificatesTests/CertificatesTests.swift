@@ -34,6 +34,28 @@ func openssl(_ arguments: String...) throws -> (isYes: Bool, output: String) {
 }
 
 @Suite(.timeLimit(.minutes(5))) struct CertificateAuthorityTests {
+    @Test(
+        "Who was interrupted between the key and the certificate goes on with that key; another one is not overwritten")
+    func interrupted() throws {
+        let folder = try Folder()
+        let authority = try CertificateAuthority.make(name: "test cluster")
+        let (certificate, key) = (folder.file("store.pem"), folder.file("store.key"))
+        let first = try authority.issue(node: "store-1", names: CertificateNames(dnsNames: []))
+        try first.keyPEM.write(toFile: key, atomically: true, encoding: .utf8)
+        #expect(throws: CertificateError.self) {
+            try authority.issue(node: "store-1", names: CertificateNames(dnsNames: []))
+                .write(certificate: certificate, key: key)
+        }
+        #expect(try CertificateFiles.key(at: key) == first.keyPEM)
+        let second = try authority.issue(
+            node: "store-1", names: CertificateNames(dnsNames: []), keyPEM: CertificateFiles.key(at: key))
+        try second.write(certificate: certificate, key: key)
+        #expect(try CertificateFiles.key(at: key) == first.keyPEM)
+        #expect(try NIOSSLCertificate.fromPEMFile(certificate).count == 1)
+        #expect(throws: CertificateError.self) { try second.write(certificate: certificate, key: key) }
+        #expect(try CertificateFiles.key(at: key) == first.keyPEM)
+    }
+
     @Test("A node's certificate verifies against the authority, as server and as client, by OpenSSL's own judgement")
     func opensslAccepts() throws {
         let folder = try Folder()
