@@ -120,7 +120,7 @@ let package = Package(
         tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),
         tests("LoadTests", ["Load", "POP3", nioCore]),
         tests("WireTests", ["Wire", nioCore]),
-        tests("HopsTests", ["Hops", "Wire", "Mail", nioCore, nioPosix]),
+        tests("HopsTests", ["Hops", "Wire", "Mail", "POP3", collections, nioCore, nioPosix]),
         tests(
             "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],
             resources: [.copy("SMTP"), .copy("POP3")]),

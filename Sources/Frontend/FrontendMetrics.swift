@@ -8,6 +8,7 @@ final class FrontendMetrics: Sendable {
     let qmtpConnections = Counter(label: "qmtp_connections")
     let pop3Connections = Counter(label: "pop3_connections")
     let pop3Logins = Counter(label: "pop3_logins")
+    let answeredAhead = Counter(label: "pop3_answered_ahead")
     let loginFailures = Counter(label: "login_failures")
     let refusedConnections = Counter(label: "connections_refused")
     private let accepted = Counter(label: "messages", dimensions: [("verdict", "accepted")])

@@ -40,7 +40,7 @@ final class MaildropOpening: Conversation {
         self.greetingTimeout = greetingTimeout
         self.timeout = timeout
         self.finished = finished
-        session.send(.xopen(request.mailbox, utf8: request.utf8, language: request.language))
+        session.send(.xopen(request.mailbox, utf8: request.utf8, language: request.language, ahead: true))
     }
 
     func opened(_ connection: Connection) {

@@ -225,7 +225,12 @@ final class POP3Conversation: Conversation {
         session.maildropOpened(text: text)
         connection.write(session.takeOutput())
         connection.flush()
-        Relay.join(client: connection, server: node, times: listener.sessionTimes) { [log] in
+        let ahead = ReadAheadShortcut { [metrics = frontend.metrics] in
+            metrics.answeredAhead.increment()
+        } broke: { [log] why in
+            log.warning("the node broke the rules of reading ahead", metadata: ["reason": "\(why)"])
+        }
+        Relay.join(client: connection, server: node, times: listener.sessionTimes, shortcut: ahead) { [log] in
             log.debug("session ended")
         }
     }

@@ -10,7 +10,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
     case pass(String)
     /// The digest in hexadecimal.
     case apop(user: String, digest: String)
-    case xopen(MailboxName, utf8: Bool, language: String?)
+    /// - Parameter ahead: whether answers are taken ahead of their questions.
+    case xopen(MailboxName, utf8: Bool, language: String?, ahead: Bool = false)
     /// The node's own copy, for another node.
     case xopenLocal(MailboxName)
     case xdigest(MailboxName)
@@ -59,8 +60,8 @@ package enum POP3ClientCommand: Sendable, Hashable {
     /// The line to send, without its CRLF. A text must hold no CR, LF or NUL.
     var line: [UInt8] {
         switch self {
-        case .xopen(let mailbox, let utf8, let language):
-            let flags = (utf8 ? " UTF8" : "") + (language.map { " LANG=\($0)" } ?? "")
+        case .xopen(let mailbox, let utf8, let language, let ahead):
+            let flags = (utf8 ? " UTF8" : "") + (language.map { " LANG=\($0)" } ?? "") + (ahead ? " AHEAD" : "")
             return Array("XOPEN ".utf8) + Xtext.encode(mailbox.description) + Array(flags.utf8)
         case .xopenLocal(let mailbox): return Self.line("XOPEN", mailbox.description) + Array(" LOCAL".utf8)
         case .xdigest(let mailbox): return Self.line("XDIGEST", mailbox.description)

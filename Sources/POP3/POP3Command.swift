@@ -54,7 +54,7 @@ enum POP3Command: Equatable {
         case Keyword.apop: apop(&arguments) ?? .malformed("APOP name digest")
         case Keyword.auth: auth(&arguments) ?? .malformed("AUTH [mechanism [initial-response]]")
         case Keyword.lang: lang(&arguments) ?? .malformed("LANG [tag]")
-        case Keyword.xopen: xopen(&arguments) ?? .malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL]")
+        case Keyword.xopen: xopen(&arguments) ?? .malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL] [AHEAD]")
         case Keyword.xdigest: mailbox(&arguments).map(POP3Command.xdigest) ?? .malformed("XDIGEST mailbox")
         case Keyword.xdrain: xdrain(&arguments) ?? .malformed("XDRAIN mailbox node")
         case Keyword.xpart: xpartition(&arguments) ?? .malformed("XPART partition [digest]")
@@ -137,6 +137,8 @@ enum POP3Command: Equatable {
                 request.utf8 = true
             } else if word.elementsEqual("LOCAL".utf8) {
                 request.isLocal = true
+            } else if word.elementsEqual("AHEAD".utf8) {
+                request.takesAhead = true
             } else if word.starts(with: "LANG=".utf8), let tag = POP3Arguments.languageRange(word.dropFirst(5)) {
                 request.language = tag
             } else {

@@ -11,6 +11,8 @@ package struct POP3OpenRequest: Sendable, Hashable {
     package var language: String?
     /// On a node: its own copy as it is, without asking the other replicas first.
     package var isLocal = false
+    /// On a node: who opens it takes answers ahead of their questions, as notes beside the session's stream.
+    package var takesAhead = false
 
     package init(mailbox: MailboxName, address: EmailAddress? = nil, utf8: Bool = false, language: String? = nil) {
         self.mailbox = mailbox

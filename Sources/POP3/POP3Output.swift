@@ -43,6 +43,10 @@ struct POP3Output: Sendable {
         bytes.append(contentsOf: text.utf8)
     }
 
+    mutating func append(_ bytes: [UInt8]) {
+        self.bytes.append(contentsOf: bytes)
+    }
+
     mutating func append(_ byte: UInt8) {
         bytes.append(byte)
     }

@@ -2,6 +2,10 @@
 extension POP3ServerSession {
     mutating func handleInTransaction(_ command: POP3Command) -> Action {
         switch command {
+        case .retr, .dele: break
+        default: retrievals.interrupted()
+        }
+        switch command {
         case .stat: return stat()
         case .list(let number): return list(number, .sizes)
         case .uidl(let number): return list(number, .uniqueIDs)
@@ -84,13 +88,15 @@ extension POP3ServerSession {
     private mutating func delete(_ number: Int) -> Action {
         withMessage(number) { session, position in
             session.maildrop.delete(position)
-            session.output.ok("message \(number) deleted")
+            session.retrievals.deleted(position)
+            session.output.append(POP3Answers.deletion(number))
             return .proceed
         }
     }
 
     private mutating func send(_ number: Int, topLines: Int?) -> Action {
         withMessage(number) { session, position in
+            if topLines == nil { session.retrievals.retrieved(position) }
             session.awaited = .message(position, topLines: topLines)
             let uidl = session.maildrop.entries.uidl(at: position)
             return .sendMessage(index: position, uidl: uidl, topLines: topLines)
@@ -114,7 +120,7 @@ extension POP3ServerSession {
         guard let message = answeredMessage() else { return }
         if message.topLines == nil {
             maildrop.access(message.position)
-            output.ok("\(octets) octets")
+            output.append(POP3Answers.retrieval(octets: octets))
         } else {
             output.ok("top of message follows")
         }

@@ -109,6 +109,7 @@ package struct POP3ServerSession: Sendable {
     /// Who a SCRAM exchange is about, as the directory told it.
     var candidate: AuthenticatedUser?
     var maildrop = Maildrop([MaildropEntry]())
+    var retrievals = RetrievalOrder()
     var listing: POP3Listing?
     private var errors = 0
     private var loginFailures = 0

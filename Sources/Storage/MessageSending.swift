@@ -58,21 +58,15 @@ final class MessageSending {
 
     private func send(_ piece: [UInt8]) {
         octetsRead += piece.count
-        let room = POP3MessageEncoder.maximumOutputBytes(forInput: piece.count)
-        var output = ByteBufferAllocator().buffer(capacity: head.count + room + POP3MessageEncoder.finishBytesMax)
+        let room = encoder.roomBytes(for: piece)
+        var output = ByteBufferAllocator().buffer(capacity: head.count + room)
         output.writeBytes(head)
         head = []
-        piece.withUnsafeBytes { input in
-            _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { encoder.encode(input, into: $0) }
-        }
+        encoder.encode(piece, into: &output)
         let isWhole = encoder.isSatisfied || octetsRead >= reader.size
         // A file that became shorter is no whole message, however well it ends.
         if piece.isEmpty, !isWhole { return finish(whole: false) }
-        if isWhole {
-            output.writeWithUnsafeMutableBytes(minimumWritableBytes: POP3MessageEncoder.finishBytesMax) {
-                encoder.finish(into: $0)
-            }
-        }
+        if isWhole { encoder.finish(into: &output) }
         connection.write(output)
         connection.madeProgress()
         if isWhole { return finish(whole: true) }
@@ -84,5 +78,23 @@ final class MessageSending {
     private func finish(whole: Bool) {
         stop()
         finished(whole)
+    }
+}
+
+extension POP3MessageEncoder {
+    /// Room for a piece and the end behind it.
+    func roomBytes(for piece: [UInt8]) -> Int {
+        Self.maximumOutputBytes(forInput: piece.count) + Self.finishBytesMax
+    }
+
+    mutating func encode(_ piece: [UInt8], into output: inout ByteBuffer) {
+        let room = Self.maximumOutputBytes(forInput: piece.count)
+        piece.withUnsafeBytes { input in
+            _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { encode(input, into: $0) }
+        }
+    }
+
+    mutating func finish(into output: inout ByteBuffer) {
+        output.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.finishBytesMax) { finish(into: $0) }
     }
 }

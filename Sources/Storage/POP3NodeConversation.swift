@@ -1,4 +1,5 @@
 import CoreMetrics
+import Hops
 import Logging
 import Mail
 import Maildirs
@@ -13,7 +14,7 @@ final class POP3NodeConversation: Conversation {
     var session: POP3ServerSession
     private(set) var log: Logger
     private let census: ConnectionCensus
-    private var waiting = false
+    private(set) var isWaiting = false
     private var isRunning = false
     /// The connection carries streams now, and is no longer this conversation's.
     private var isOver = false
@@ -23,6 +24,8 @@ final class POP3NodeConversation: Conversation {
     private(set) var maildrop: ShownMessages?
     private var snapshot: MaildropSnapshot? { maildrop?.snapshot }
     private var sending: MessageSending?
+    /// What was answered before it was asked; nil where nobody takes such answers.
+    var ahead: AheadWindow?
 
     /// - Parameter census: where sessions count that share a connection.
     init(node: StorageContext, connection: Connection, census: ConnectionCensus) {
@@ -76,19 +79,21 @@ final class POP3NodeConversation: Conversation {
         var goesOn = true
         var flushes = 0
         repeat {
-            while goesOn, !waiting, connection.isOpen, connection.isWritable {
+            while goesOn, !isWaiting, connection.isOpen, connection.isWritable {
                 let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
                 connection.consume(step.consumed)
                 if step.consumed > 0 { connection.madeProgress() }
+                ahead?.heard &+= UInt32(truncatingIfNeeded: step.consumed)
                 goesOn = carryOut(step.action, connection)
             }
             guard !isOver else { return }
             writeOutput(connection)
+            if !goesOn, !isWaiting { readAhead(connection) }
             flushes += 1
-            goesOn = goesOn && !waiting && connection.isOpen && connection.isWritable
+            goesOn = goesOn && !isWaiting && connection.isOpen && connection.isWritable
         } while goesOn && flushes < Self.flushesMax
         isRunning = false
-        connection.wantsBytes = !waiting && connection.isWritable
+        connection.wantsBytes = !isWaiting && connection.isWritable
         // Whoever pipelines a thousand commands takes turns with the others.
         if goesOn { connection.afterPolling { [self] in run(connection) } }
     }
@@ -100,9 +105,9 @@ final class POP3NodeConversation: Conversation {
     func perform<Value: Sendable>(
         _ connection: Connection, _ work: @escaping @Sendable () async -> Value, then tell: @escaping (Value) -> Void
     ) {
-        waiting = true
+        isWaiting = true
         connection.perform(work) { [self] value in
-            waiting = false
+            isWaiting = false
             tell(value)
             run(connection)
         }
@@ -186,7 +191,7 @@ final class POP3NodeConversation: Conversation {
 
     /// True if it is open, or refused, already.
     private func open(_ request: POP3OpenRequest, _ connection: Connection) -> Bool {
-        waiting = true
+        isWaiting = true
         mailbox = request.mailbox
         log[metadataKey: "mailbox"] = "\(request.mailbox)"
         guard !request.isLocal else {
@@ -194,11 +199,12 @@ final class POP3NodeConversation: Conversation {
             return false
         }
         if RelayQueue(request.mailbox) != nil, !node.queueSessions.open(request.mailbox) {
-            waiting = false
+            isWaiting = false
             mailbox = nil
             session.maildropFailed(temporary: true, "the queue is being fetched already")
             return true
         }
+        if request.takesAhead, connection.isStream { ahead = AheadWindow() }
         node.openMailboxes.opened(request.mailbox)
         isCounted = true
         guard !node.replicator.opensAlone else { return listForClient(request.mailbox, connection) }
@@ -207,7 +213,7 @@ final class POP3NodeConversation: Conversation {
         } then: { [self] isWhole in
             guard connection.isOpen else { return }
             if !isWhole {
-                waiting = false
+                isWaiting = false
                 session.maildropFailed(temporary: true, "this copy of the mailbox is not complete")
                 run(connection)
             } else if listForClient(request.mailbox, connection) {
@@ -223,7 +229,7 @@ final class POP3NodeConversation: Conversation {
             list(mailbox, isWhole: false, connection)
             return false
         }
-        waiting = false
+        isWaiting = false
         show(ShownMessages(snapshot, isWhole: false))
         return true
     }
@@ -238,7 +244,7 @@ final class POP3NodeConversation: Conversation {
     private func list(_ mailbox: MailboxName, isWhole: Bool, _ connection: Connection) {
         let partition = node.partition(of: mailbox)
         let listed = connection.completion { [self] (result: Result<MaildropSnapshot, MaildirError>) in
-            waiting = false
+            isWaiting = false
             switch result {
             case .success(let snapshot):
                 show(ShownMessages(snapshot, isWhole: isWhole))
@@ -258,11 +264,11 @@ final class POP3NodeConversation: Conversation {
 
     private func readTombstone(_ name: MessageIdentity, _ connection: Connection) {
         guard let snapshot else { preconditionFailure("XGONE without a maildrop") }
-        waiting = true
+        isWaiting = true
         node.store.tombstone(
             name, of: snapshot,
             then: connection.completion { [self] result in
-                waiting = false
+                isWaiting = false
                 switch result {
                 case .success(let tombstone): session.tombstoneRead(tombstone?.lines)
                 case .failure(let error):
@@ -278,7 +284,7 @@ final class POP3NodeConversation: Conversation {
         guard let maildrop, let snapshot else { preconditionFailure("RETR without a maildrop") }
         let index = maildrop.index(at: position)
         let octets = snapshot.octets(at: index)
-        waiting = true
+        isWaiting = true
         if !maildrop.isWhole, let reader = node.store.readCached(index, of: snapshot) {
             return start(reader, octets: octets, topLines: topLines, connection)
         }
@@ -290,11 +296,11 @@ final class POP3NodeConversation: Conversation {
                     guard connection.isOpen else { return }
                     if start(reader, octets: octets, topLines: topLines, connection) { run(connection) }
                 case .success(nil):
-                    waiting = false
+                    isWaiting = false
                     session.messageGone()
                     run(connection)
                 case .failure(let error):
-                    waiting = false
+                    isWaiting = false
                     log.error("message cannot be read", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
                     session.messageFailed()
@@ -319,19 +325,19 @@ final class POP3NodeConversation: Conversation {
                 log.error("message broke off while it was read")
                 return connection.abort()
             }
-            waiting = false
+            isWaiting = false
             node.metrics.messagesRetrieved.increment()
             session.messageSent()
             if !isInside { run(connection) }
         }
         sending?.goOn()
         isInside = false
-        return !waiting
+        return !isWaiting
     }
 
     private func delete(_ positions: [Int], _ connection: Connection) {
         guard let maildrop, let snapshot else { preconditionFailure("QUIT deletes without a maildrop") }
-        waiting = true
+        isWaiting = true
         let sites = node.sites.spools(snapshot.mailbox, at: .origin)
         node.store.delete(
             positions.map(maildrop.index), of: snapshot, sites: sites,
@@ -346,7 +352,7 @@ final class POP3NodeConversation: Conversation {
                 case .failure(let error):
                     log.error("messages cannot be deleted", metadata: ["error": "\(error)"])
                     node.metrics.storeErrors.increment()
-                    waiting = false
+                    isWaiting = false
                     session.deleted(failures: positions.count)
                 }
                 run(connection)

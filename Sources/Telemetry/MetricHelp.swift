@@ -6,6 +6,7 @@ enum MetricHelp {
         "qmtp_connections": "Connections of QMTP and QMQP clients",
         "pop3_connections": "Connections of POP3 clients",
         "pop3_logins": "POP3 sessions that logged in",
+        "pop3_answered_ahead": "RETR and DELE commands that were answered with what a node had sent ahead",
         "login_failures": "Log-ins that were refused, by POP3 and by AUTH",
         "connections_refused": "Connections that were refused: too many, or not from an address that is served",
         "messages": "Verdicts on messages that were read whole, one for each recipient",

@@ -80,6 +80,14 @@ package final class Connection {
         if let stream { stream.write(buffer) } else { channel?.write(buffer, promise: nil) }
     }
 
+    /// Tells the conversation at a stream's other end something that is not of the stream, behind all that was written. Only
+    /// on a stream, and while `isWritable`.
+    package func send(note: ByteBuffer) {
+        guard let stream, isOpen, !closing else { return }
+        hasUnflushed = true
+        stream.send(note: note)
+    }
+
     /// Sends what is written, if there is anything.
     package func flush() {
         guard hasUnflushed else { return }

@@ -43,6 +43,8 @@ final class ConnectionStream {
     private var untaken = 0
     /// What it has taken and was not given back yet.
     private var taken = 0
+    /// What has come of a note.
+    private var note = ByteBuffer()
 
     init(number: UInt32, carrier: SharedConnection, isAccepted: Bool) {
         self.number = number
@@ -91,6 +93,14 @@ final class ConnectionStream {
         var bytes = bytes
         waiting.appendOrTake(&bytes)
         sendWaiting()
+    }
+
+    /// Sends a note behind all that was written; only while nothing of that waits.
+    func send(note: ByteBuffer) {
+        guard !isOver, !outputEnded, !isUnheard else { return }
+        precondition(waiting.readableBytes == 0, "a note overtakes what waits for credit")
+        precondition(note.readableBytes <= StreamFrame.noteBytesMax, "a note of \(note.readableBytes) octets")
+        carrier.send(note, as: .note, on: number)
     }
 
     func flush() { carrier.flushSoon() }
@@ -153,6 +163,20 @@ final class ConnectionStream {
         connection.tellUnread()
         connection.unread.letGoOfTheRest()
         return nil
+    }
+
+    /// A piece of a note has come, and with the last the note is told. It is no part of the window: who takes notes keeps
+    /// none, or few.
+    func receive(note piece: ByteBuffer, isWhole: Bool) {
+        var piece = piece
+        note.appendOrTake(&piece)
+        guard isWhole else { return }
+        var whole = note
+        note = ByteBuffer()
+        guard !isOver, let connection else { return }
+        hasHeard = true
+        whole.letGoOfTheRest()
+        connection.conversation?.noted(connection, whole)
     }
 
     /// The conversation may have taken some of what came.

@@ -1,3 +1,5 @@
+package import NIOCore
+
 /// What a connection's driver does when something happens on the wire: it feeds a pure session and carries out what
 /// the session says.
 ///
@@ -15,10 +17,18 @@ package protocol Conversation: AnyObject {
     func tlsStarted(_ connection: Connection)
     /// Nothing came for the idle time, or the connection's whole time is over. The conversation ends itself.
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout)
+    /// The conversation at a stream's other end says something beside the stream (`Connection.send(note:)`). What it said on
+    /// the stream before has come, and may still be unread.
+    func noted(_ connection: Connection, _ note: ByteBuffer)
     /// The process wants to stop: finish what is under way, and end.
     func draining(_ connection: Connection)
     /// The connection is gone; nothing can be written any more. Said exactly once, also when it never opened.
     func closed(_ reason: ConnectionEnd)
+}
+
+extension Conversation {
+    /// Most have agreed on no notes, and need none.
+    package func noted(_ connection: Connection, _ note: ByteBuffer) {}
 }
 
 /// Which clock ran out.

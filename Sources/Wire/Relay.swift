@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// Carries bytes both ways between two connections of one event loop, with back-pressure: neither side is read while
 /// the other cannot take what came.
@@ -9,16 +9,19 @@ package final class Relay {
     private static let lineFeed = UInt8(ascii: "\n")
 
     private let client: Connection
-    private let server: Connection
+    fileprivate let server: Connection
+    fileprivate let shortcut: (any RelayShortcut)?
 
     /// Joins the two; what either has unread goes across first.
     /// - Parameters:
     ///   - times: the clocks of the client's side; the server's side has none of its own.
+    ///   - shortcut: what may answer the client in the server's stead.
     ///   - ended: called once, when either side is gone.
     package static func join(
-        client: Connection, server: Connection, times: ConnectionTimes, ended: @escaping () -> Void
+        client: Connection, server: Connection, times: ConnectionTimes, shortcut: (any RelayShortcut)? = nil,
+        ended: @escaping () -> Void
     ) {
-        let relay = Relay(client: client, server: server)
+        let relay = Relay(client: client, server: server, shortcut: shortcut)
         let once = Once(ended)
         client.handOver(to: RelaySide(relay, from: client, to: server, ended: once))
         server.handOver(to: RelaySide(relay, from: server, to: client, ended: once))
@@ -28,22 +31,42 @@ package final class Relay {
         relay.pump(from: client, to: server)
     }
 
-    private init(client: Connection, server: Connection) {
+    private init(client: Connection, server: Connection, shortcut: (any RelayShortcut)?) {
         self.client = client
         self.server = server
+        self.shortcut = shortcut
     }
 
     fileprivate func pump(from source: Connection, to sink: Connection) {
         if source.unread.readableBytes > 0 {
-            let bytes = source.unread
-            source.consume(bytes.readableBytes)
-            sink.write(bytes)
-            sink.flush()
-            if source === server || bytes.readableBytesView.contains(Self.lineFeed) { client.madeProgress() }
+            if source === client, let shortcut, shortcut.answers(client, insteadOf: server) {
+                client.madeProgress()
+            } else {
+                carry(from: source, to: sink)
+            }
         }
         if source.inputEnded { sink.closeOutput() }
         source.wantsBytes = sink.isWritable
     }
+
+    private func carry(from source: Connection, to sink: Connection) {
+        let bytes = source.unread
+        source.consume(bytes.readableBytes)
+        if source === client { shortcut?.forwards(bytes, to: server) }
+        sink.write(bytes)
+        sink.flush()
+        if source === server || bytes.readableBytesView.contains(Self.lineFeed) { client.madeProgress() }
+    }
+}
+
+/// What may answer a relay's client in the server's stead.
+package protocol RelayShortcut: AnyObject {
+    /// Answers all that `client` has unread, takes it, and flushes; or does nothing and says false.
+    func answers(_ client: Connection, insteadOf server: Connection) -> Bool
+    /// The client's bytes are written to the server next.
+    func forwards(_ bytes: ByteBuffer, to server: Connection)
+    /// The server's conversation says something beside the session.
+    func noted(_ note: ByteBuffer, from server: Connection)
 }
 
 /// One direction's driver: the conversation of `source`.
@@ -65,6 +88,10 @@ private final class RelaySide: Conversation {
 
     func received(_ connection: Connection) {
         relay.pump(from: source, to: sink)
+    }
+
+    func noted(_ connection: Connection, _ note: ByteBuffer) {
+        if connection === relay.server { relay.shortcut?.noted(note, from: connection) }
     }
 
     func writable(_ connection: Connection) {

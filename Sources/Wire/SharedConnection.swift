@@ -129,9 +129,10 @@ package final class SharedConnection: Conversation {
         outgoing.writeInteger(StreamFrame.head(kind, stream, length: count))
     }
 
-    func send(_ data: ByteBuffer, on stream: UInt32) {
+    /// - Parameter kind: `data` or `note`.
+    func send(_ data: ByteBuffer, as kind: StreamFrame.Kind = .data, on stream: UInt32) {
         guard !isOver else { return }
-        send(.data, on: stream, count: data.readableBytes)
+        send(kind, on: stream, count: data.readableBytes)
         if carrier == nil || data.readableBytes <= Self.gatheredBytesMax {
             outgoing.writeImmutableBuffer(data)
         } else {
@@ -210,6 +211,12 @@ package final class SharedConnection: Conversation {
         case .data(let number, let count):
             guard var data = carrier.unread.readSlice(length: count) else { return false }
             return tell(number, carrier) { $0.receive(&data) }
+        case .note(let number, let count, let left):
+            guard let bytes = carrier.unread.readSlice(length: count) else { return false }
+            return tell(number, carrier) { stream in
+                stream.receive(note: bytes, isWhole: left == 0)
+                return nil
+            }
         case .credit(let number, let count):
             return tell(number, carrier) { $0.receive(credit: count) }
         case .end(let number):

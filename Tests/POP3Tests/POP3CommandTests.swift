@@ -93,8 +93,12 @@ import Testing
             let line = POP3ClientCommand.xopen(mailbox, utf8: true, language: "en").line
             let request = POP3OpenRequest(mailbox: mailbox, utf8: true, language: "en")
             #expect(line.withUnsafeBytes { POP3Command($0) } == .xopen(request))
+            var ahead = request
+            ahead.takesAhead = true
+            let asks = POP3ClientCommand.xopen(mailbox, utf8: true, language: "en", ahead: true).line
+            #expect(asks.withUnsafeBytes { POP3Command($0) } == .xopen(ahead))
         }
-        let syntax = POP3Command.malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL]")
+        let syntax = POP3Command.malformed("XOPEN mailbox [UTF8] [LANG=tag] [LOCAL] [AHEAD]")
         for line in [
             "XOPEN", "XOPEN nobody", "XOPEN a+4@b", "XOPEN a+zz@b", "XOPEN a=@b", "XOPEN a@b X", "XOPEN a@b LANG=",
             "XOPEN a+FF@b", "XOPEN a+00@b",

@@ -202,6 +202,23 @@ struct SharedConnectionTests {
         #expect(record.all == ["failed", StreamClient.note(of: []), "closed"])
     }
 
+    @Test("notes come whole, each behind what was said before it, whoever reads the stream or does not")
+    func notes() async throws {
+        let streams = try await Streams { StreamsHost { _ in StreamNoter() } }
+        let record = Record()
+        let sizes = [1, 7_000, StreamFrame.noteBytesMax, 3]
+        let client = try await streams.loop.submit { [loop = streams.loop] in
+            NIOLoopBound(NoteClient(sizes: sizes, record: record), eventLoop: loop)
+        }.get()
+        try await streams.with { $0.open(client.value) }
+        try await record.waits(for: "3 octets noted, 20 unread")
+        // The host says five octets before each note that it gives back.
+        #expect(record.all == sizes.enumerated().map { "\($1) octets noted, \(5 * ($0 + 1)) unread" })
+        try await streams.loop.submit { client.value.connection?.abort() }.get()
+        try await record.waits(for: "closed")
+        await Listener.drain([streams.listener], timeout: .zero)
+    }
+
     @Test("nothing of a stream is left when it is over")
     func leaks() async throws {
         let host = Record()

@@ -226,3 +226,57 @@ final class StreamDeaf: Conversation {
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { record.note("closed") }
 }
+
+/// Gives each note back, behind a word on the stream.
+final class StreamNoter: Conversation {
+    func noted(_ connection: Connection, _ note: ByteBuffer) {
+        connection.write(Array("word\n".utf8))
+        connection.send(note: note)
+        connection.flush()
+    }
+
+    func opened(_ connection: Connection) {}
+    func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) {}
+}
+
+/// Sends notes, reads nothing, and records the notes that come back whole.
+final class NoteClient: Conversation {
+    private let sizes: [Int]
+    private let record: EchoConversation.Record
+    private(set) var connection: Connection?
+
+    init(sizes: [Int], record: EchoConversation.Record) {
+        self.sizes = sizes
+        self.record = record
+    }
+
+    func opened(_ connection: Connection) {
+        self.connection = connection
+        connection.wantsBytes = false
+        for size in sizes { connection.send(note: Self.note(size)) }
+        connection.flush()
+    }
+
+    func noted(_ connection: Connection, _ note: ByteBuffer) {
+        let octets = note.readableBytes
+        let isRight = note == Self.note(octets)
+        record.note("\(octets) octets \(isRight ? "noted" : "mixed"), \(connection.unread.readableBytes) unread")
+    }
+
+    private static func note(_ size: Int) -> ByteBuffer { ByteBuffer(bytes: (0..<size).map { UInt8($0 % 251) }) }
+
+    func received(_ connection: Connection) {}
+    func writable(_ connection: Connection) {}
+    func tlsStarted(_ connection: Connection) {}
+    func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
+    func draining(_ connection: Connection) {}
+    func closed(_ reason: ConnectionEnd) {
+        connection = nil
+        record.note("closed")
+    }
+}

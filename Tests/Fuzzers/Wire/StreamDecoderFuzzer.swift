@@ -29,6 +29,11 @@ private func told(_ frames: UnsafeRawBufferPointer, step: Int, more: Int) -> [St
             precondition(count > 0 && count <= given - taken, "\(count) octets of data in \(given - taken)")
             events += frames[taken..<taken + count].map { "\(stream):\($0)" }
             taken += count
+        case .note(let stream, let count, let left):
+            precondition(count > 0 && count <= given - taken, "\(count) octets of a note in \(given - taken)")
+            events += frames[taken..<taken + count].map { "\(stream)!\($0)" }
+            if left == 0 { events.append("noted(\(stream))") }
+            taken += count
         case .violation:
             events.append("violation")
             return events
@@ -51,6 +56,11 @@ private func plainReading(_ frames: UnsafeRawBufferPointer) -> [String] {
         case (2, 1...):
             let end = min(frames.count, at + count)
             events += frames[at..<end].map { "\(stream):\($0)" }
+            at = end
+        case (6, 1...StreamFrame.noteBytesMax):
+            let end = min(frames.count, at + count)
+            events += frames[at..<end].map { "\(stream)!\($0)" }
+            if end == at + count { events.append("noted(\(stream))") }
             at = end
         case (3, 1...): events.append("credit(\(stream), count: \(count))")
         case (4, _): events.append("end(\(stream))")
