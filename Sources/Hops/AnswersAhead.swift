@@ -11,11 +11,11 @@ import POP3
 /// answered here. Pure.
 struct AnswersAhead {
     /// What may be ahead in one session, in octets of answers.
-    static let octetsMax = 32 << 10
+    static let octetsMax = 48 << 10
     /// How long an answer is good: another session may have removed the message meanwhile.
     static let lifetime = Duration.seconds(1)
     /// So many octets given are told at once, so that more can come while the client takes the rest.
-    private static let untoldMax = octetsMax / 4
+    private static let untoldMax = octetsMax / 2
 
     private struct Answer {
         let number: UInt32

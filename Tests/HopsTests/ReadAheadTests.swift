@@ -4,6 +4,7 @@ import POP3
 import Testing
 
 @testable import Hops
+@testable import Wire
 
 /// Both ends of reading ahead with a real session between them, and a client that says whatever it likes.
 @Suite("Answers ahead of their questions")
@@ -139,6 +140,11 @@ struct ReadAheadTests {
         #expect(ahead.isSettled && !ahead.isEmpty)
         #expect(ahead.forward(ByteBuffer(string: "RSET\r\n")) == nil)
         #expect(ahead.isEmpty)
+    }
+
+    @Test("All that may be ahead fits into one note, however long a message is")
+    func longestAnswer() {
+        #expect(AnswersAhead.octetsMax + AnswerNote.headBytes <= StreamFrame.noteBytesMax)
     }
 
     @Test("A node that sends more ahead than it may, or what is no note, is told apart")
