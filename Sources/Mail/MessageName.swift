@@ -160,14 +160,14 @@ package struct MessageFileName: Hashable, Sendable {
         }
     }
 
-    /// What stands behind the stem.
-    package static func fields(
-        diskOctets: Int?, wireOctets: Int?, checksum: UInt64?, digest: ContentDigest?
-    ) -> String {
-        String(unsafeUninitializedCapacity: fieldsBytesMax) { room in
+    /// What stands behind the stem, put behind what `name` holds.
+    package static func appendFields(
+        diskOctets: Int?, wireOctets: Int?, checksum: UInt64?, digest: ContentDigest?, to name: inout [UInt8]
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: fieldsBytesMax) { room in
             var writer = NameWriter(room)
             append(diskOctets, wireOctets, checksum, digest, to: &writer)
-            return writer.count
+            name.append(contentsOf: UnsafeMutableBufferPointer(rebasing: room[..<writer.count]))
         }
     }
 

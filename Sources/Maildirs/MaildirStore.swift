@@ -155,9 +155,9 @@ package final class MaildirStore: Sendable {
                     let file = try snapshot.moved.open(
                         snapshot.path(at: index), identity: snapshot.identity(at: index), in: mailbox, core)
                 else { return nil }
-                let name = String(decoding: snapshot.path(at: index), as: UTF8.self)
                 return try MessageReader(
-                    file: file, name: name, promise: isCompared ? snapshot.promise(at: index) : nil, core: core)
+                    file: file, path: snapshot.path(at: index), promise: isCompared ? snapshot.promise(at: index) : nil,
+                    core: core)
             }
         }
     }
@@ -167,7 +167,7 @@ package final class MaildirStore: Sendable {
     package func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
         let path = snapshot.fullPath(at: index)
         return core.cachedReads.open(path, in: core.root.directory).flatMap { file in
-            MessageReader(cached: file, name: String(decoding: path, as: UTF8.self), core: core)
+            MessageReader(cached: file, path: path, core: core)
         }
     }
 

@@ -79,10 +79,16 @@ package final class MaildropSnapshot: Sendable {
     func name(at index: Int) -> [UInt8] { Self.name(of: records[index], in: names) }
 
     static func name(of record: Record, in names: [UInt8]) -> [UInt8] {
+        var name: [UInt8] = []
+        appendName(of: record, in: names, to: &name)
+        return name
+    }
+
+    private static func appendName(of record: Record, in names: [UInt8], to path: inout [UInt8]) {
         let start = Int(record.offset)
-        return PackedName.unpacked(
+        PackedName.appendUnpacked(
             names[start..<start + Int(record.nameLength)], stemLength: Int(record.stemLength), record.form,
-            wireOctets: Int(truncatingIfNeeded: record.octets))
+            wireOctets: Int(truncatingIfNeeded: record.octets), to: &path)
     }
 
     /// These messages, and those that are hidden behind them.
@@ -101,11 +107,27 @@ package final class MaildropSnapshot: Sendable {
 
     /// `new/NAME` or `cur/NAME`, below the mailbox's folder.
     func path(at index: Int) -> [UInt8] {
-        Array((records[index].isInCur ? "cur/" : "new/").utf8) + name(at: index)
+        var path: [UInt8] = []
+        appendPath(at: index, to: &path)
+        return path
     }
 
     /// The same, below the root.
-    func fullPath(at index: Int) -> [UInt8] { Array(folder.path.utf8) + [UInt8(ascii: "/")] + path(at: index) }
+    func fullPath(at index: Int) -> [UInt8] {
+        var path: [UInt8] = []
+        // The longest file name, two slashes, the part's name and the end of a C string.
+        path.reserveCapacity(folder.path.utf8.count + 261)
+        path.append(contentsOf: folder.path.utf8)
+        path.append(UInt8(ascii: "/"))
+        appendPath(at: index, to: &path)
+        return path
+    }
+
+    private func appendPath(at index: Int, to path: inout [UInt8]) {
+        let record = records[index]
+        path.append(contentsOf: (record.isInCur ? "cur/" : "new/").utf8)
+        Self.appendName(of: record, in: names, to: &path)
+    }
 
     /// What the message's file name promises of its bytes; nil for a foreign name.
     package func promise(at index: Int) -> CopyPromise? { name(at: index).withUnsafeBytes { CopyPromise($0) } }

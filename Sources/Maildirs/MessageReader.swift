@@ -25,18 +25,21 @@ package final class MessageReader: Sendable {
     }
 
     private let core: StoreCore
-    private let name: String
+    /// For errors.
+    private let path: [UInt8]
+    private var name: String { String(decoding: path, as: UTF8.self) }
     private let state: Mutex<State>
 
     /// Nil if it is not a file.
     ///
     /// - Parameter promise: what the bytes are compared with, if they are to be.
-    init?(file: OpenFile, name: String, promise: CopyPromise? = nil, core: StoreCore) throws(MaildirError) {
+    init?(file: OpenFile, path: [UInt8], promise: CopyPromise? = nil, core: StoreCore) throws(MaildirError) {
         let status = try file.status()
         guard status.st_mode & S_IFMT == S_IFREG else { return nil }
         size = Int(status.st_size)
         self.core = core
-        self.name = name
+        self.path = path
+        let name = String(decoding: path, as: UTF8.self)
         try core.options.faults?.check(.read, name)
         let ahead = try Self.piece(of: file, name, at: 0, size: size)
         var check = promise.map { CopyCheck($0) }
@@ -45,12 +48,12 @@ package final class MessageReader: Sendable {
     }
 
     /// Nil if it is not a file, or not in memory.
-    init?(cached file: OpenFile, name: String, core: StoreCore) {
+    init?(cached file: OpenFile, path: [UInt8], core: StoreCore) {
         guard let status = try? file.status(), status.st_mode & S_IFMT == S_IFREG else { return nil }
         size = Int(status.st_size)
         guard let ahead = core.cachedReads.beginning(of: file, count: min(Self.pieceBytesMax, size)) else { return nil }
         self.core = core
-        self.name = name
+        self.path = path
         state = Mutex(State(file: file, ahead: ahead, check: nil))
     }
 

@@ -57,23 +57,19 @@ enum PackedName {
         return count
     }
 
-    /// The file name of a stored one.
-    static func unpacked(_ stored: ArraySlice<UInt8>, stemLength: Int, _ form: Form, wireOctets: Int) -> [UInt8] {
-        if form == .text { return Array(stored) }
-        let tail = stored.dropFirst(stemLength)
-        return stored.prefix(stemLength) + text(tail.prefix(form.packedBytes), form, wireOctets: wireOctets)
-            + tail.dropFirst(form.packedBytes)
-    }
-
-    private static func text(_ packed: ArraySlice<UInt8>, _ form: Form, wireOctets: Int) -> [UInt8] {
-        let checksum = number(packed.dropFirst(5).prefix(8))
+    /// Puts the file name of a stored one behind what `name` holds.
+    static func appendUnpacked(
+        _ stored: ArraySlice<UInt8>, stemLength: Int, _ form: Form, wireOctets: Int, to name: inout [UInt8]
+    ) {
+        if form == .text { return name.append(contentsOf: stored) }
+        name.append(contentsOf: stored.prefix(stemLength))
+        let packed = stored.dropFirst(stemLength)
         let digest = ContentDigest(
             high: number(packed.dropFirst(13).prefix(8)), low: number(packed.dropFirst(21).prefix(8)))
-        return Array(
-            MessageFileName.fields(
-                diskOctets: Int(number(packed.prefix(5))), wireOctets: wireOctets, checksum: checksum,
-                digest: form == .digest ? digest : nil
-            ).utf8)
+        MessageFileName.appendFields(
+            diskOctets: Int(number(packed.prefix(5))), wireOctets: wireOctets,
+            checksum: number(packed.dropFirst(5).prefix(8)), digest: form == .digest ? digest : nil, to: &name)
+        name.append(contentsOf: packed.dropFirst(form.packedBytes))
     }
 
     private static func append(_ value: UInt64, bytes count: Int, to bytes: inout [UInt8]) {
@@ -82,6 +78,8 @@ enum PackedName {
 
     /// The least byte first.
     private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-        bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        var number: UInt64 = 0
+        for (place, byte) in bytes.enumerated() { number |= UInt64(byte) << UInt64(8 * place) }
+        return number
     }
 }

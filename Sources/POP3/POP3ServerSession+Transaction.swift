@@ -98,8 +98,7 @@ extension POP3ServerSession {
         withMessage(number) { session, position in
             if topLines == nil { session.retrievals.retrieved(position) }
             session.awaited = .message(position, topLines: topLines)
-            let uidl = session.maildrop.entries.uidl(at: position)
-            return .sendMessage(index: position, uidl: uidl, topLines: topLines)
+            return .sendMessage(index: position, topLines: topLines)
         }
     }
 

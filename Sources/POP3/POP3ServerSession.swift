@@ -51,7 +51,7 @@ package struct POP3ServerSession: Sendable {
         case startTLS
         /// Find the message at `index` of the entries: `messageFound(octets:)`, then write the output, the message
         /// through a `POP3MessageEncoder(topLines:)`, and call `messageSent()`. Or `messageGone()`, `messageFailed()`.
-        case sendMessage(index: Int, uidl: String, topLines: Int?)
+        case sendMessage(index: Int, topLines: Int?)
         /// Delete the messages at these positions of the entries, for good: `deleted(failures:)`.
         case deleteAndClose([Int])
         /// Write the output, then close.

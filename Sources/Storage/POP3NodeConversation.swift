@@ -154,7 +154,7 @@ final class POP3NodeConversation: Conversation {
             return true
         case .readTombstone(let name):
             readTombstone(name, connection)
-        case .sendMessage(let index, _, let topLines):
+        case .sendMessage(let index, let topLines):
             return send(index, topLines: topLines, connection)
         case .deleteAndClose(let positions):
             delete(positions, connection)

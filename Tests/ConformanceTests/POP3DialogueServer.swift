@@ -86,7 +86,7 @@ struct POP3DialogueServer {
         case .authenticate(let request): authenticate(request)
         case .openMaildrop(let request): open(request)
         case .startTLS: startTLS()
-        case .sendMessage(let index, let uidl, let topLines): send(index, uidl, topLines)
+        case .sendMessage(let index, let topLines): send(index, topLines)
         case .deleteAndClose(let indices): delete(indices)
         case .beginStreams: session.streamsBegin()
         case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,
@@ -181,11 +181,10 @@ extension POP3DialogueServer {
         unread = rest
     }
 
-    private mutating func send(_ index: Int, _ uidl: String, _ topLines: Int?) {
+    private mutating func send(_ index: Int, _ topLines: Int?) {
         let message = dialogue.messages[index]
-        precondition(message.uidl == uidl, "\(uidl) is not message \(index)")
-        if gone.contains(uidl) { return session.messageGone() }
-        if unreadable.contains(uidl) { return session.messageFailed() }
+        if gone.contains(message.uidl) { return session.messageGone() }
+        if unreadable.contains(message.uidl) { return session.messageFailed() }
         session.messageFound(octets: Self.wire(message.text).count)
         output += session.takeOutput()
         var encoder = POP3MessageEncoder(topLines: topLines)

@@ -42,7 +42,8 @@ struct ReadAheadTests {
         for seed in 0..<600 {
             var random = SplitMix64(seed: UInt64(seed))
             let messages = (1...Int.random(in: 1...30, using: &random)).flatMap { _ in
-                Self.messages(1, octets: [40, 300, 300, 2000, 2000, 9000, 9000, 40_000].randomElement(using: &random) ?? 0)
+                Self.messages(
+                    1, octets: [40, 300, 300, 2000, 2000, 9000, 9000, 40_000].randomElement(using: &random) ?? 0)
             }
             let script = Self.script(messages.count, &random)
             var direct = Node(messages)
@@ -207,7 +208,7 @@ private struct Node {
             case .needBytes: return output + session.takeOutput()
             case .openMaildrop:
                 session.maildropOpened(messages.enumerated().map { MaildropEntry(uidl: "\($0)", octets: $1.count) })
-            case .sendMessage(let index, _, let topLines):
+            case .sendMessage(let index, let topLines):
                 session.messageFound(octets: messages[index].count)
                 output += session.takeOutput() + encoded(index, topLines)
                 session.messageSent()

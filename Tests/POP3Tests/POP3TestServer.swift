@@ -79,7 +79,7 @@ struct POP3TestServer {
         case .startTLS:
             take()
             session.tlsStarted()
-        case .sendMessage(let index, _, let topLines): sendMessage(index, topLines)
+        case .sendMessage(let index, let topLines): sendMessage(index, topLines)
         case .deleteAndClose: session.deleted(failures: world.deletionFailures)
         case .beginStreams: session.streamsBegin()
         case .digest, .drain, .relayed, .flush, .status, .listPartition, .repair, .order, .listTombstones,

@@ -40,7 +40,8 @@ private func pack(_ input: UnsafeRawBufferPointer, stemLength: Int) {
     var packed: [UInt8] = []
     let form = PackedName.append(input, stemLength: stemLength, to: &packed)
     let octets = MessageNameBytes.fields(in: input, from: stemLength)?.wireOctets ?? 0
-    let name = PackedName.unpacked(packed[...], stemLength: stemLength, form, wireOctets: octets)
+    var name: [UInt8] = []
+    PackedName.appendUnpacked(packed[...], stemLength: stemLength, form, wireOctets: octets, to: &name)
     precondition(name.elementsEqual(input), "\(form) came back as \(name)")
 }
 

@@ -68,7 +68,7 @@ private struct FuzzedPOP3Server {
         case .authenticate(let request): answer(request)
         case .openMaildrop: open()
         case .startTLS: session.tlsStarted()
-        case .sendMessage(let index, _, _):
+        case .sendMessage(let index, _):
             precondition(index < 20, "a message that is not there")
             index % 5 == 4 ? session.messageGone() : session.messageFound(octets: 10)
             if index % 5 != 4 { session.messageSent() }
