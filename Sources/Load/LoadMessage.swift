@@ -20,15 +20,17 @@ package enum LoadMessage {
         fieldName.utf8.count + token.utf8.count + " \(contentOctets) ".utf8.count + 16 + 2
     }
 
-    /// Puts the first line before `content`, which must have CRLF line ends.
-    static func make(token: String, content: [UInt8]) -> [UInt8] {
-        let sum = content.withUnsafeBytes { checksum($0) }
+    /// Puts the first line before `contentOctets` octets that `write` appends, which must have CRLF line ends.
+    static func make(token: String, contentOctets: Int, _ write: (inout [UInt8]) -> Void) -> [UInt8] {
         var message: [UInt8] = []
-        message.reserveCapacity(content.count + 96)
-        let digits = String(sum, radix: 16)
-        let padding = String(repeating: "0", count: 16 - digits.count)
-        message.append(contentsOf: "\(fieldName)\(token) \(content.count) \(padding)\(digits)\r\n".utf8)
-        message.append(contentsOf: content)
+        let firstLine = firstLineOctets(token: token, contentOctets: contentOctets)
+        message.reserveCapacity(firstLine + contentOctets)
+        message.append(contentsOf: "\(fieldName)\(token) \(contentOctets) 0000000000000000\r\n".utf8)
+        write(&message)
+        precondition(message.count == firstLine + contentOctets, "\(message.count) octets instead of \(contentOctets)")
+        let sum = message.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0[firstLine...])) }
+        let digits = String(sum, radix: 16).utf8
+        message.replaceSubrange(firstLine - 2 - digits.count..<firstLine - 2, with: digits)
         return message
     }
 

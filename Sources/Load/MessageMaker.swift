@@ -23,9 +23,12 @@ struct MessageMaker: Sendable {
 
     func message(_ number: Int, recipient: String) -> [UInt8] {
         let token = token(number)
-        if !files.isEmpty { return LoadMessage.make(token: token, content: files[number % files.count]) }
+        if !files.isEmpty {
+            let file = files[number % files.count]
+            return LoadMessage.make(token: token, contentOctets: file.count) { $0.append(contentsOf: file) }
+        }
         let size = sizes.size(of: number, seed: seed)
-        var content = Array(
+        let header = Array(
             """
             From: <\(sender)>\r
             To: <\(recipient)>\r
@@ -33,22 +36,27 @@ struct MessageMaker: Sendable {
             Message-ID: <\(token)@load.test>\r
             \r\n
             """.utf8)
-        fill(&content, to: size - LoadMessage.firstLineOctets(token: token, contentOctets: size), from: number)
-        return LoadMessage.make(token: token, content: content)
+        // Without room for a line the header is all.
+        let wanted = size - LoadMessage.firstLineOctets(token: token, contentOctets: size)
+        let octets = wanted < header.count + 2 ? header.count : wanted
+        return LoadMessage.make(token: token, contentOctets: octets) { message in
+            message.append(contentsOf: header)
+            if octets > header.count { append(octets - header.count, to: &message, from: number) }
+        }
     }
 
-    /// Appends lines of text up to that size, if there is room; for each number from another line on.
-    private func fill(_ content: inout [UInt8], to size: Int, from number: Int) {
-        guard content.count + 2 <= size else { return }
-        content.reserveCapacity(size)
+    /// Appends lines of text, so many octets, two at least; for each number from another line on.
+    private func append(_ octets: Int, to message: inout [UInt8], from number: Int) {
+        var left = octets - 2
         var at = (number % (text.count / Self.lineOctets)) * Self.lineOctets
-        while content.count + 2 < size {
-            let piece = min(size - 2 - content.count, text.count - at)
-            content.append(contentsOf: text[at..<at + piece])
+        while left > 0 {
+            let piece = min(left, text.count - at)
+            text.withUnsafeBytes { message.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[at..<at + piece])) }
+            left -= piece
             at = 0
         }
-        if content.last == UInt8(ascii: "\r") { content[content.count - 1] = UInt8(ascii: ".") }
-        content.append(contentsOf: "\r\n".utf8)
+        if message.last == UInt8(ascii: "\r") { message[message.count - 1] = UInt8(ascii: ".") }
+        message.append(contentsOf: "\r\n".utf8)
     }
 
     private static let lineOctets = 74

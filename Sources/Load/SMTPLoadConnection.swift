@@ -12,6 +12,19 @@ final class SMTPLoadConnection: Conversation {
     private var items: [SMTPTransactionID: SMTPLoadItem] = [:]
     private var wasReady = false
     private var refusal: Reason?
+    /// A message that is being sent, as fast as it is taken.
+    private var body: Body?
+
+    private struct Body {
+        let id: SMTPTransactionID
+        let message: [UInt8]
+        /// Nil where no dots are doubled.
+        var stuffer: DotStuffer?
+        var sent = 0
+    }
+
+    /// So much of a message is made ready at once.
+    private static let pieceBytes = 256 << 10
 
     init(slot: SMTPLoadSlot, load: SMTPLoad) {
         self.slot = slot
@@ -67,7 +80,13 @@ final class SMTPLoadConnection: Conversation {
         connection.abort()
     }
 
-    func writable(_ connection: Connection) {}
+    func writable(_ connection: Connection) {
+        guard body != nil else { return }
+        connection.madeProgress()
+        sendBody()
+        carryOutEvents()
+    }
+
     func draining(_ connection: Connection) {}
 
     func tlsStarted(_ connection: Connection) {
@@ -76,6 +95,7 @@ final class SMTPLoadConnection: Conversation {
     }
 
     func closed(_ reason: ConnectionEnd) {
+        body = nil
         session.connectionLost()
         carryOutEvents()
         connection = nil
@@ -106,8 +126,9 @@ final class SMTPLoadConnection: Conversation {
             wasReady = true
             slot.ready(self)
         case .bodyWanted(let id, let form):
-            if let item = items[id] { sendBody(item.message, form) }
-            session.bodySent(id)
+            guard let item = items[id] else { return session.bodySent(id) }
+            body = Body(id: id, message: item.message, stuffer: form == .dotStuffed ? DotStuffer() : nil)
+            sendBody()
         case .verdicts(let id, let verdicts):
             if let item = items.removeValue(forKey: id) { slot.ended(item, verdicts.map(\.outcome)) }
         case .interrupted(let id, let bodySent):
@@ -123,19 +144,29 @@ final class SMTPLoadConnection: Conversation {
         }
     }
 
-    private func sendBody(_ message: [UInt8], _ form: SMTPClientSession.BodyForm) {
+    private func sendBody() {
         var output = session.takeOutput()
-        switch form {
-        case .raw:
-            output.append(contentsOf: message)
-        case .dotStuffed:
-            var stuffer = DotStuffer()
-            output.reserveCapacity(message.count + message.count / 32 + 16)
-            message.withUnsafeBytes { stuffer.encode($0, into: &output) }
-            stuffer.finish(into: &output)
+        while var body, let connection {
+            let piece = body.sent..<min(body.message.count, body.sent + Self.pieceBytes)
+            body.sent = piece.upperBound
+            let isWhole = body.sent == body.message.count
+            output.reserveCapacity(output.count + piece.count + piece.count / 32 + 16)
+            body.message.withUnsafeBytes { message in
+                let bytes = UnsafeRawBufferPointer(rebasing: message[piece])
+                if body.stuffer == nil {
+                    output.append(contentsOf: bytes)
+                } else {
+                    body.stuffer?.encode(bytes, into: &output)
+                    if isWhole { body.stuffer?.finish(into: &output) }
+                }
+            }
+            self.body = isWhole ? nil : body
+            connection.write(output)
+            connection.flush()
+            if isWhole { return session.bodySent(body.id) }
+            output = []
+            guard connection.isWritable else { return }
         }
-        connection?.write(output)
-        connection?.flush()
     }
 }
 

@@ -19,12 +19,26 @@ package struct DotStuffer: Sendable {
                 state = .lineStart
                 continue
             }
-            let cr = bytes.position(of: ASCII.cr, from: at, to: bytes.count)
-            let end = cr.map { $0 + 1 } ?? bytes.count
-            output.append(contentsOf: bytes[at..<end])
-            state = cr == nil ? .text : .textCR
+            let end = endOfRun(bytes, from: at)
+            output.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[at..<end]))
             at = end
         }
+    }
+
+    /// Where what needs no dot ends: many lines at a time, where they are plain; else with the next CR, or all.
+    private mutating func endOfRun(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        let end = bytes.endOfCleanBlocks(from: start, to: bytes.count)
+        guard end == start else {
+            switch bytes[end - 1] {
+            case ASCII.cr: state = .textCR
+            case ASCII.lf: state = .lineStart
+            default: state = .text
+            }
+            return end
+        }
+        let cr = bytes.position(of: ASCII.cr, from: start, to: bytes.count)
+        state = cr == nil ? .text : .textCR
+        return cr.map { $0 + 1 } ?? bytes.count
     }
 
     /// Appends the end of the message: the line of a single dot, and before it a CRLF if the message lacks its last.

@@ -170,6 +170,7 @@ package final class Connection {
         guard isOpen, !closing, !outputEnded else { return }
         // With both halves gone the channel would drop what is still to be sent.
         if inputEnded { return close() }
+        flush()
         outputEnded = true
         if let stream { stream.end(.end) } else { channel?.close(mode: .output, promise: nil) }
     }

@@ -37,13 +37,15 @@ struct ReadAheadTests {
     }
 
     @Test("Whatever a client says, and whenever, it hears what the node alone would say")
-    func anything() {
+    func anything() async {
         var answeredHere = 0
-        for seed in 0..<600 {
+        for seed in 0..<300 {
+            // Other tests have the thread in between.
+            await Task.yield()
             var random = SplitMix64(seed: UInt64(seed))
             let messages = (1...Int.random(in: 1...30, using: &random)).flatMap { _ in
                 Self.messages(
-                    1, octets: [40, 300, 300, 2000, 2000, 9000, 9000, 40_000].randomElement(using: &random) ?? 0)
+                    1, octets: [40, 40, 300, 300, 300, 2000, 2000, 9000, 60_000].randomElement(using: &random) ?? 0)
             }
             let script = Self.script(messages.count, &random)
             var direct = Node(messages)
@@ -72,7 +74,7 @@ struct ReadAheadTests {
             guard isRight else { return }
             answeredHere += hop.answeredHere
         }
-        #expect(answeredHere > 2000)
+        #expect(answeredHere > 1000)
     }
 
     private struct Words {
