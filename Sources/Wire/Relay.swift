@@ -49,6 +49,13 @@ package final class Relay {
         source.wantsBytes = sink.isWritable
     }
 
+    /// One side is gone. What the server had said before goes out, however late the client takes it.
+    fileprivate func ended(_ source: Connection, _ sink: Connection) {
+        guard sink.isOpen else { return }
+        if source === server, source.unread.readableBytes > 0 { carry(from: source, to: sink) }
+        sink.close()
+    }
+
     private func carry(from source: Connection, to sink: Connection) {
         let bytes = source.unread
         source.consume(bytes.readableBytes)
@@ -107,7 +114,7 @@ private final class RelaySide: Conversation {
     func draining(_ connection: Connection) {}
 
     func closed(_ reason: ConnectionEnd) {
-        if sink.isOpen { sink.close() }
+        relay.ended(source, sink)
         ended.call()
     }
 }
