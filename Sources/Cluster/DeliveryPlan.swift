@@ -135,13 +135,21 @@ package struct DeliveryPlan: Sendable {
         return askPassedOver(copy.recipient)
     }
 
-    /// Owners that were believed dead are asked all the same before a message is refused: they may be back.
+    /// Owners that were believed dead are asked all the same before a message is refused: they may be back. Then so is one
+    /// stand-in, and no more: each may take its time to fail.
     private mutating func askPassedOver(_ index: Int) -> [Copy] {
         guard canResend, recipients[index].verdict == nil else { return [] }
+        let attempted = recipients[index].attempted
         let slots = recipients[index].slots.indices.filter { slot in
-            !recipients[index].attempted.contains(recipients[index].slots[slot].owner)
+            !attempted.contains(recipients[index].slots[slot].owner)
         }
-        return slots.map { send(index, $0, to: recipients[index].slots[$0].owner, .own) }
+        if !slots.isEmpty { return slots.map { send(index, $0, to: recipients[index].slots[$0].owner, .own) } }
+        guard !recipients[index].hasAskedLostStandIn,
+            let slot = recipients[index].slots.firstIndex(where: \.lacksText),
+            let standIn = standIn(index, slot, { !attempted.contains($0) })
+        else { return [] }
+        recipients[index].hasAskedLostStandIn = true
+        return [send(index, slot, to: standIn, .handoff)]
     }
 
     private func place(of copy: Copy) -> Int? {
@@ -229,6 +237,8 @@ extension DeliveryPlan {
         var refusal: Reason?
 
         var isOver: Bool { outstanding.isEmpty && (isDone || isExhausted || refusal != nil) }
+        /// Nobody has the text for the owner or is being sent it, and the owner would take it.
+        var lacksText: Bool { !isDurable && refusal == nil && outstanding.allSatisfy { $0.kind == .hold } }
         var isIdle: Bool { outstanding.isEmpty && !isDone && !isExhausted && refusal == nil }
     }
 
@@ -242,6 +252,8 @@ extension DeliveryPlan {
         var isElsewhere = false
         /// Whoever was sent the text.
         var attempted: [Ring.NodeIndex] = []
+        /// A stand-in was sent it that was believed dead.
+        var hasAskedLostStandIn = false
         var verdict: Verdict?
         var deferral: Reason?
 

@@ -140,6 +140,26 @@ struct DeliveryPlanTests {
         #expect(plan.verdicts == [.deferred(Self.busy)])
     }
 
+    @Test("Before a message is deferred, one stand-in is asked that was believed dead: it may be back")
+    func lostStandIn() {
+        for isBack in [true, false] {
+            var (plan, owners) = Self.plan(nodes: 4, replicas: 2, quorum: 2)
+            let isLive = { (node: Ring.NodeIndex) in owners.contains(node) }
+            let copies = plan.start(isLive: isLive)
+            #expect(plan.answered(copies[0], .accepted, isLive: isLive).isEmpty)
+            let more = plan.answered(copies[1], .deferred(Self.busy), isLive: isLive)
+            #expect(Set(more.map(\.kind)) == [.hold, .handoff])
+            #expect(plan.verdicts == [nil])
+            for copy in more {
+                let verdict = isBack || copy.kind == .hold ? Verdict.accepted : .deferred(Self.busy)
+                #expect(plan.answered(copy, verdict, isLive: isLive).isEmpty)
+            }
+            #expect(plan.verdicts == [isBack ? .accepted : .deferred(Self.busy)])
+            #expect(plan.isFinished)
+            #expect(plan.forgotten.isEmpty)
+        }
+    }
+
     @Test("A deletion that this node has made counts this node, and tells the others")
     func deletion() {
         let (_, owners) = Self.plan(nodes: 4, replicas: 3, quorum: 2)
