@@ -273,8 +273,9 @@ extension DeliveryPlan {
         func wantsCopy(_ slot: Int) -> Bool {
             let slot = slots[slot]
             if slot.isIdle { return true }
-            guard verdict == nil, !slot.isDurable, slot.refusal == nil else { return false }
-            return slot.outstanding.isEmpty || (slot.isLagging && slot.outstanding.count == 1)
+            guard verdict == nil else { return false }
+            return slot.lacksText
+                || slot.isLagging && slot.outstanding.count == 1 && !slot.isDurable && slot.refusal == nil
         }
 
         /// Whether a node that is being sent the text has not answered yet.

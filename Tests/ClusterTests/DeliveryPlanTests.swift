@@ -119,6 +119,27 @@ struct DeliveryPlanTests {
         #expect(plan.verdicts == [.accepted])
     }
 
+    @Test(
+        "A stand-in whose owner has the message after all is given it for another owner, though it was told to hold it")
+    func freedStandIn() {
+        var (plan, owners) = Self.plan(nodes: 3, replicas: 2, quorum: 2)
+        let isLive = { (node: Ring.NodeIndex) in node != owners[0] }
+        let copies = plan.start(isLive: isLive)
+        #expect(copies.map(\.kind) == [.handoff, .own])
+        #expect(plan.answered(copies[0], .accepted, isLive: isLive).isEmpty)
+        let more = plan.answered(copies[1], .deferred(Self.busy), isLive: isLive)
+        #expect(more.map(\.kind) == [.hold, .own])
+        // Meanwhile the stand-in has handed over what it had, and has nothing to hold.
+        let last = plan.answered(more[1], .accepted, isLive: isLive)
+        #expect(last.map(\.kind) == [.handoff])
+        #expect(last.first?.node == copies[0].node && last.first?.owner == owners[1])
+        #expect(plan.answered(more[0], .deferred(Self.busy), isLive: isLive).isEmpty)
+        #expect(plan.verdicts == [nil])
+        for copy in last { #expect(plan.answered(copy, .accepted, isLive: isLive).isEmpty) }
+        #expect(plan.verdicts == [.accepted])
+        #expect(plan.isFinished)
+    }
+
     @Test("Refused only if every owner refused; a refusal is no reason for a handoff")
     func refusals() {
         var (plan, _) = Self.plan(nodes: 4, replicas: 2, quorum: 1)
