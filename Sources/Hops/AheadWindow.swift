@@ -45,6 +45,12 @@ package struct AheadWindow {
     /// Nothing more in this turn: the next message is too long, gone, or cannot be read now.
     package mutating func stop() { next = nil }
 
+    /// The client asked for a message all the same, before it could be given an answer; `next` is the one behind it.
+    package mutating func asked(_ position: Int, next: Int?) {
+        given(through: position)
+        if outstanding.isEmpty { self.next = next }
+    }
+
     /// The client was given all up to this one.
     package mutating func given(through position: Int) {
         while let first = outstanding.first, first.position <= position {

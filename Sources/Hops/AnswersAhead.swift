@@ -29,6 +29,10 @@ struct AnswersAhead {
     private var forwarded: UInt32 = 0
     private var answered: UInt32?
     private var isAtLineStart = true
+    /// Answers that were made before the node had heard so much may be right no more.
+    private var valid: UInt32 = 0
+    /// The last message retrieved, while that goes in turn.
+    private var lastRetrieved: UInt32?
     /// The last message given from here, until the client does something else with it.
     private var lastGiven: UInt32?
     private var deeds = ByteBuffer()
@@ -44,10 +48,11 @@ struct AnswersAhead {
     mutating func take(_ note: ByteBuffer, at now: NIODeadline) -> String? {
         guard let note = AnswerNote(note) else { return "a note of no known form" }
         answered = note.heard
-        // The client has spoken meanwhile, and the answer may no longer be right.
-        guard note.number > 0, note.heard == forwarded else { return nil }
+        guard note.number > max(lastRetrieved ?? 0, answers.last?.number ?? 0) else { return nil }
+        guard Int32(bitPattern: note.heard &- valid) >= 0 else { return nil }
+        // Where the node has dropped what is still here, there may be no room.
+        guard octets + note.answer.readableBytes <= Self.octetsMax else { return nil }
         octets += note.answer.readableBytes
-        guard octets <= Self.octetsMax else { return "more came ahead than may" }
         answers.append(Answer(number: note.number, bytes: note.answer, came: now))
         return nil
     }
@@ -57,10 +62,11 @@ struct AnswersAhead {
         switch Question(unread) {
         case .retrieve(let number):
             dropStale(at: now)
+            drop { $0.number < number }
             guard let first = answers.first, first.number == number else { return nil }
-            answers.removeFirst()
-            octets -= first.bytes.readableBytes
+            drop { $0.number == number }
             untold += first.bytes.readableBytes
+            lastRetrieved = number
             lastGiven = number
             Deed.retrieved(number).write(to: &deeds)
             return first.bytes
@@ -82,31 +88,45 @@ struct AnswersAhead {
     /// What the client says goes to the node.
     /// - Returns: the note that goes before it, if there is anything to tell.
     mutating func forward(_ bytes: ByteBuffer) -> ByteBuffer? {
-        if !leavesAnswers(bytes) {
-            answers = []
-            octets = 0
-        }
         lastGiven = nil
         forwarded &+= UInt32(truncatingIfNeeded: bytes.readableBytes)
+        switch isAtLineStart ? Question(bytes) : nil {
+        case .retrieve(let number)? where number == lastRetrieved.map { $0 + 1 }:
+            // The client was faster. What is behind it is on its way, and as true as it was.
+            drop { $0.number <= number }
+            lastRetrieved = number
+        case .delete(let number)? where number <= lastRetrieved ?? 0:
+            break
+        case .retrieve(let number)?:
+            dropAll()
+            lastRetrieved = number
+        case .delete?, nil:
+            dropAll()
+            lastRetrieved = nil
+        }
         isAtLineStart = bytes.readableBytesView.last == UInt8(ascii: "\n")
         return takeNote()
     }
 
     mutating func dropStale(at now: NIODeadline) {
-        while let first = answers.first, now - first.came > TimeAmount(Self.lifetime) {
-            answers.removeFirst()
-            octets -= first.bytes.readableBytes
-        }
+        drop { now - $0.came > TimeAmount(Self.lifetime) }
         // An idle session keeps no memory for them.
         if answers.isEmpty { answers = [] }
     }
 
-    /// Whether what was read ahead is as true behind these words as it was: they delete a message before it.
-    private func leavesAnswers(_ words: ByteBuffer) -> Bool {
-        guard let first = answers.first, isAtLineStart, case .delete(let number)? = Question(words) else {
-            return false
+    /// Drops the first answers for as long as they are such.
+    private mutating func drop(_ isSuch: (Answer) -> Bool) {
+        while let first = answers.first, isSuch(first) {
+            answers.removeFirst()
+            octets -= first.bytes.readableBytes
         }
-        return number < first.number
+    }
+
+    /// What is here, and what the node made before it hears all that was said, may be right no more.
+    private mutating func dropAll() {
+        answers = []
+        octets = 0
+        valid = forwarded
     }
 
     private mutating func takeNote() -> ByteBuffer? {

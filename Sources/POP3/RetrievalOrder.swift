@@ -7,11 +7,12 @@ struct RetrievalOrder: Sendable {
     /// How often what was expected before became void.
     private(set) var turns = 0
 
-    /// RETR: what was made ready for it was not used, or there was nothing.
+    /// RETR.
     mutating func retrieved(_ position: Int) {
-        isSequence = last == position - 1
+        let isNext = last == position - 1
+        if !isSequence || !isNext { turns &+= 1 }
+        isSequence = isNext
         last = position
-        turns &+= 1
     }
 
     /// It was given an answer that was ready.

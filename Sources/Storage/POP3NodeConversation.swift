@@ -284,6 +284,7 @@ final class POP3NodeConversation: Conversation {
         guard let maildrop, let snapshot else { preconditionFailure("RETR without a maildrop") }
         let index = maildrop.index(at: position)
         let octets = snapshot.octets(at: index)
+        ahead?.asked(position, next: session.nextRetrieval)
         isWaiting = true
         if !maildrop.isWhole, let reader = node.store.readCached(index, of: snapshot) {
             return start(reader, octets: octets, topLines: topLines, connection)
