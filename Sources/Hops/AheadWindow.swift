@@ -31,8 +31,8 @@ package struct AheadWindow {
 
     package mutating func gaveWord() { told = heard }
 
-    /// How many octets the next answer may have.
-    package var room: Int { AnswersAhead.octetsMax - octets }
+    /// How many octets the next answer may have. Of short ones only so many are read at once: others wait for the thread.
+    package var room: Int { outstanding.count < AnswersAhead.countMax ? AnswersAhead.octetsMax - octets : 0 }
 
     /// An answer is out, and `next` is the message behind it.
     package mutating func sent(_ position: Int, octets count: Int, next: Int?) {

@@ -12,10 +12,13 @@ import POP3
 struct AnswersAhead {
     /// What may be ahead in one session, in octets of answers.
     static let octetsMax = 48 << 10
+    /// How many answers may be.
+    static let countMax = 32
     /// How long an answer is good: another session may have removed the message meanwhile.
     static let lifetime = Duration.seconds(1)
-    /// So many octets given are told at once, so that more can come while the client takes the rest.
+    /// So many octets given, or so many deeds, are told at once, so that more can come while the client takes the rest.
     private static let untoldMax = octetsMax / 2
+    private static let untoldDeedsMax = countMax / 2
 
     private struct Answer {
         let number: UInt32
@@ -39,6 +42,7 @@ struct AnswersAhead {
     private var untold = 0
 
     var isEmpty: Bool { answers.isEmpty }
+    var count: Int { answers.count }
 
     /// Whether a client's words may be answered here at all, if all that the node said has gone to the client.
     var isSettled: Bool { isAtLineStart && answered == forwarded }
@@ -51,7 +55,7 @@ struct AnswersAhead {
         guard note.number > max(lastRetrieved ?? 0, answers.last?.number ?? 0) else { return nil }
         guard Int32(bitPattern: note.heard &- valid) >= 0 else { return nil }
         // Where the node has dropped what is still here, there may be no room.
-        guard octets + note.answer.readableBytes <= Self.octetsMax else { return nil }
+        guard answers.count < Self.countMax, octets + note.answer.readableBytes <= Self.octetsMax else { return nil }
         octets += note.answer.readableBytes
         answers.append(Answer(number: note.number, bytes: note.answer, came: now))
         return nil
@@ -82,7 +86,8 @@ struct AnswersAhead {
 
     /// The note to send now, if there is so much to tell that the node should make more ready.
     mutating func dueNote() -> ByteBuffer? {
-        untold >= Self.untoldMax || untold > 0 && answers.isEmpty ? takeNote() : nil
+        let isDue = untold >= Self.untoldMax || deeds.readableBytes >= Self.untoldDeedsMax * Deed.bytes
+        return isDue || untold > 0 && answers.isEmpty ? takeNote() : nil
     }
 
     /// What the client says goes to the node.

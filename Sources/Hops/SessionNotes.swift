@@ -43,7 +43,7 @@ package enum Deed: Equatable {
     case retrieved(UInt32)
     case deleted(UInt32)
 
-    private static let bytes = 5
+    static let bytes = 5
 
     func write(to note: inout ByteBuffer) {
         switch self {

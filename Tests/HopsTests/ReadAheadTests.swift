@@ -66,7 +66,7 @@ struct ReadAheadTests {
                     // Mostly what was sent together comes together.
                     for _ in 0..<Int.random(in: 1...12, using: &random) { hop.deliverToFrontend() }
                 }
-                #expect(hop.octetsAhead <= AnswersAhead.octetsMax)
+                #expect(hop.octetsAhead <= AnswersAhead.octetsMax && hop.countAhead <= AnswersAhead.countMax)
             }
             let isRight = hop.heard == Array(expected.joined()) && hop.node.deleted == direct.deleted
             #expect(isRight, "seed \(seed): \(script.map(\.words))")
@@ -291,6 +291,7 @@ private struct Hop {
 
     var isBusy: Bool { !toNode.isEmpty || !toFrontend.isEmpty }
     var octetsAhead: Int { ahead.octets }
+    var countAhead: Int { ahead.count }
 
     mutating func takeHeard() -> [UInt8] {
         defer { heard = [] }
