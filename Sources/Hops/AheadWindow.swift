@@ -6,12 +6,10 @@ package struct AheadWindow {
     package var heard: UInt32 = 0
     /// How much of it the frontend knows to be answered.
     private(set) var told: UInt32 = 0
-    /// A message is being read to be sent ahead.
-    package var isReading = false
     /// The position of the message to send next, if any is.
     package private(set) var next: Int?
     /// The client's turn that all this is for.
-    package private(set) var turn = 0
+    private var turn = 0
     private var outstanding: Deque<(position: Int, octets: Int)> = []
     private var octets = 0
 
@@ -42,7 +40,7 @@ package struct AheadWindow {
         self.next = next
     }
 
-    /// Nothing more in this turn: the next message is too long, gone, or cannot be read now.
+    /// Nothing more in this turn: the next message is too long, gone, or not in memory.
     package mutating func stop() { next = nil }
 
     /// The client asked for a message all the same, before it could be given an answer; `next` is the one behind it.

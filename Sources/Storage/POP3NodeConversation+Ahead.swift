@@ -34,11 +34,12 @@ extension POP3NodeConversation {
     func readAhead(_ connection: Connection) {
         guard let maildrop, ahead != nil, connection.isOpen, connection.isWritable else { return }
         ahead?.turn(to: session.retrievalTurns, next: session.nextRetrieval)
-        while let position = ahead?.next, ahead?.isReading == false, connection.isWritable {
+        while let position = ahead?.next, connection.isWritable {
             guard maildrop.octets(at: position) < ahead?.room ?? 0 else { break }
-            let index = maildrop.index(at: position)
-            guard let reader = node.store.readCached(index, of: maildrop.snapshot) else {
-                return read(position, of: maildrop, connection)
+            // What takes a disk or a server to read waits until it is asked for: it may never be.
+            guard let reader = node.store.readCached(maildrop.index(at: position), of: maildrop.snapshot) else {
+                ahead?.stop()
+                break
             }
             send(reader, position, connection)
         }
@@ -53,25 +54,6 @@ extension POP3NodeConversation {
         var note = ByteBufferAllocator().buffer(capacity: AnswerNote.headBytes)
         AnswerNote.begin(heard: window.heard, in: &note)
         connection.send(note: note)
-    }
-
-    private func read(_ position: Int, of maildrop: ShownMessages, _ connection: Connection) {
-        sendWord(connection)
-        connection.flush()
-        ahead?.isReading = true
-        let turn = ahead?.turn
-        node.store.read(
-            maildrop.index(at: position), of: maildrop.snapshot,
-            then: connection.completion { [self] result in
-                ahead?.isReading = false
-                guard connection.isOpen else { return }
-                // Otherwise the client has gone on without it.
-                if turn == session.retrievalTurns, connection.isWritable {
-                    if case .success(let reader?) = result { send(reader, position, connection) } else { ahead?.stop() }
-                }
-                guard !isWaiting else { return }
-                readAhead(connection)
-            })
     }
 
     /// Sends a whole answer, if it is there in one piece and fits; if not, the client will ask.
