@@ -38,7 +38,7 @@ package struct CertificateFiles: Hashable, Sendable {
         do throws(DurableFileError) {
             try DurableFile.write(certificatePEM, to: certificatePath, mode: 0o644, replacing: replacing)
         } catch {
-            // A key without its certificate would only be in the way of the next attempt.
+            // A certificate that is in the way belongs to another key.
             if !replacing, !hasKey { DurableFile.remove(keyPath) }
             throw .file(error)
         }

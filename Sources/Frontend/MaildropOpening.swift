@@ -75,8 +75,6 @@ final class MaildropOpening: Conversation {
         }
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {

@@ -149,7 +149,6 @@ final class TurnedConnection: Conversation {
     }
 
     func writable(_ connection: Connection) { sending?.goOn() }
-    func tlsStarted(_ connection: Connection) {}
 
     /// What is under way has its answer first.
     func draining(_ connection: Connection) {

@@ -5,7 +5,7 @@ package struct AheadWindow {
     /// What the client has said of which the session has taken notice, in octets since the maildrop was opened, modulo 2^32.
     package var heard: UInt32 = 0
     /// How much of it the frontend knows to be answered.
-    private(set) var told: UInt32 = 0
+    private var told: UInt32 = 0
     /// The position of the message to send next, if any is.
     package private(set) var next: Int?
     /// The client's turn that all this is for.

@@ -189,8 +189,6 @@ private final class PeerConversation: Conversation {
         for answer in unanswered { answer(.failure(.unreachable(why))) }
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         fail("the node does not answer", connection)

@@ -156,8 +156,6 @@ package final class RemoteMaildrop: Conversation {
     }
 
     package func received(_ connection: Connection) { run(connection) }
-    package func writable(_ connection: Connection) {}
-    package func tlsStarted(_ connection: Connection) {}
     package func draining(_ connection: Connection) {}
 
     package func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {

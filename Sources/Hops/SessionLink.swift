@@ -96,8 +96,6 @@ private final class StreamsRequest: Conversation {
         connection.abort()
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         fail("the node does not answer", connection)

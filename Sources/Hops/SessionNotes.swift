@@ -4,21 +4,15 @@ package import NIOCore
 /// words it has answered, and perhaps the answer to a RETR that the client has yet to say.
 ///
 /// Eight octets, `heard` and `number`, big endian, and then the answer.
-package struct AnswerNote: Equatable {
+package struct AnswerNote {
     /// What the client had said when all of it was answered, in octets since the maildrop was opened, modulo 2^32.
-    package var heard: UInt32
+    let heard: UInt32
     /// The message whose RETR is answered; 0 without an answer.
-    package var number: UInt32
+    let number: UInt32
     /// The whole answer, from `+OK` to the final dot.
-    package var answer: ByteBuffer
+    let answer: ByteBuffer
 
     package static let headBytes = 8
-
-    package init(heard: UInt32, number: UInt32 = 0, answer: ByteBuffer = ByteBuffer()) {
-        self.heard = heard
-        self.number = number
-        self.answer = answer
-    }
 
     /// Nil if it is none.
     init?(_ note: ByteBuffer) {
@@ -26,7 +20,9 @@ package struct AnswerNote: Equatable {
         guard let heard = note.readInteger(as: UInt32.self), let number = note.readInteger(as: UInt32.self),
             (number > 0) == (note.readableBytes > 0)
         else { return nil }
-        self.init(heard: heard, number: number, answer: note)
+        self.heard = heard
+        self.number = number
+        answer = note
     }
 
     /// Begins a note in `buffer`, whose answer is then written behind it.

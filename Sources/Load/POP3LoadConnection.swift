@@ -105,8 +105,6 @@ final class POP3LoadConnection: Conversation {
         }
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
 

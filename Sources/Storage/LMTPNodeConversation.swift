@@ -44,7 +44,6 @@ final class LMTPNodeConversation: Conversation {
 
     func received(_ connection: Connection) { run(connection) }
     func writable(_ connection: Connection) { run(connection) }
-    func tlsStarted(_ connection: Connection) {}
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         _ = session.timedOut(timeout == .idle ? .idle : .total)

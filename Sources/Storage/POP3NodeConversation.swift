@@ -44,7 +44,6 @@ final class POP3NodeConversation: Conversation {
     }
 
     func received(_ connection: Connection) { run(connection) }
-    func tlsStarted(_ connection: Connection) {}
 
     func writable(_ connection: Connection) {
         if let sending { sending.goOn() } else { run(connection) }

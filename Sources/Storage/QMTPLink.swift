@@ -195,7 +195,6 @@ private final class QMTPConnection: Conversation {
     }
 
     func writable(_ connection: Connection) { sending?.goOn() }
-    func tlsStarted(_ connection: Connection) {}
     func draining(_ connection: Connection) {}
 
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {

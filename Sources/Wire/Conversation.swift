@@ -26,8 +26,13 @@ package protocol Conversation: AnyObject {
     func closed(_ reason: ConnectionEnd)
 }
 
+/// What only those hear of who asked for it.
 extension Conversation {
-    /// Most have agreed on no notes, and need none.
+    /// Who stops writing while `isWritable` is false has to go on here.
+    package func writable(_ connection: Connection) {}
+    /// Who calls `startTLS` goes on here.
+    package func tlsStarted(_ connection: Connection) {}
+    /// Both sides agreed on notes.
     package func noted(_ connection: Connection, _ note: ByteBuffer) {}
 }
 

@@ -92,7 +92,6 @@ private final class RelaySide: Conversation {
     }
 
     func opened(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
 
     func received(_ connection: Connection) {
         relay.pump(from: source, to: sink)

@@ -294,8 +294,6 @@ package final class SharedConnection: Conversation {
         setWish(connection)
     }
 
-    package func tlsStarted(_ connection: Connection) {}
-
     package func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         if streams.isEmpty { retire() }
     }

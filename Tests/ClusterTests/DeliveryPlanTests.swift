@@ -1,4 +1,5 @@
 import Mail
+import SeededRandom
 import Testing
 
 @testable import Cluster
@@ -198,7 +199,7 @@ struct DeliveryPlanTests {
         "Whatever fails, in whatever order: accepted means W different nodes, every owner is served or named, and it ends",
         arguments: 0..<40)
     func random(seed: Int) {
-        var random = SplitMix(state: UInt64(seed) &* 0x9E37_79B9 &+ 1)
+        var random = SplitMix(seed: UInt64(seed) &* 0x9E37_79B9 &+ 1)
         for _ in 0..<50 {
             let nodes = Int(random.next() % 6) + 1
             let replicas = Int(random.next() % UInt64(nodes)) + 1
@@ -233,18 +234,5 @@ struct DeliveryPlanTests {
                 #expect((verdict == .accepted) == (served[index].count >= quorum))
             }
         }
-    }
-}
-
-/// A small seeded generator: the same numbers for the same seed, everywhere.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,4 +1,5 @@
 import Cluster
+import SeededRandom
 import Testing
 
 @Suite("Nodes that are emptied")
@@ -7,7 +8,7 @@ struct DrainTests {
         "Over random memberships: an emptied node owns nothing, only its mail moves, and its leaving then moves nothing",
         arguments: 0..<4 as Range<UInt64>)
     func anyMembership(seed: UInt64) {
-        var random = SeededGenerator(seed &+ 100)
+        var random = SplitMix(seed: seed &+ 100)
         for _ in 0..<250 {
             let replicas = Int.random(in: 1...3, using: &random)
             let zones = [0, 3].randomElement(using: &random) ?? 0

@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import Cluster
@@ -105,7 +106,7 @@ struct MergeTests {
         "Whatever fails and in whatever order replicas meet: nothing deleted comes back, and in the end all are equal")
     func converge() {
         for seed in 0..<200 {
-            var random = SplitMix(state: UInt64(seed) &+ 77)
+            var random = SplitMix(seed: UInt64(seed) &+ 77)
             var replicas = [Replica(), Replica(), Replica()]
             var added: Set<String> = []
             var deleted: Set<String> = []

@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import Cluster
@@ -143,7 +144,7 @@ struct ResendWindowTests {
         "In whatever order arrivals, deletions and merges come: all replicas end equal, show no text twice within the window, and nothing that was deleted or is the same",
         arguments: 0..<300)
     func converge(seed: Int) {
-        var random = SplitMix(state: UInt64(seed) &+ 4_711)
+        var random = SplitMix(seed: UInt64(seed) &+ 4_711)
         func below(_ count: UInt64) -> UInt64 { random.next() % count }
         var replicas = [Replica(), Replica(), Replica()]
         // What was minted and has not arrived everywhere: any replica may get any of it at any time.

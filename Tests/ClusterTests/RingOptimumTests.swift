@@ -1,4 +1,5 @@
 import Cluster
+import SeededRandom
 import Testing
 
 /// Compares changes of the ring with the least that any table could move, found by minimum-cost flow.
@@ -6,7 +7,7 @@ import Testing
 struct RingOptimumTests {
     @Test("With zones that demand more than loads do, no table moves 5% less", arguments: 0..<4 as Range<UInt64>)
     func nearOptimum(seed: UInt64) {
-        var random = SeededGenerator(seed &+ 100)
+        var random = SplitMix(seed: seed &+ 100)
         for _ in 0..<8 {
             let replicas = Int.random(in: 2...3, using: &random)
             let members = (0..<Int.random(in: replicas + 1...9, using: &random)).map {

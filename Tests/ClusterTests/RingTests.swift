@@ -1,12 +1,13 @@
 import Cluster
 import Mail
+import SeededRandom
 import Testing
 
 @Suite("Ring")
 struct RingTests {
     @Test("The order of the members does not matter, and their names do")
     func setOfMembers() {
-        var random = SeededGenerator(1)
+        var random = SplitMix(seed: 1)
         let members = nodes(9, zones: 3)
         let ring = Ring(members: members, partitions: 512, replicas: 2)
         for _ in 0..<5 {
@@ -68,7 +69,7 @@ struct RingTests {
 
     @Test("From 3 nodes to 24 and back, one at a time: loads stay fair, and no step moves more than it must")
     func manyEpochs() {
-        var random = SeededGenerator(5)
+        var random = SplitMix(seed: 5)
         var ring = Ring(members: nodes(3), partitions: 512, replicas: 2)
         for count in 4...24 {
             let next = ring.adding(RingMember(name: "late-\(count)"))
@@ -94,7 +95,7 @@ struct RingTests {
         "Random members, weights and zones: owners differ, zones differ where they can, loads are fair",
         arguments: 0..<4 as Range<UInt64>)
     func anyMembership(seed: UInt64) {
-        var random = SeededGenerator(seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<250 {
             let ring = randomRing(&random)
             expectSound(ring)
@@ -105,7 +106,7 @@ struct RingTests {
         }
     }
 
-    private func randomRing(_ random: inout SeededGenerator) -> Ring {
+    private func randomRing(_ random: inout SplitMix) -> Ring {
         let replicas = Int.random(in: 1...3, using: &random)
         let zones = [0, 2, 3, 5].randomElement(using: &random) ?? 0
         let members = (0..<Int.random(in: replicas...12, using: &random)).map { _ in

@@ -1,5 +1,6 @@
 import Cluster
 import Mail
+import SeededRandom
 
 /// A link to a peer in simulated time: bytes leave one after the other, take their time on the way, and the peer makes
 /// durable together what arrived while it was busy. All times in seconds.
@@ -36,7 +37,7 @@ struct SimulatedLink {
     )
         -> Result
     {
-        var random = SeededGenerator(seed)
+        var random = SplitMix(seed: seed)
         var events: [(time: Double, event: Event)] = []
         var sentAt: [UInt64: Double] = [:]
         var result = Result()

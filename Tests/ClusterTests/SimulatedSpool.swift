@@ -1,4 +1,5 @@
 import Cluster
+import SeededRandom
 import Testing
 
 /// A spool's directory, its driver and its peer in simulated time. What happens is kept; every rule that holds always
@@ -15,7 +16,7 @@ final class SimulatedSpool {
     var directory: [String: SpoolEntry] = [:]
     /// What becomes of each message at a time.
     var peer: (SpoolEntry, Int64) -> Outcome = { _, _ in .sent }
-    var random = SeededGenerator(1)
+    var random = SplitMix(seed: 1)
     /// How many are sent before the first is answered.
     var inFlightMax = 1
     /// Whether the driver says which message has come.

@@ -1,4 +1,5 @@
 import Cluster
+import SeededRandom
 import Testing
 
 @Suite("Spool schedule, large spools")
@@ -65,7 +66,7 @@ struct SpoolBoundsTests {
 
     @Test("Whatever a peer does, every message ends once, also over restarts", arguments: 1...12)
     func anything(_ seed: Int) {
-        var random = SeededGenerator(UInt64(seed))
+        var random = SplitMix(seed: UInt64(seed))
         let settings = SpoolSettings(
             lifetime: 50_000, windowMax: [1, 7, 1000].randomElement(using: &random) ?? 1,
             deferredMax: [1, 5, 1000].randomElement(using: &random) ?? 1)

@@ -1,6 +1,7 @@
 import DequeModule
 import NIOCore
 import POP3
+import SeededRandom
 import Testing
 
 @testable import Hops
@@ -42,7 +43,7 @@ struct ReadAheadTests {
         for seed in 0..<300 {
             // Other tests have the thread in between.
             await Task.yield()
-            var random = SplitMix64(seed: UInt64(seed))
+            var random = SplitMix(seed: UInt64(seed))
             let messages = (1...Int.random(in: 1...30, using: &random)).flatMap { _ in
                 Self.messages(
                     1, octets: [40, 40, 300, 300, 300, 2000, 2000, 9000, 60_000].randomElement(using: &random) ?? 0)
@@ -83,7 +84,7 @@ struct ReadAheadTests {
         let waits: Bool
     }
 
-    private static func script(_ count: Int, _ random: inout SplitMix64) -> [Words] {
+    private static func script(_ count: Int, _ random: inout SplitMix) -> [Words] {
         var script: [Words] = []
         var number = Int.random(in: 0...1, using: &random)
         let patience = Int.random(in: 4...12, using: &random)
@@ -334,20 +335,5 @@ private struct Hop {
             deliverToNode()
             deliverToFrontend()
         }
-    }
-}
-
-/// The same numbers for the same seed.
-private struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

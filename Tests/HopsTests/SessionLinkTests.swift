@@ -67,8 +67,6 @@ private final class FakeNode: Conversation {
         ).begin(on: connection)
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { record.note("lost") }
@@ -100,8 +98,6 @@ private final class Session: Conversation {
         if connection.inputEnded { connection.close() }
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) {

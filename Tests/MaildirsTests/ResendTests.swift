@@ -1,6 +1,7 @@
 import Cluster
 import Foundation
 import Mail
+import SeededRandom
 import Testing
 
 @testable import Maildirs
@@ -202,7 +203,7 @@ import Testing
         "Arrivals, deletions and tombstones in any order leave two stores with one digest, and show the same",
         arguments: 0..<6)
     func converge(seed: UInt64) async throws {
-        var random = Seeded(state: seed &* 977 &+ 5)
+        var random = SplitMix(seed: seed &* 977 &+ 5)
         let folders = [try TestFolder(), try TestFolder()]
         let stores = try folders.map { try $0.store { $0.resendWindow = ResendWindow(.seconds(20)) } }
         let arrivals = (0..<16).map { (number: $0 * 4, text: Int.random(in: 0..<3, using: &random)) }
@@ -227,18 +228,5 @@ import Testing
         #expect(one.digest == other.digest)
         #expect(self.shown(one) == self.shown(other))
         #expect(Set(self.shown(one)).isSubset(of: self.shown(before)))
-    }
-}
-
-/// Random numbers from a seed (SplitMix64).
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,4 +1,5 @@
 import POP3
+import SeededRandom
 import Testing
 
 @Suite struct POP3MessageEncoderTests {
@@ -123,20 +124,5 @@ import Testing
         client.feed(Array("+OK hello\r\n+OK 5 octets\r\n".utf8) + response, piece: piece)
         #expect(client.events.last == .end(.retr(1), octets: client.text.count))
         return client.text
-    }
-}
-
-/// Random numbers from a seed, so that a failure can be had again.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -22,9 +22,7 @@ extension SystemTests {
         }
 
         private func answeredAhead() async throws -> Int {
-            let page = try await Peer.curl.run(["-sSf", "http://localhost:\(cluster.port(9103))/metrics"]).outputText
-            let line = page.split(separator: "\n").first { $0.hasPrefix("hauberk_pop3_answered_ahead_total") }
-            return Int(line?.split(separator: " ").last ?? "0") ?? 0
+            try await cluster.counter("hauberk_pop3_answered_ahead_total", port: 9103)
         }
 
         @Test("A client that retrieves and deletes in turn gets every message as it is, and all are gone after QUIT")

@@ -7,20 +7,11 @@ extension SystemTests {
 
         init() throws { cluster = try SystemTests.cluster() }
 
-        /// What a process counts under a name, all of its series together.
-        private func counter(_ name: String, port: Int) async throws -> Int {
-            let page = try await Peer.curl.run(["-sSf", "http://localhost:\(cluster.port(port))/metrics"])
-            try #require(page.status == 0, "\(page.errors)")
-            let lines = page.outputText.split(separator: "\n").filter { $0.hasPrefix(name) }
-            try #require(!lines.isEmpty, "\(page.outputText)")
-            return try lines.reduce(0) { sum, line in
-                try sum + #require(line.split(separator: " ").last.flatMap { Int($0) })
-            }
-        }
-
         private func storedOnNodes() async throws -> Int {
             var sum = 0
-            for port in [9111, 9112, 9113] { sum += try await counter("hauberk_messages_stored_total", port: port) }
+            for port in [9111, 9112, 9113] {
+                sum += try await cluster.counter("hauberk_messages_stored_total", port: port)
+            }
             return sum
         }
 
@@ -28,8 +19,8 @@ extension SystemTests {
         func metrics() async throws {
             let reader = try await cluster.makeAccount()
             let accepted = #"hauberk_messages_total{verdict="accepted"}"#
-            let acceptedBefore = try await counter(accepted, port: 9101)
-            let octetsBefore = try await counter("hauberk_message_octets_total", port: 9101)
+            let acceptedBefore = try await cluster.counter(accepted, port: 9101)
+            let octetsBefore = try await cluster.counter("hauberk_message_octets_total", port: 9101)
             let storedBefore = try await storedOnNodes()
             let sent = try await Peer.curl.run(
                 [
@@ -37,8 +28,8 @@ extension SystemTests {
                     "smtp://localhost:\(cluster.port(2525))",
                 ], input: Array(SystemTests.message(subject: "counted").utf8))
             try #require(sent.status == 0, "\(sent.errors)")
-            #expect(try await counter(accepted, port: 9101) == acceptedBefore + 1)
-            #expect(try await counter("hauberk_message_octets_total", port: 9101) > octetsBefore)
+            #expect(try await cluster.counter(accepted, port: 9101) == acceptedBefore + 1)
+            #expect(try await cluster.counter("hauberk_message_octets_total", port: 9101) > octetsBefore)
             #expect(try await storedOnNodes() == storedBefore + 1)
             for port in [9101, 9111, 9112, 9113] {
                 let page = try await Peer.curl.run(["-sSf", "http://localhost:\(cluster.port(port))/metrics"])

@@ -241,6 +241,17 @@ final class TestCluster: Sendable {
         try await pop3(account, "\(number)")
     }
 
+    /// What a process counts under a name, all of its series together.
+    func counter(_ name: String, port developmentPort: Int) async throws -> Int {
+        let page = try await Peer.curl.run(["-sSf", "http://localhost:\(port(developmentPort))/metrics"])
+        try #require(page.status == 0, "\(page.errors)")
+        let lines = page.outputText.split(separator: "\n").filter { $0.hasPrefix(name) }
+        try #require(!lines.isEmpty, "\(page.outputText)")
+        return try lines.reduce(0) { sum, line in
+            try sum + #require(line.split(separator: " ").last.flatMap { Int($0) })
+        }
+    }
+
     private func pop3(_ account: Account, _ path: String) async throws -> String {
         let outcome = try await Peer.curl.run([
             "-sS", "--ssl-reqd", "--cacert", caFile, "-u", "\(account.address):\(account.password)",

@@ -309,8 +309,6 @@ private final class DeafConversation: Conversation {
         record.note("\(count) octets")
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) { connection.close() }
     func closed(_ reason: ConnectionEnd) {}
@@ -337,8 +335,6 @@ private final class LeavingConversation: Conversation {
         lines = 0
     }
 
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) { connection.close() }
     func closed(_ reason: ConnectionEnd) {}

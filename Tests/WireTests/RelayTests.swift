@@ -50,8 +50,6 @@ private final class Bridge: Conversation {
     }
 
     func received(_ connection: Connection) {}
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { client?.abort() }
@@ -78,8 +76,6 @@ private final class Server: Conversation {
         connection.flush()
         if connection.inputEnded, record.all.last != "QUIT" { connection.close() }
     }
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) { connection.close() }
     func closed(_ reason: ConnectionEnd) { record.note("closed") }
@@ -104,8 +100,6 @@ private final class TLSClient: Conversation {
         while let line = connection.unread.readLine() { record.note(line) }
         if connection.inputEnded { connection.close() }
     }
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { record.note("closed") }

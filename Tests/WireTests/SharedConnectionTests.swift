@@ -302,8 +302,6 @@ private final class StreamHalf: Conversation {
         }
         if count == 3 { connection.close() }
     }
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { record.note("closed") }

@@ -77,8 +77,6 @@ final class StreamsHost: Conversation {
         ).begin(on: connection)
     }
     func received(_ connection: Connection) {}
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) {}
@@ -92,8 +90,6 @@ final class StreamsBeginning: Conversation {
 
     func opened(_ connection: Connection) { shared.begin(on: connection) }
     func received(_ connection: Connection) {}
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { shared.closed(reason) }
@@ -117,7 +113,6 @@ final class StreamEcho: Conversation {
         connection.wantsBytes = connection.isWritable
     }
     func writable(_ connection: Connection) { received(connection) }
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
     func draining(_ connection: Connection) { record.note("draining") }
     func closed(_ reason: ConnectionEnd) { record.note("closed") }
@@ -145,7 +140,6 @@ final class StreamSource: Conversation {
         connection.flush()
         if left == 0 { connection.close() }
     }
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { record.note("closed") }
@@ -195,7 +189,6 @@ final class StreamClient: Conversation {
         if connection.inputEnded { connection.close() }
     }
 
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) { connection.abort() }
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) {
@@ -220,8 +213,6 @@ final class StreamDeaf: Conversation {
 
     func opened(_ connection: Connection) { connection.wantsBytes = false }
     func received(_ connection: Connection) {}
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) { record.note("closed") }
@@ -237,8 +228,6 @@ final class StreamNoter: Conversation {
 
     func opened(_ connection: Connection) {}
     func received(_ connection: Connection) {}
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) {}
@@ -271,8 +260,6 @@ final class NoteClient: Conversation {
     private static func note(_ size: Int) -> ByteBuffer { ByteBuffer(bytes: (0..<size).map { UInt8($0 % 251) }) }
 
     func received(_ connection: Connection) {}
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) {

@@ -117,8 +117,6 @@ private final class RawHost: Conversation {
         connection.consume(connection.unread.readableBytes)
         if connection.inputEnded { connection.close() }
     }
-    func writable(_ connection: Connection) {}
-    func tlsStarted(_ connection: Connection) {}
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {}
     func draining(_ connection: Connection) {}
     func closed(_ reason: ConnectionEnd) {}
