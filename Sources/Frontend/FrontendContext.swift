@@ -27,6 +27,7 @@ final class FrontendContext: Sendable {
     /// For messages of QMTP and QMQP.
     let textMemory: TextMemory
     let durableCopies: Int
+    let deliveredTo: DeliverySettings.DeliveredTo
     private let sites: [SiteSettings]
     let relays: RelayRoutes
     let streamSession: LinkSession
@@ -56,6 +57,7 @@ final class FrontendContext: Sendable {
         textMemory = TextMemory(bytesMax: configuration.smtp.qmtpBufferBytesMax)
         eventLoop = group.next()
         durableCopies = configuration.cluster.durableCopies
+        deliveredTo = delivery.deliveredTo
         sites = configuration.sites
         relays = RelayRoutes(configuration.relays)
         turns = TurnRequests(relays)

@@ -31,6 +31,8 @@ final class MessageDelivery {
     private let eventLoop: any EventLoop
     /// Made when it is known whether the message can be sent again.
     private var plan: DeliveryPlan?
+    /// Whether no copy has a `Delivered-To:`; the same for all of them, wherever they are.
+    private var isAlike = false
     /// Also what is sent again, until every copy has its place.
     private var body: ByteBuffer
     private var streams: [(stream: MessageStream, transaction: NodeTransaction, node: Ring.NodeIndex)] = []
@@ -60,6 +62,7 @@ final class MessageDelivery {
 
     private func makePlan(canResend: Bool) -> [DeliveryPlan.Copy] {
         let ring = map.ring
+        isAlike = frontend.deliveredTo == .single && content == .message && destinations.count > 1
         var plan = DeliveryPlan(
             ring: ring, partitions: destinations.map { ring.partition(of: $0.mailbox) },
             quorum: frontend.durableCopies, canResend: canResend)
@@ -185,8 +188,7 @@ final class MessageDelivery {
         }
         return NodeTransaction(
             identity: identity, sender: sender, isUTF8: isUTF8, recipients: recipients, content: content,
-            sitePath: sitePath,
-            body: body
+            isAlike: isAlike && content == .message, sitePath: sitePath, body: body
         ) { verdicts in
             self.answered(copies, verdicts)
         }

@@ -10,6 +10,8 @@ package final class NodeTransaction {
     let isUTF8: Bool
     let recipients: [SMTPRecipient]
     let content: HopContent
+    /// Whether the node puts no `Delivered-To:` on top, so that all copies are the same.
+    let isAlike: Bool
     /// The sites that it has been at; nil for what is not passed on to sites.
     let sitePath: SitePath?
     /// Octets that there are at least, of a text that streams; nil if nobody knows.
@@ -36,14 +38,15 @@ package final class NodeTransaction {
     ///   - finished: told one verdict per recipient, once.
     package init(
         identity: MessageIdentity?, sender: ReversePath = .null, isUTF8: Bool = false, recipients: [SMTPRecipient],
-        content: HopContent = .message, sitePath: SitePath? = nil, size: Int? = nil, body: ByteBuffer = ByteBuffer(),
-        large: (any PiecewiseText)? = nil, finished: @escaping ([Verdict]) -> Void
+        content: HopContent = .message, isAlike: Bool = false, sitePath: SitePath? = nil, size: Int? = nil,
+        body: ByteBuffer = ByteBuffer(), large: (any PiecewiseText)? = nil, finished: @escaping ([Verdict]) -> Void
     ) {
         self.identity = identity
         self.sender = sender
         self.isUTF8 = isUTF8
         self.recipients = recipients
         self.content = content
+        self.isAlike = isAlike
         self.sitePath = sitePath
         self.size = size
         self.body = body
@@ -98,7 +101,7 @@ package final class NodeTransaction {
     func smtp(id: SMTPTransactionID, byteCount: Int?) -> SMTPClientTransaction {
         SMTPClientTransaction(
             id: id, sender: sender, recipients: recipients, byteCount: byteCount, utf8: needsUTF8, name: identity,
-            isRepeat: isRepeat, content: content, sitePath: sitePath, asksFirst: large != nil)
+            isRepeat: isRepeat, isAlike: isAlike, content: content, sitePath: sitePath, asksFirst: large != nil)
     }
 }
 

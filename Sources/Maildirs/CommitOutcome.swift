@@ -13,7 +13,7 @@ package enum CommitOutcome: String, Hashable, Sendable {
 package struct DeliveryRecipient: Sendable {
     package let mailbox: MailboxName
     package let partition: Int
-    /// `Return-Path:` and `Delivered-To:`, each ended by LF; nothing for a copy that has them already.
+    /// `Return-Path:` and perhaps `Delivered-To:`, each ended by LF; nothing for a copy that has them already.
     package let header: [UInt8]
     /// The node that the copy is kept for; nil if this node is an owner of the mailbox.
     package let heldFor: SpoolTarget?
@@ -35,6 +35,10 @@ package struct DeliveryRecipient: Sendable {
     }
 
     var folder: MailboxFolder { MailboxFolder(mailbox, partition: partition, heldFor: heldFor) }
+
+    /// Whether a message's copy for this recipient is the other one's, byte for byte. What waits in a queue is sent on and
+    /// counted a message at a time.
+    func isAlike(_ other: DeliveryRecipient) -> Bool { !isQueued && !other.isQueued && header == other.header }
 }
 
 /// Gathers the outcomes of one message's recipients, and tells them when the last is known.

@@ -29,6 +29,9 @@ import Mail
 //   and the delivery deferred, with nothing left behind.
 // - fsync of new/ fails: deferred, and the name stays in new/. It must not be removed: another process may have found it
 //   there and answered for it. At worst the sender brings a second copy of a message that did survive.
+// - A file that several mailboxes have is synced once, and then linked into each new/, which is synced as ever; its name in
+//   tmp/ goes when the last of them has it. A crash between them leaves a message that some have and some have not, and
+//   nobody was told: the sender repeats, and those who have it are found.
 // - A spool is full: the mark says that the site must be compared. Whoever compares takes the mark away first and looks at
 //   the mailbox then, so the mark is looked for once more between 6 and 7, and made again if it is not there.
 // - ENOSPC, EDQUOT, EROFS, EIO anywhere before 5: deferred, the tmp/ file is removed.
@@ -48,6 +51,8 @@ struct Delivery {
         let name: String
         /// Whose `tmp/` it is in.
         let home: DeliveryFolder
+        /// Others have the same file, and need its name in `tmp/`; the last of them removes that.
+        var isShared = false
         var outcome: CommitOutcome?
         /// Spools that were too full for it.
         var leftOut: [MailboxFolder] = []
@@ -97,7 +102,7 @@ struct Delivery {
         spool(&written)
         for index in written.indices where !written[index].isGivenUp { link(&written[index]) }
         answer(written)
-        for file in written where !file.isMoved {
+        for file in written where !file.isMoved && !file.isShared {
             _ = file.name.withCString { unlinkat(file.home.tmp.descriptor, $0, 0) }
         }
     }
@@ -114,9 +119,7 @@ struct Delivery {
         do throws(MaildirError) {
             return try write(job)
         } catch {
-            guard !hasReopened, error.errorNumber == ENOENT || error.errorNumber == ESTALE, job.canBeWritten else {
-                throw error
-            }
+            guard !hasReopened, error.isFolderGone, job.canBeWritten else { throw error }
             hasReopened = true
             core.folders.close(folder.folder)
             let path = folder.folder
@@ -127,7 +130,8 @@ struct Delivery {
 
     /// Nil if the message was there already, and the job has been answered.
     private func write(_ job: DeliveryJob) throws(MaildirError) -> Written? {
-        if case .spilled = job.body { return try finishSpilled(job) }
+        if case .spilled(let spill, let isShared) = job.body { return try finish(spill, of: job, isShared) }
+        if case .shared(let spill, _) = job.body { return try share(spill, with: job) }
         if try answerRepeat(job) { return nil }
         let (file, name) = try create(job)
         do throws(MaildirError) {
@@ -181,16 +185,25 @@ struct Delivery {
         try file.sync(name)
     }
 
-    /// The file is written already. Other recipients copy from it, so it is synced even if this one needs it no more.
-    private func finishSpilled(_ job: DeliveryJob) throws(MaildirError) -> Written? {
-        guard case .spilled(let spill) = job.body else { preconditionFailure("\(job.identity): not spilled") }
+    /// The file is written already. Other recipients have it too or copy from it, so it is synced even if this one needs it
+    /// no more.
+    private func finish(_ spill: Spill, of job: DeliveryJob, _ isShared: Bool) throws(MaildirError) -> Written? {
         job.finish(spill)
         try sync(spill.file, spill.name)
         job.synced(.success(()))
         if try answerRepeat(job) { return nil }
-        spill.giveUpName()
-        job.body = .written
-        return Written(job: job, file: spill.file, name: spill.name, home: spill.home)
+        if !isShared {
+            spill.giveUpName()
+            job.body = .written
+        }
+        return Written(job: job, file: spill.file, name: spill.name, home: spill.home, isShared: isShared)
+    }
+
+    /// Another recipient's file, which is synced, gets one more name.
+    private func share(_ spill: Spill, with job: DeliveryJob) throws(MaildirError) -> Written? {
+        if try answerRepeat(job) { return nil }
+        job.finish(spill)
+        return Written(job: job, file: spill.file, name: spill.name, home: spill.home, isShared: true)
     }
 
     // MARK: - spool/
@@ -245,7 +258,7 @@ struct Delivery {
     /// Once for all of them.
     private mutating func findRepeats(among jobs: [DeliveryJob]) {
         let wanted = jobs.filter(\.mayBeRepeat).map { job in
-            if case .spilled(let spill) = job.body { job.finish(spill) }
+            if case .spilled(let spill, _) = job.body { job.finish(spill) }
             return job.named
         }
         if wanted.isEmpty { return }
@@ -263,19 +276,40 @@ struct Delivery {
         return true
     }
 
-    private func link(_ file: inout Written) {
-        let name = file.job.fileName
-        core.maps.willLink(Array(file.job.identity.text.utf8), to: file.home.folder)
+    private mutating func link(_ file: inout Written) {
+        core.maps.willLink(Array(file.job.identity.text.utf8), to: folder.folder)
         do throws(MaildirError) {
-            let outcome = try ExclusiveLink.move(
-                file.file, at: file.name, in: file.home.tmp, as: name, in: folder.new, where: core.canMove,
-                fault: core.options.faults?.decide(.link, name))
-            file.outcome = outcome == .taken ? .alreadyThere : .stored
-            file.isMoved = outcome == .moved
+            try takeOrCopy(&file)
         } catch {
             forgetFolder(after: error)
             file.job.finish(.failure(error))
         }
+    }
+
+    /// Where another recipient's file cannot get one more name, its text is copied: it may have as many as the file system
+    /// allows, or the folder may be gone.
+    private mutating func takeOrCopy(_ file: inout Written) throws(MaildirError) {
+        do throws(MaildirError) {
+            try take(&file)
+        } catch {
+            guard case .shared(let spill, let length) = file.job.body else { throw error }
+            file.job.body = .copied(from: spill, length: length)
+            guard let copy = try writeOnFreshFolders(file.job) else { return }
+            file = copy
+            try take(&file)
+        }
+    }
+
+    private func take(_ file: inout Written) throws(MaildirError) {
+        let name = file.job.fileName
+        let (tmp, fault) = (file.home.tmp, core.options.faults?.decide(.link, name))
+        let outcome =
+            file.isShared
+            ? try ExclusiveLink.make(file.file, at: file.name, in: tmp, as: name, in: folder.new, fault: fault)
+            : try ExclusiveLink.move(
+                file.file, at: file.name, in: tmp, as: name, in: folder.new, where: core.canMove, fault: fault)
+        file.outcome = outcome == .taken ? .alreadyThere : .stored
+        file.isMoved = outcome == .moved
     }
 
     private func answer(_ written: [Written]) {

@@ -7,8 +7,10 @@ final class DeliveryJob: @unchecked Sendable {
     /// Where the message's bytes are.
     enum Body {
         case memory(BodyBuffer)
-        /// In this recipient's own `tmp/` file, header and all.
-        case spilled(Spill)
+        /// In this recipient's own `tmp/` file, header and all; shared if other recipients have that file too.
+        case spilled(Spill, isShared: Bool)
+        /// In another recipient's file, which has been synced, and is this one's too.
+        case shared(Spill, length: Int)
         /// In another recipient's file, which has been synced.
         case copied(from: Spill, length: Int)
         /// Let go after it was written.
@@ -48,7 +50,7 @@ final class DeliveryJob: @unchecked Sendable {
     var canBeWritten: Bool {
         switch body {
         case .memory, .copied: true
-        case .spilled, .written: false
+        case .spilled, .shared, .written: false
         }
     }
 
@@ -64,7 +66,11 @@ final class DeliveryJob: @unchecked Sendable {
     /// The message as tombstones may name it. A copy of another recipient's file has the same content as that.
     var named: NamedMessage {
         if case .memory(let buffer) = body, sums == nil { sums = sums(of: buffer) }
-        let digest = if case .copied(let spill, _) = body { digest(from: spill) } else { sums?.digest }
+        let digest =
+            switch body {
+            case .copied(let spill, _), .shared(let spill, _): digest(from: spill)
+            default: sums?.digest
+            }
         let text = Array(identity.text.utf8)
         guard let digest, let seconds = text.withUnsafeBytes(MessageNameBytes.mintedSeconds) else {
             return NamedMessage(identity: text, content: nil)
@@ -89,7 +95,7 @@ final class DeliveryJob: @unchecked Sendable {
             running.add(header)
             try spill.copyBody(length: length, to: file, name: name, &running)
             sums = running.finish()
-        case .spilled, .written:
+        case .spilled, .shared, .written:
             preconditionFailure("\(name): nothing to write")
         }
     }

@@ -27,6 +27,9 @@ package enum MaildirError: Error, Hashable, Sendable {
         }
     }
 
+    /// Whether somebody removed an open folder, or an NFS server was replaced.
+    var isFolderGone: Bool { errorNumber == ENOENT || errorNumber == ESTALE }
+
     var errorNumber: Int32? {
         if case .failed(_, _, let number) = self { number } else { nil }
     }

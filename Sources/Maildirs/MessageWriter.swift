@@ -5,7 +5,8 @@ import Synchronization
 /// One message on its way to one or more mailboxes of this node. To be used from one thread, such as an event loop.
 ///
 /// A small message stays in memory until `commit`; of a large one the caller calls `flush` when `wantsFlush` says so, and
-/// stops feeding until that is done. What is dropped without `commit` leaves nothing behind.
+/// stops feeding until that is done. Recipients whose copies would be the same, byte for byte, have one file together, with
+/// a name in each mailbox. What is dropped without `commit` leaves nothing behind.
 ///
 /// Unchecked: one thread uses it, and what the workers share is in `Spooled`.
 package final class MessageWriter: @unchecked Sendable {
@@ -20,7 +21,7 @@ package final class MessageWriter: @unchecked Sendable {
     private var buffer: BodyBuffer
     private var decoder = LineEndDecoder()
     private var isOver = false
-    private let spooled = Spooled()
+    private let spooled = Spooled(Spooled.State())
 
     /// What was written ahead of the commit. A failure is remembered and told by `commit`.
     private final class Spooled: Sendable {
@@ -33,7 +34,9 @@ package final class MessageWriter: @unchecked Sendable {
             var isDiscarded = false
         }
 
-        let state = Mutex(State())
+        let state: Mutex<State>
+
+        init(_ state: State) { self.state = Mutex(state) }
     }
 
     init(
@@ -87,15 +90,24 @@ package final class MessageWriter: @unchecked Sendable {
         buffer = BodyBuffer(capacity: 0)
         spooled.state.withLock { $0 = Spooled.State() }
         guard !recipients.isEmpty else { return then([]) }
-        let outcomes = CommitOutcomes(count: recipients.count, then: then)
+        let commit = MessageCommit(
+            identity: identity, recipients: recipients, mayBeRepeat: mayBeRepeat, size: size,
+            outcomes: CommitOutcomes(count: recipients.count, then: then), queue: queue)
         if let failure = core.isShutDown.load(ordering: .relaxed) ? .shutDown : state.failure {
-            return recipients.indices.forEach { outcomes.set(.failure(failure), at: $0) }
+            return commit.fail(failure)
         }
-        if let spill = state.spill {
-            commitSpilled(spill, at: state.index, rest: body, size: size, outcomes)
-        } else {
-            for index in recipients.indices { queue.add(job(index, .memory(body), size, outcomes)) }
+        if state.spill == nil, !MessageCommit.canShare(recipients) { return commit.deliver(body) }
+        let isAccepted = core.deliveries.submit { [spooled = Spooled(state), core] in
+            do throws(MaildirError) {
+                try Self.spool(body, to: spooled, commit.recipients, commit.identity, core)
+                let state = spooled.state.withLock { $0 }
+                guard let spill = state.spill else { throw .shutDown }
+                commit.deliver(spill, of: state.index)
+            } catch {
+                commit.fail(error)
+            }
         }
+        if !isAccepted { commit.fail(.shutDown) }
     }
 
     /// Puts the message in the place of a damaged copy, and tells `then` on a worker what became of that. The message must be
@@ -129,47 +141,6 @@ package final class MessageWriter: @unchecked Sendable {
         _ = consume spill  // Removed on a worker by the last who holds it.
     }
 
-    /// The rest goes to the first recipient's file, which is then synced; only then are the others copied from it, because
-    /// after a failed fsync the kernel may show pages that never reached the disk.
-    private func commitSpilled(
-        _ spill: Spill, at base: Int, rest: BodyBuffer, size: WireSize, _ outcomes: CommitOutcomes
-    ) {
-        let first = job(base, .spilled(spill), size, outcomes)
-        let others = recipients.indices.filter { $0 != base }.map {
-            job($0, .copied(from: spill, length: size.diskOctets), size, outcomes)
-        }
-        first.afterSync = { [queue] result in
-            for other in others {
-                switch result {
-                case .success: queue.add(other)
-                case .failure(let error): other.finish(.failure(error))
-                }
-            }
-        }
-        let isAccepted = core.deliveries.submit { [queue] in
-            do throws(MaildirError) {
-                try spill.append(rest)
-                queue.add(first)
-            } catch {
-                first.finish(.failure(error))
-            }
-        }
-        if !isAccepted { first.finish(.failure(.shutDown)) }
-    }
-
-    private func job(
-        _ index: Int, _ body: DeliveryJob.Body, _ size: WireSize, _ outcomes: CommitOutcomes
-    ) -> DeliveryJob {
-        let recipient = recipients[index]
-        var header = WireSize()
-        header.add(recipient.header)
-        let whole = DeliverySize(
-            disk: header.diskOctets + size.diskOctets, wire: header.wireOctets + size.wireOctets)
-        return DeliveryJob(
-            identity: identity, recipient: recipient, size: whole, mayBeRepeat: mayBeRepeat, body: body,
-            answer: { outcomes.set($0, at: index) })
-    }
-
     /// Appends to the spill, which is made with the first piece: in the `tmp/` of the first recipient whose mailbox works.
     private static func spool(
         _ buffer: BodyBuffer, to spooled: Spooled, _ recipients: [DeliveryRecipient], _ identity: MessageIdentity,
@@ -197,6 +168,18 @@ package final class MessageWriter: @unchecked Sendable {
     }
 
     private static func start(
+        _ recipient: DeliveryRecipient, _ identity: MessageIdentity, _ core: StoreCore
+    ) throws(MaildirError) -> Spill {
+        do throws(MaildirError) {
+            return try spill(recipient, identity, core)
+        } catch {
+            guard error.isFolderGone else { throw error }
+            core.folders.close(recipient.folder)
+            return try spill(recipient, identity, core)
+        }
+    }
+
+    private static func spill(
         _ recipient: DeliveryRecipient, _ identity: MessageIdentity, _ core: StoreCore
     ) throws(MaildirError) -> Spill {
         let folder = recipient.folder

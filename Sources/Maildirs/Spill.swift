@@ -3,8 +3,8 @@ import Glibc
 import Mail
 import Synchronization
 
-/// A message too large for memory, in the first recipient's `tmp/` while it arrives; other recipients' copies are made
-/// from it.
+/// A message too large for memory while it arrives, or one that several recipients have as one file: in the first
+/// recipient's `tmp/`. Other recipients' copies are made from it, or are the same file.
 final class Spill: Sendable {
     let home: DeliveryFolder
     let name: String

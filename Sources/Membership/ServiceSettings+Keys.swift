@@ -222,6 +222,12 @@ extension DeliverySettings: ConfigurationSection {
                 "resendWindow", \.resendWindow, .duration(.zero...day * 30),
                 "A message that a client sends again within this time, because it lost our 250, is shown once; 0s shows "
                     + "both"),
+            .value(
+                "deliveredTo", \.deliveredTo, .choice,
+                """
+                Which messages have `Delivered-To:`; with `single` only those to one mailbox, and a message to several \
+                is one file on each storage node, with a name in each mailbox
+                """),
         ]
     }
 }

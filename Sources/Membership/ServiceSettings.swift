@@ -77,6 +77,13 @@ package struct POP3Settings: Sendable, Equatable {
 
 /// How frontends hand messages and sessions to storage nodes.
 package struct DeliverySettings: Sendable, Equatable {
+    /// Which messages tell in `Delivered-To:` what address they came for.
+    package enum DeliveredTo: String, Sendable, CaseIterable {
+        case always
+        /// Those to one mailbox. Copies of others are the same, so that a node keeps one file of them.
+        case single
+    }
+
     package var timeout = Duration.seconds(30)
     /// Less than `timeout`: who has not answered by then has its copy kept by another node.
     package var handoffAfter = Duration.seconds(1)
@@ -88,6 +95,7 @@ package struct DeliverySettings: Sendable, Equatable {
     package var reconnectDelayMax = Duration.seconds(10)
     /// Within this time a message with the same sender and bytes is the same one, sent again; zero: never.
     package var resendWindow = Duration.seconds(86_400)
+    package var deliveredTo = DeliveredTo.always
 }
 
 /// How a storage node works.

@@ -54,6 +54,7 @@ extension SMTPClientSession {
             append(" XNAME=")
             XText.encode(name.text, into: &output)
             if transaction.isRepeat { append(" XREPEAT") }
+            if transaction.isAlike { append(" XALIKE") }
             if transaction.content != .message {
                 append(" XCONTENT=")
                 output.append(utf8: transaction.content.rawValue)

@@ -144,6 +144,8 @@ package final class SMTPClientTransaction: Sendable {
     package let name: MessageIdentity?
     /// Whether this name may have been delivered before.
     package let isRepeat: Bool
+    /// Whether a storage node puts no `Delivered-To:` on top, so that all copies are the same.
+    package let isAlike: Bool
     /// What the text is, for a storage node or another site.
     package let content: HopContent
     /// The sites that it has been at; nil for what the receiver is not to pass on to sites.
@@ -154,8 +156,8 @@ package final class SMTPClientTransaction: Sendable {
 
     package init(
         id: SMTPTransactionID, sender: ReversePath, recipients: [SMTPRecipient], byteCount: Int?, utf8: Bool = false,
-        eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false, content: HopContent = .message,
-        sitePath: SitePath? = nil, asksFirst: Bool = false
+        eightBit: Bool = true, name: MessageIdentity? = nil, isRepeat: Bool = false, isAlike: Bool = false,
+        content: HopContent = .message, sitePath: SitePath? = nil, asksFirst: Bool = false
     ) {
         self.id = id
         self.sender = sender
@@ -165,6 +167,7 @@ package final class SMTPClientTransaction: Sendable {
         self.eightBit = eightBit
         self.name = name
         self.isRepeat = isRepeat
+        self.isAlike = isAlike
         self.content = content
         self.sitePath = sitePath
         self.asksFirst = asksFirst

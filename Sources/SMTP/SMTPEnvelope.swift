@@ -27,7 +27,7 @@ package struct SMTPRecipient: Hashable, Sendable {
 
 /// What a transaction of the cluster's own service carries (`XCONTENT`).
 package enum HopContent: String, Hashable, Sendable, CaseIterable {
-    /// A message; the node puts `Return-Path:` and `Delivered-To:` on top.
+    /// A message; the node puts `Return-Path:` and, unless the copies are alike, `Delivered-To:` on top.
     case message
     /// A message as it lies in another copy of the mailbox; it is kept as it is.
     case copy
@@ -86,6 +86,8 @@ package struct SMTPEnvelope: Equatable, Sendable {
     package var name: MessageIdentity?
     /// Whether this name may have been delivered before, so that the node looks before it stores.
     package var isRepeat = false
+    /// Whether no copy has a `Delivered-To:`, so that all are the same (the cluster's own service).
+    package var isAlike = false
     /// What the text is (the cluster's own service, and what comes from other sites).
     package var content = HopContent.message
     /// The sites that it has been at; nil for what is not to be passed on to sites.

@@ -13,6 +13,7 @@ struct MailParameters: Equatable {
     var utf8 = false
     var name: MessageIdentity?
     var isRepeat = false
+    var isAlike = false
     var content = HopContent.message
     var sitePath: SitePath?
 }

@@ -42,6 +42,7 @@ extension SMTPServerSession {
         envelope.utf8 = parameters.utf8
         envelope.name = parameters.name
         envelope.isRepeat = parameters.isRepeat
+        envelope.isAlike = parameters.isAlike
         envelope.content = parameters.content
         envelope.sitePath = parameters.sitePath
         // A site that does not name itself would get back what it sends.

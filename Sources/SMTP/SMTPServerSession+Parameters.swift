@@ -10,10 +10,12 @@ extension SMTPServerSession {
 
     /// The parameters of MAIL that some service takes.
     private enum Keyword: UInt8 {
-        case size, body, utf8, auth, name, isRepeat, content, path
+        case size, body, utf8, auth, name, isRepeat, isAlike, content, path
 
-        /// - Parameter takesCopies: whether the client is a frontend, a storage node or another site.
-        init?(_ bytes: UnsafeRawBufferPointer, takesCopies: Bool) {
+        /// - Parameters:
+        ///   - takesCopies: whether the client is a frontend, a storage node or another site.
+        ///   - isInside: whether it is not another site.
+        init?(_ bytes: UnsafeRawBufferPointer, takesCopies: Bool, isInside: Bool) {
             if bytes.equals("SIZE") {
                 self = .size
             } else if bytes.equals("BODY") {
@@ -26,6 +28,8 @@ extension SMTPServerSession {
                 self = .name
             } else if bytes.equals("XREPEAT"), takesCopies {
                 self = .isRepeat
+            } else if bytes.equals("XALIKE"), isInside {
+                self = .isAlike
             } else if bytes.equals("XCONTENT"), takesCopies {
                 self = .content
             } else if bytes.equals("XPATH"), takesCopies {
@@ -42,7 +46,7 @@ extension SMTPServerSession {
     /// RFC 1870, RFC 6152, RFC 6531 §3.4, RFC 4954 §5, and the cluster's own.
     func mailParameters(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Result<MailParameters, Refusal> {
         var parameters = MailParameters()
-        var seen: UInt8 = 0
+        var seen: UInt16 = 0
         var reader = ParameterReader(bytes, from: start)
         while true {
             switch reader.next() {
@@ -51,10 +55,13 @@ extension SMTPServerSession {
             case .malformed:
                 return .failure(Refusal(reply: .badParameter))
             case .parameter(let parameter):
-                guard let keyword = Keyword(parameter.keyword, takesCopies: takesCopies) else {
+                guard
+                    let keyword = Keyword(
+                        parameter.keyword, takesCopies: takesCopies, isInside: settings.service == .cluster)
+                else {
                     return .failure(Refusal(reply: .unknownParameter))
                 }
-                let bit: UInt8 = 1 << keyword.rawValue
+                let bit: UInt16 = 1 << keyword.rawValue
                 if seen & bit != 0 { return .failure(Refusal(reply: .repeatedParameter)) }
                 seen |= bit
                 if let reply = read(keyword, parameter.value, into: &parameters) {
@@ -85,6 +92,9 @@ extension SMTPServerSession {
             return all.name == nil ? .badParameter : nil
         case .isRepeat:
             all.isRepeat = true
+            return value == nil ? nil : .badParameter
+        case .isAlike:
+            all.isAlike = true
             return value == nil ? nil : .badParameter
         case .content:
             guard let content = value.flatMap({ XText.decode($0) }).flatMap({ HopContent(rawValue: $0) }) else {

@@ -70,15 +70,15 @@ package enum TraceHeaders {
     }
 
     /// What the final delivery puts on top of a message, with LF line ends, as it lies on disk: `Return-Path:` (RFC 5321
-    /// §4.4), and `Delivered-To:`; a message that holds that already is in a loop.
+    /// §4.4), and `Delivered-To:` if there is a recipient to name; a message that holds that already is in a loop.
     ///
     /// A `Return-Path:` that the client's message has already stays below it: RFC 5321 §4.4 lets the final delivery take it
     /// away, but a message arrives byte for byte as it was sent, and a reader takes the topmost field.
-    package static func delivery(from sender: ReversePath, to recipient: EmailAddress) -> [UInt8] {
+    package static func delivery(from sender: ReversePath, to recipient: EmailAddress?) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256)
         append(field: "Return-Path: ", to: &bytes) { sender.append(to: &$0) }
-        append(field: "Delivered-To: ", to: &bytes) { recipient.append(to: &$0) }
+        if let recipient { append(field: "Delivered-To: ", to: &bytes) { recipient.append(to: &$0) } }
         return bytes
     }
 

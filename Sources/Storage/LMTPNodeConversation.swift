@@ -167,7 +167,10 @@ final class LMTPNodeConversation: Conversation {
             guard (target == nil) == (recipient.heldFor == nil), target != nil || !needsTarget,
                 target == nil || !envelope.content.isQuestion
             else { return nil }
-            let header = isWhole ? TraceHeaders.delivery(from: envelope.sender, to: recipient.address) : []
+            let hasAddress = !envelope.isAlike || RelayQueue(mailbox) != nil
+            let header =
+                isWhole
+                ? TraceHeaders.delivery(from: envelope.sender, to: hasAddress ? recipient.address : nil) : []
             recipients.append(
                 DeliveryRecipient(
                     mailbox: mailbox, partition: node.partition(of: mailbox), header: header,

@@ -110,6 +110,7 @@ extension SMTPDialogue {
         case "body": try same(envelope.body?.rawValue ?? "-", text)
         case "name": try same(envelope.name?.text, text)
         case "repeat": try same(envelope.isRepeat, text == "yes")
+        case "alike": try same(envelope.isAlike, text == "yes")
         case "with": try same(envelope.trace.transmission, text)
         case "user": try same(envelope.user?.address.description ?? "nobody", text)
         case "utf8": try same(envelope.utf8, text == "yes")

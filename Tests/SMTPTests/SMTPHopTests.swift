@@ -64,6 +64,26 @@ struct SMTPHopTests {
                 + "RCPT TO:<a@x.test> XMAILBOX=a@x.test XFOR=store+202\r\nBDAT 5 LAST\r\n")
     }
 
+    @Test("That the copies are alike is said to storage nodes, and understood there")
+    func alike() throws {
+        for (offers, isSaid) in [(offers, true), (["PIPELINING", "CHUNKING"], false)] {
+            let client = TestedClient(mode: .lmtp, offers: offers)
+            let alice = SMTPRecipient(
+                address: EmailAddress(local: "a", domain: "x.test"), mailbox: MailboxName("a@x.test"))
+            client.submit(
+                SMTPClientTransaction(
+                    id: id, sender: .null, recipients: [alice], byteCount: 5,
+                    name: isSaid ? MessageIdentity("n") : nil, isAlike: true))
+            let said = client.said()
+            #expect(said.contains(" XALIKE\r\n") == isSaid)
+            guard isSaid else { continue }
+            let server = TestedServer(.cluster, limits: .hop(transactionsInFlightMax: 1))
+            server.receive("LHLO c\r\n")
+            server.receive(said + "abc\r\n")
+            #expect(try #require(server.envelopes.last).isAlike)
+        }
+    }
+
     @Test("The cluster's parameters go to storage nodes only")
     func elsewhere() {
         let client = TestedClient(mode: .lmtp, offers: ["PIPELINING", "CHUNKING"])

@@ -63,6 +63,7 @@ struct TraceHeadersTests {
     func others() {
         let alice = EmailAddress(local: "alice", domain: "C.d")
         #expect(TraceHeaders.delivery(from: .null, to: alice).text == "Return-Path: <>\nDelivered-To: alice@c.d\n")
+        #expect(TraceHeaders.delivery(from: .null, to: nil).text == "Return-Path: <>\n")
         let evil = EmailAddress(local: "a b\r\nX: y", domain: "c")
         #expect(
             TraceHeaders.delivery(from: .address(evil), to: evil).text

@@ -45,6 +45,8 @@ def arguments():
     parser.add_argument("--quorum", type=int, metavar="W", help="copies before the 250 (default: R, but at most 2)")
     parser.add_argument("--nodes", type=int, metavar="N", help="storage nodes (default: R + 2)")
     parser.add_argument(
+        "--one-file", action="store_true", help="delivery.deliveredTo: single, so that recipients of a message share files")
+    parser.add_argument(
         "--nemeses", metavar="A,B,…", help=f"of {', '.join(KINDS)} (default: all that this machine allows)")
     parser.add_argument(
         "--plain", action="store_true", help="folders and the loopback address: kill, stop, members, etcd and fsync are left")
@@ -103,7 +105,8 @@ class Run:
 
     def __init__(self, options, home):
         self.options, self.home = options, home
-        self.shape = Shape(options.nodes, options.replicas, options.quorum, servers=2 if options.export else 1)
+        self.shape = Shape(options.nodes, options.replicas, options.quorum, servers=2 if options.export else 1,
+                           one_file=options.one_file)
         self.sites = [f"site-{number}" for number in range(1, options.sites + 1)] if options.sites > 1 else []
         self.history = History(os.path.join(home, "history.jsonl"))
         self.tools = nemeses.find_tools(options.peers)

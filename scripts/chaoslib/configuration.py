@@ -16,6 +16,8 @@ class Shape:
     quorum: int
     # Processes that serve each node's store at once. The second ones, and half of the frontends, are side "b".
     servers: int = 1
+    # A message to several mailboxes is one file on each node.
+    one_file: bool = False
 
     @property
     def node_names(self):
@@ -87,6 +89,7 @@ def text(shape, places, data_of, side="a", more=(), cluster="chaos"):
         lines.append(f'    telemetry: {{address: "127.0.0.1:{_FIRST_PORTS["telemetry"] + number}"}}')
     lines += [
         *more,
+        f"delivery: {{deliveredTo: {'single' if shape.one_file else 'always'}}}",
         "directory:",
         "  path: directory.sqlite",
         "  defaultDomain: example.test",

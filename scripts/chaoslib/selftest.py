@@ -316,14 +316,21 @@ class CheckerTests(unittest.TestCase):
 
 
 class ContentTests(unittest.TestCase):
-    def read(self, attempt, octets):
+    def read(self, attempt, octets, has_address=True, says_address=None):
         """The message as a reader gets it."""
-        trace = b"Return-Path: <m@chaos.test>\r\nDelivered-To: %s\r\nReceived: from a\r\n\tby b\r\n" % BOX.encode()
-        return trace + content(attempt, octets)
+        address = b"Delivered-To: %s\r\n" % BOX.encode() if has_address else b""
+        trace = b"Return-Path: <m@chaos.test>\r\n%sReceived: from a\r\n\tby b\r\n" % address
+        return trace + content(attempt, octets, has_address if says_address is None else says_address)
 
     def test_a_message_is_recognised_whatever_its_size(self):
         for octets in (0, 1, 1024, 300 << 10):
             self.assertEqual(recognise(self.read("17.2", octets), BOX), ("17.2", None))
+
+    def test_an_address_is_there_where_it_shall_be_and_nowhere_else(self):
+        self.assertEqual(recognise(self.read("17.2", 2000, has_address=False), BOX), ("17.2", None))
+        for there in (True, False):
+            self.assertIsNotNone(recognise(self.read("17.2", 2000, there, not there), BOX)[1])
+        self.assertEqual(len(content("17.2", 2000, True)), len(content("17.2", 2000, False)))
 
     def test_its_size_is_what_was_asked_for(self):
         for octets in (1024, 70_000, 300 << 10, BODY_OCTETS_MAX):

@@ -127,8 +127,8 @@ class Sender(Client):
                 self._connections[name] = connection
                 connection.ehlo_or_helo_if_needed()
             connection.is_open_question = False
-            text = content(attempt, mail["octets"])
-            code, reply = connection.mail(f"m{attempt}@chaos.test", [f"SIZE={len(text)}", "BODY=8BITMIME"])
+            size = len(content(attempt, mail["octets"]))
+            code, reply = connection.mail(f"m{attempt}@chaos.test", [f"SIZE={size}", "BODY=8BITMIME"])
             for mailbox in mail["recipients"] if code == 250 else []:
                 code_of_one, reply_of_one = connection.rcpt(mailbox)
                 if code_of_one == 250:
@@ -136,6 +136,8 @@ class Sender(Client):
                 else:
                     code, reply = code_of_one, reply_of_one
             if taken:
+                has_address = len(taken) == 1 or not self.workload.cluster.shape.one_file
+                text = content(attempt, mail["octets"], has_address)
                 code, reply = connection.bdat(text) if by_bdat else connection.whole_data(text)
                 is_whole = connection.is_open_question
             else:

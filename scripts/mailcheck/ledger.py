@@ -81,10 +81,10 @@ class Ledger:
         return repeated
 
 
-def take_trace(message):
-    """The fields Return-Path, Delivered-To and Received that stand on top, each once, and the rest."""
+def take_trace(message, names=(b"Return-Path", b"Delivered-To", b"Received")):
+    """The fields of these names that stand on top, each once, and the rest."""
     fields, rest = [], message
-    for wanted in (b"Return-Path", b"Delivered-To", b"Received"):
+    for wanted in names:
         match = re.match(rb"([!-9;-~]+):[ \t]*(.*?(?:\r\n[ \t].*?)*)\r\n(?![ \t])", rest)
         if not match:
             break

@@ -13,7 +13,7 @@ _TEMPLATE = "template"
 PARTITIONS = 256
 
 
-def configuration(frontends, nodes, copies, tls, partitions):
+def configuration(frontends, nodes, copies, tls, partitions, delivered_to):
     """Limits that a measurement would run into, and mail does not, are wide. The processes share the cores."""
     loops = max(1, os.cpu_count() // (frontends + nodes))
     lines = [
@@ -24,6 +24,7 @@ def configuration(frontends, nodes, copies, tls, partitions):
         "smtp: {connectionsMax: 30000, connectionsPerAddressMax: 30000, limits: {transactionsMax: 1000000}}",
         "pop3: {connectionsMax: 30000, connectionsPerAddressMax: 30000}",
         "storage: {connectionsMax: 30000}",
+        f"delivery: {{deliveredTo: {delivered_to}}}",
         "authentication: {requireTLS: false}",
         "directory: {path: directory.sqlite, passwordScheme: sha512}",
         "frontends:",
@@ -46,12 +47,13 @@ def configuration(frontends, nodes, copies, tls, partitions):
 class HauberkCluster:
     """The frontends' ports are those of the development cluster, from 2525, 1110 and 1995 on."""
 
-    def __init__(self, hauberk, home, frontends=1, nodes=1, copies=1, tls=False, partitions=PARTITIONS):
+    def __init__(self, hauberk, home, frontends=1, nodes=1, copies=1, tls=False, partitions=PARTITIONS,
+                 delivered_to="always"):
         os.makedirs(home)
         self.home, self.frontends, self.nodes, self.copies = home, frontends, nodes, copies
         source = os.path.join(home, "source.yaml")
         with open(source, "w", encoding="utf-8") as file:
-            file.write(configuration(frontends, nodes, copies, tls, partitions))
+            file.write(configuration(frontends, nodes, copies, tls, partitions, delivered_to))
         self.cluster = Cluster(hauberk, source, home)
         for words in (("certs", "init"), ("certs", "issue", "--all"), ("certs", "listener")):
             self.cluster.command(*words)

@@ -13,7 +13,8 @@ from . import runs
 from .comparison import MAILBOXES
 from .processes import written_octets
 from .systems import (
-    DOVECOT, HAUBERK, HAUBERK_TLS, HAUBERK_TWO, POSTFIX_DOVECOT, POSTFIX_DOVECOT_TLS, POSTFIX_VIRTUAL)
+    DOVECOT, HAUBERK, HAUBERK_SHARED, HAUBERK_TLS, HAUBERK_TWO, HAUBERK_TWO_SHARED, POSTFIX_DOVECOT, POSTFIX_DOVECOT_TLS,
+    POSTFIX_VIRTUAL)
 
 BARE = "bare loop"
 COPY = "cp and fsync"
@@ -21,7 +22,7 @@ SINK = "sink"
 KIB, MIB = 1 << 10, 1 << 20
 LARGE = {"1 MiB": (MIB, 128), "25 MiB": (25 * MIB, 16)}
 LARGE_CONNECTIONS = 4
-WHOLE_AND_STREAMED = {"Hauberk, 3 nodes, 64 KiB": 64 * KIB, "Hauberk, 3 nodes, 256 KiB": 256 * KIB}
+WHOLE_AND_STREAMED = {f"{HAUBERK_TWO_SHARED}, 64 KiB": 64 * KIB, f"{HAUBERK_TWO_SHARED}, 256 KiB": 256 * KIB}
 HANGING_NODE = "store-3"
 STEADY_SECONDS = 15
 
@@ -139,10 +140,11 @@ def copy(source, folder, numbers):
 
 
 def recipients(bench):
-    """One message to 100 recipients; the rate is of messages."""
+    """One message to 100 recipients, with a file for each, and with one for all (deliveredTo: single); the rate is of
+    messages."""
     bench.compare("100 recipients", {
         title: lambda title=title: bench.send(bench.get(title), bench.count(160), 4096, 8, recipients=MAILBOXES)
-        for title in (HAUBERK, POSTFIX_DOVECOT)})
+        for title in (HAUBERK, HAUBERK_SHARED, POSTFIX_DOVECOT)})
     # A large one streams to its nodes while it comes in; the others are held whole first.
     for name, octets in WHOLE_AND_STREAMED.items():
         bench.rows["100 recipients"][name] = transfers(bench, octets)
@@ -151,7 +153,7 @@ def recipients(bench):
 def transfers(bench, octets):
     """How often a message's text goes to a storage node, and how often it is written there, where it is for mailboxes of
     all three nodes."""
-    system = bench.get(HAUBERK_TWO)
+    system = bench.get(HAUBERK_TWO_SHARED)
     nodes, frontends, count = system.servers[0].nodes, system.servers[0].pids_of("front"), 4
 
     def send(to):

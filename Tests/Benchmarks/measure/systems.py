@@ -10,6 +10,7 @@ from .postfix import MaildirPostfix, lmtp_postfix
 from .processes import proportional_kib, tree_cpu_seconds
 
 HAUBERK, HAUBERK_TWO, HAUBERK_TLS = "Hauberk", "Hauberk, R=2 W=2", "Hauberk, TLS"
+HAUBERK_SHARED, HAUBERK_TWO_SHARED = "Hauberk, one file for all", "Hauberk, R=2 W=2, one file for all"
 POSTFIX_DOVECOT, POSTFIX_DOVECOT_TLS = "Postfix → Dovecot", "Postfix → Dovecot, TLS"
 POSTFIX_VIRTUAL, DOVECOT, DOVECOT_PROXY = "Postfix virtual", "Dovecot", "Dovecot proxy"
 
@@ -69,6 +70,8 @@ class Systems:
             HAUBERK: lambda: self.cluster(HAUBERK),
             HAUBERK_TWO: lambda: self.cluster(HAUBERK_TWO, nodes=3, copies=2),
             HAUBERK_TLS: lambda: self.cluster(HAUBERK_TLS, tls=True),
+            HAUBERK_SHARED: lambda: self.cluster(HAUBERK_SHARED, delivered_to="single"),
+            HAUBERK_TWO_SHARED: lambda: self.cluster(HAUBERK_TWO_SHARED, nodes=3, copies=2, delivered_to="single"),
             POSTFIX_DOVECOT: lambda: self._postfix_dovecot(POSTFIX_DOVECOT, False),
             POSTFIX_DOVECOT_TLS: lambda: self._postfix_dovecot(POSTFIX_DOVECOT_TLS, True),
             POSTFIX_VIRTUAL: self._postfix_virtual,
