@@ -52,10 +52,17 @@ final class CachedReads: Sendable {
 
     /// Nil unless all `count` bytes from the file's beginning are there.
     func beginning(of file: OpenFile, count: Int) -> [UInt8]? {
-        guard count > 0 else { return [] }
+        count > 0 ? bytes(of: file, count, room: count) : []
+    }
+
+    /// Nil unless it is a regular file of just so many bytes, which are all there. Nothing else can be read so: a folder says
+    /// EISDIR, a FIFO ESPIPE.
+    func whole(of file: OpenFile, count: Int) -> [UInt8]? { bytes(of: file, count, room: count + 1) }
+
+    private func bytes(of file: OpenFile, _ count: Int, room: Int) -> [UInt8]? {
         var isWhole = false
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            let got = read_cached(file.descriptor, buffer.baseAddress, count, 0)
+        let bytes = [UInt8](unsafeUninitializedCapacity: room) { buffer, filled in
+            let got = read_cached(file.descriptor, buffer.baseAddress, room, 0)
             if got < 0 { learn(from: errno) }
             filled = max(0, got)
             isWhole = got == count

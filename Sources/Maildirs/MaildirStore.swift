@@ -167,7 +167,7 @@ package final class MaildirStore: Sendable {
     package func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
         let path = snapshot.fullPath(at: index)
         return core.cachedReads.open(path, in: core.root.directory).flatMap { file in
-            MessageReader(cached: file, path: path, core: core)
+            MessageReader(cached: file, promised: snapshot.diskOctets(at: index), path: path, core: core)
         }
     }
 

@@ -58,6 +58,14 @@ package final class MaildropSnapshot: Sendable {
     /// Octets of a message as POP3 sends it, before dot-stuffing: LF as CRLF, the last line ended.
     package func octets(at index: Int) -> Int { Int(truncatingIfNeeded: records[index].octets) }
 
+    /// Octets of its file, if its name tells them in the form of ours.
+    func diskOctets(at index: Int) -> Int? {
+        let record = records[index]
+        let start = Int(record.offset)
+        return PackedName.diskOctets(
+            names[start..<start + Int(record.nameLength)], stemLength: Int(record.stemLength), record.form)
+    }
+
     /// The message's UIDL: its identity, or "h" and 32 hexadecimal digits for a foreign name that cannot be one.
     package func uidl(at index: Int) -> String {
         var bytes: [UInt8] = []

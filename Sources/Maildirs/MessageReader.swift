@@ -47,11 +47,20 @@ package final class MessageReader: Sendable {
         state = Mutex(State(file: file, ahead: ahead, check: check))
     }
 
-    /// Nil if it is not a file, or not in memory.
-    init?(cached file: OpenFile, path: [UInt8], core: StoreCore) {
-        guard let status = try? file.status(), status.st_mode & S_IFMT == S_IFREG else { return nil }
-        size = Int(status.st_size)
-        guard let ahead = core.cachedReads.beginning(of: file, count: min(Self.pieceBytesMax, size)) else { return nil }
+    /// Nil if it is not a file, not in memory, or not as long as it should be.
+    ///
+    /// - Parameter promised: how long its name says it is; nil if that says nothing.
+    init?(cached file: OpenFile, promised: Int?, path: [UInt8], core: StoreCore) {
+        let ahead: [UInt8]?
+        if let promised, promised < Self.pieceBytesMax {
+            size = promised
+            ahead = core.cachedReads.whole(of: file, count: promised)
+        } else {
+            guard let status = try? file.status(), status.st_mode & S_IFMT == S_IFREG else { return nil }
+            size = Int(status.st_size)
+            ahead = core.cachedReads.beginning(of: file, count: min(Self.pieceBytesMax, size))
+        }
+        guard let ahead else { return nil }
         self.core = core
         self.path = path
         state = Mutex(State(file: file, ahead: ahead, check: nil))

@@ -72,6 +72,11 @@ enum PackedName {
         name.append(contentsOf: packed.dropFirst(form.packedBytes))
     }
 
+    /// The octets on disk that a stored name tells, unless it is as it was.
+    static func diskOctets(_ stored: ArraySlice<UInt8>, stemLength: Int, _ form: Form) -> Int? {
+        form == .text ? nil : Int(number(stored.dropFirst(stemLength).prefix(5)))
+    }
+
     private static func append(_ value: UInt64, bytes count: Int, to bytes: inout [UInt8]) {
         for place in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * place))) }
     }
