@@ -27,6 +27,12 @@ final class CachedReads: Sendable {
         return OpenFile(descriptor)
     }
 
+    /// - Parameter path: below the root.
+    func place(_ path: String, in root: OpenFile) -> OpenFile? {
+        let descriptor = self.descriptor(of: path, open_as_place | O_DIRECTORY, in: root)
+        return descriptor < 0 ? nil : OpenFile(descriptor)
+    }
+
     enum FolderStatus {
         case there(stat)
         case notThere

@@ -162,11 +162,20 @@ package final class MaildirStore: Sendable {
         }
     }
 
+    /// A mailbox's folder for `readCached`, which finds the next messages sooner in there; nil if that is not in memory.
+    package func openMailbox(of snapshot: MaildropSnapshot) -> OpenMailbox? {
+        core.cachedReads.place(snapshot.folder.path, in: core.root.directory).map(OpenMailbox.init)
+    }
+
     /// The same without waiting for a disk: nil if the message is not in memory, or not where the snapshot has it, and is to be
     /// read in the usual way.
-    package func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
-        let path = snapshot.fullPath(at: index)
-        return core.cachedReads.open(path, in: core.root.directory).flatMap { file in
+    ///
+    /// - Parameter folder: the mailbox's, if it is open.
+    package func readCached(
+        _ index: Int, of snapshot: MaildropSnapshot, in folder: OpenMailbox? = nil
+    ) -> MessageReader? {
+        let path = folder == nil ? snapshot.fullPath(at: index) : snapshot.path(at: index)
+        return core.cachedReads.open(path, in: folder?.place ?? core.root.directory).flatMap { file in
             MessageReader(cached: file, promised: snapshot.diskOctets(at: index), path: path, core: core)
         }
     }
@@ -207,4 +216,9 @@ package final class MaildirStore: Sendable {
         let all = core.partitions
         precondition((0..<all).contains(partition), "\(mailbox): no partition \(partition) of \(all)")
     }
+}
+
+/// The folder of a mailbox whose messages are read in turn.
+package struct OpenMailbox: Sendable {
+    let place: OpenFile
 }

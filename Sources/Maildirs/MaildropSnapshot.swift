@@ -116,6 +116,8 @@ package final class MaildropSnapshot: Sendable {
     /// `new/NAME` or `cur/NAME`, below the mailbox's folder.
     func path(at index: Int) -> [UInt8] {
         var path: [UInt8] = []
+        // The part's name, a slash, the longest file name and the end of a C string.
+        path.reserveCapacity(260)
         appendPath(at: index, to: &path)
         return path
     }

@@ -24,6 +24,9 @@ final class POP3NodeConversation: Conversation {
     private(set) var maildrop: ShownMessages?
     private var snapshot: MaildropSnapshot? { maildrop?.snapshot }
     private var sending: MessageSending?
+    /// Messages that were read in this round, and their folder from the second one on.
+    private var readings = 0
+    private var folder: OpenMailbox?
     /// What was answered before it was asked; nil where nobody takes such answers.
     var ahead: AheadWindow?
 
@@ -92,9 +95,23 @@ final class POP3NodeConversation: Conversation {
             goesOn = goesOn && !isWaiting && connection.isOpen && connection.isWritable
         } while goesOn && flushes < Self.flushesMax
         isRunning = false
+        endRound()
         connection.wantsBytes = !isWaiting && connection.isWritable
         // Whoever pipelines a thousand commands takes turns with the others.
         if goesOn { connection.afterPolling { [self] in run(connection) } }
+    }
+
+    /// A message that is in memory.
+    func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
+        readings += 1
+        if readings == 2 { folder = node.store.openMailbox(of: snapshot) }
+        return node.store.readCached(index, of: snapshot, in: folder)
+    }
+
+    /// An idle session keeps no folder open.
+    func endRound() {
+        readings = 0
+        folder = nil
     }
 
     /// How often a client that takes all that it asked for may have more at once.
@@ -285,7 +302,7 @@ final class POP3NodeConversation: Conversation {
         let octets = snapshot.octets(at: index)
         ahead?.asked(position, next: session.nextRetrieval)
         isWaiting = true
-        if !maildrop.isWhole, let reader = node.store.readCached(index, of: snapshot) {
+        if !maildrop.isWhole, let reader = readCached(index, of: snapshot) {
             return start(reader, octets: octets, topLines: topLines, connection)
         }
         node.store.read(
