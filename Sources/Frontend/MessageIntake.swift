@@ -155,14 +155,14 @@ final class MessageIntake {
     }
 
     /// - Parameter header: what is known by now of the message's header, with this piece.
-    func append(_ piece: ByteBuffer, _ header: HeaderScanner.Findings) {
+    func append(_ piece: ByteBuffer, _ header: @autoclosure () -> HeaderScanner.Findings) {
         if let inquiry { return inquiry.append(piece) }
         guard let message else { preconditionFailure("message text without a message") }
         if !textBegun {
             textBegun = true
-            message.append(TraceHeaders.separator(header))
+            message.append(TraceHeaders.separator(header()))
         }
-        if answersEach, message.startsStreaming(with: piece.readableBytes) { leaveOutLoops(header, message) }
+        if answersEach, message.startsStreaming(with: piece.readableBytes) { leaveOutLoops(header(), message) }
         message.append(piece)
     }
 

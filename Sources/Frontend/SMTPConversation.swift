@@ -143,6 +143,8 @@ final class SMTPConversation: Conversation {
             if session.takeProgress() { connection.madeProgress() }
         }
         intake.sendGathered()
+        // No more than one read's worth of a message is taken meanwhile.
+        if waiting == .no, intake.isBlocked { waiting = .nodes }
         if !session.isAuthenticating { proofEnded() }
         guard !ended else { return }
         connection.write(session.takeOutput())
@@ -171,7 +173,7 @@ final class SMTPConversation: Conversation {
             return true
         case .body(let range):
             append(range, connection)
-            return waiting == .no
+            return true
         case .endMessage(let id, let summary):
             finish(id, summary, connection)
             return waiting == .no
@@ -301,7 +303,6 @@ final class SMTPConversation: Conversation {
             preconditionFailure("message text \(range) outside the unread bytes")
         }
         intake.append(piece, session.headerFindings)
-        if intake.isBlocked { waiting = .nodes }
     }
 
     private func finish(_ id: SMTPTransactionID, _ summary: SMTPMessageSummary, _ connection: Connection) {
