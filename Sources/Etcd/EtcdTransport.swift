@@ -86,25 +86,35 @@ final class EtcdTransport: Sendable {
     ) async throws(EtcdError) -> Answer {
         let end = ContinuousClock.now + patience
         while true {
-            var (reasons, mayHelpToWait): ([String], Bool) = ([], false)
-            if let answer: Answer = try await askOnce(path, body, streams, &reasons, &mayHelpToWait) { return answer }
-            guard mayHelpToWait, ContinuousClock.now < end else { throw .unavailable(reasons) }
+            let round: Round<Answer> = try await askAll(path, body, streams)
+            switch round {
+            case .answered(let answer): return answer
+            case .failed(let reasons, let mayHelpToWait):
+                guard mayHelpToWait, ContinuousClock.now < end else { throw .unavailable(reasons) }
+            }
             try? await Task.sleep(for: Self.pause)
         }
     }
 
     private static let pause = Duration.milliseconds(200)
 
-    /// Nil if no member gave an answer, for those reasons.
-    private func askOnce<Answer: Decodable & Sendable>(
-        _ path: String, _ body: [UInt8], _ streams: Bool, _ reasons: inout [String], _ mayHelpToWait: inout Bool
-    ) async throws(EtcdError) -> Answer? {
+    /// What came of asking the members one after another.
+    private enum Round<Answer: Sendable>: Sendable {
+        case answered(Answer)
+        /// None gave an answer, for these reasons.
+        case failed([String], mayHelpToWait: Bool)
+    }
+
+    private func askAll<Answer: Decodable & Sendable>(
+        _ path: String, _ body: [UInt8], _ streams: Bool
+    ) async throws(EtcdError) -> Round<Answer> {
+        var (reasons, mayHelpToWait): ([String], Bool) = ([], false)
         for _ in 0..<rotation.count {
             let endpoint = rotation.current
             let verdict: EtcdVerdict<Answer> = await self.verdict(endpoint, path, body, streams)
             if Task.isCancelled { throw .cancelled }
             switch verdict {
-            case .answered(let answer): return answer
+            case .answered(let answer): return .answered(answer)
             case .refused(let error): throw error
             case .elsewhere(let reason), .notNow(let reason):
                 if case .notNow = verdict { mayHelpToWait = true }
@@ -112,7 +122,7 @@ final class EtcdTransport: Sendable {
                 rotation.failed(endpoint)
             }
         }
-        return nil
+        return .failed(reasons, mayHelpToWait: mayHelpToWait)
     }
 
     private func verdict<Answer: Decodable & Sendable>(

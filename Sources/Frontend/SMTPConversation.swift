@@ -143,7 +143,7 @@ final class SMTPConversation: Conversation {
             if session.takeProgress() { connection.madeProgress() }
         }
         intake.sendGathered()
-        // No more than one read's worth of a message is taken meanwhile.
+        // Asked once a round: what is taken too much is no more than one read brought.
         if waiting == .no, intake.isBlocked { waiting = .nodes }
         if !session.isAuthenticating { proofEnded() }
         guard !ended else { return }

@@ -22,7 +22,7 @@ struct MessageCommit: Sendable {
     /// The file of one recipient has all of the message. It is synced first, and only then do the others have it as theirs
     /// or copy it, because after a failed fsync the kernel may show pages that never reached the disk.
     func deliver(_ spill: Spill, of base: Int) {
-        let names = others(like: base).prefix(Self.namesMax - 1)
+        let names = Set(others(like: base).prefix(Self.namesMax - 1))
         let first = job(base, .spilled(spill, isShared: !names.isEmpty))
         let others = recipients.indices.filter { $0 != base }.map { index in
             job(

@@ -74,6 +74,30 @@ struct CachedReadsTests {
         #expect(store.readCached(0, of: snapshot) == nil)
     }
 
+    @Test(
+        "A file that is not as long as its name says, or is none, is left to the usual way", arguments: [true, false])
+    func notAsPromised(fromItsFolder: Bool) async throws {
+        let (folder, store) = try await storeWithMail()
+        let snapshot = try await store.list()
+        let open = fromItsFolder ? store.openMailbox(of: snapshot) : nil
+        #expect((open != nil) == fromItsFolder)
+        #expect(try await store.readCached(0, of: snapshot, in: open)?.text().hasSuffix(text) == true)
+        let name = try #require(folder.names(.alice, "new").first)
+        let whole = try folder.text(.alice, "new/\(name)")
+        for changed in [whole + "x", String(whole.dropLast()), ""] {
+            try folder.put(changed, in: .alice, "new", named: name)
+            #expect(store.readCached(0, of: snapshot, in: open) == nil)
+        }
+        let path = folder.path(.alice, "new/\(name)")
+        unlink(path)
+        #expect(store.readCached(0, of: snapshot, in: open) == nil)
+        mkfifo(path, 0o600)
+        #expect(store.readCached(0, of: snapshot, in: open) == nil)
+        unlink(path)
+        mkdir(path, 0o700)
+        #expect(store.readCached(0, of: snapshot, in: open) == nil)
+    }
+
     @Test("A folder on the way that is a symbolic link is left to the usual way")
     func linkedFolder() async throws {
         let (folder, store, snapshot) = try await folderWithMail(text)

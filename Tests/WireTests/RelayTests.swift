@@ -229,8 +229,7 @@ struct RelayTests {
 
     @Test("under TLS too a client that has ended its half gets the rest of its answers", arguments: Way.allCases)
     func halfCloseUnderTLS(by way: Way) async throws {
-        let (certificate, key) = try Self.selfSigned()
-        let site = try await site(by: way, tls: try ServerTLS(certificate: certificate, key: key)) { line, connection in
+        let site = try await site(by: way, tls: try Self.selfSigned()) { line, connection in
             connection.after(.milliseconds(100)) {
                 connection.write(Array("+OK \(line)\r\n".utf8))
                 connection.flush()
@@ -251,10 +250,10 @@ struct RelayTests {
         for listener in site.listeners { await listener.drain() }
     }
 
-    /// A certificate and its key in files that stay until the machine cleans up.
-    private static func selfSigned() throws -> (certificate: String, key: String) {
+    private static func selfSigned() throws -> ServerTLS {
         let folder = FileManager.default.temporaryDirectory.appending(path: "relay-tests-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
         let (certificate, key) = (folder.appending(path: "cert.pem").path, folder.appending(path: "key.pem").path)
         let openssl = Process()
         openssl.executableURL = URL(filePath: "/usr/bin/env")
@@ -265,7 +264,7 @@ struct RelayTests {
         openssl.standardError = FileHandle.nullDevice
         try openssl.run()
         openssl.waitUntilExit()
-        return (certificate, key)
+        return try ServerTLS(certificate: certificate, key: key)
     }
 
     @Test(
