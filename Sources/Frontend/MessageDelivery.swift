@@ -81,14 +81,26 @@ final class MessageDelivery {
 
     func append(_ piece: ByteBuffer) {
         guard !isAbandoned else { return }
+        if isStreaming { return addToChunks(piece) }
         let starts = startsStreaming(with: piece.readableBytes)
         body.writeImmutableBuffer(piece)
-        if starts || (isStreaming && body.readableBytes >= Self.chunkBytesMin) { stream() }
+        if starts { stream() }
+    }
+
+    private func addToChunks(_ piece: ByteBuffer) {
+        var rest = piece
+        while rest.readableBytes > 0 {
+            if body.capacity == 0 { body = ByteBufferAllocator().buffer(capacity: Self.chunkBytes) }
+            let room = Self.chunkBytes - body.readableBytes
+            if rest.readableBytes < room { return _ = body.writeImmutableBuffer(rest) }
+            if let part = rest.readSlice(length: room) { body.writeImmutableBuffer(part) }
+            stream()
+        }
     }
 
     /// What goes to the nodes at once, however small the pieces are in which it comes: each chunk costs every node a
     /// command, a TLS record and a reply.
-    private static let chunkBytesMin = 64 << 10
+    private static let chunkBytes = 64 << 10
 
     /// Sends what has gathered for long, so that no node takes a slow client for a dead one.
     func sendGathered() {

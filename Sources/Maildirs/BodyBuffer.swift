@@ -1,8 +1,8 @@
 import Glibc
 
-/// Bytes of a message as they lie on disk, growing at the end; constant once it has been handed to the workers.
+/// Bytes of a message as they lie on disk, growing at the end; constant while the workers have it.
 ///
-/// Unchecked: one thread fills it, and it is only read after it was passed on.
+/// Unchecked: one thread fills it, and nobody does while another one reads or empties it.
 final class BodyBuffer: @unchecked Sendable {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
@@ -22,6 +22,9 @@ final class BodyBuffer: @unchecked Sendable {
         if count + room > capacity { grow(to: count + room) }
         count += fill(base + count)
     }
+
+    /// Keeps the room.
+    func removeAll() { count = 0 }
 
     private func grow(to needed: Int) {
         capacity = max(needed, capacity * 2)

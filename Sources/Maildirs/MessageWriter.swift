@@ -10,8 +10,9 @@ import Synchronization
 ///
 /// Unchecked: one thread uses it, and what the workers share is in `Spooled`.
 package final class MessageWriter: @unchecked Sendable {
-    /// How much is kept in memory before the caller should call `flush`, in bytes.
-    package static let bufferBytesMax = 128 << 10
+    /// How much is kept in memory before the caller should call `flush`, in bytes: what two reads of 64 KiB bring, without
+    /// the CRs.
+    package static let bufferBytesMax = 120 << 10
 
     private let core: StoreCore
     private let queue: DeliveryQueue
@@ -67,10 +68,9 @@ package final class MessageWriter: @unchecked Sendable {
     /// After an error the message can only be discarded, or committed to hear the error again.
     package func flush(then: @escaping @Sendable (MaildirError?) -> Void) {
         precondition(!isOver, "\(identity): flush after the message's end")
-        let full = buffer
-        buffer = BodyBuffer(capacity: Self.bufferBytesMax + (64 << 10))
-        let (core, spooled, recipients, identity) = (core, spooled, recipients, identity)
+        let (core, spooled, recipients, identity, full) = (core, spooled, recipients, identity, buffer)
         core.write(then: { (result: Result<Void, MaildirError>) in
+            full.removeAll()
             guard case .failure(let error) = result else { return then(nil) }
             spooled.state.withLock { $0.failure = $0.failure ?? error }
             then(error)

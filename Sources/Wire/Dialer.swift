@@ -33,7 +33,8 @@ package enum Dialer {
         let bootstrap = ClientBootstrap(group: conversation.eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
+            .channelOption(.writeBufferWaterMark, value: Connection.waterMark)
+            .channelOption(.maxMessagesPerRead, value: Connection.readsPerRound)
             .connectTimeout(TimeAmount(target.timeout))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

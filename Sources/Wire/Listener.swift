@@ -87,7 +87,8 @@ package final class Listener: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
+            .childChannelOption(.writeBufferWaterMark, value: Connection.waterMark)
+            .childChannelOption(.maxMessagesPerRead, value: Connection.readsPerRound)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try accept(

@@ -72,16 +72,16 @@ def lmtp(bench):
 
 
 class Peak:
-    """The most memory that a system had, looked at again and again."""
+    """The most memory of its own that a system had, looked at again and again."""
 
     def __init__(self, system):
         self._system, self._is_over = system, threading.Event()
-        self.before = self.kib = system.memory_kib()
+        self.before = self.kib = system.anonymous_kib()
         self._thread = threading.Thread(target=self._look)
 
     def _look(self):
         while not self._is_over.wait(0.1):
-            self.kib = max(self.kib, self._system.memory_kib())
+            self.kib = max(self.kib, self._system.anonymous_kib())
 
     def __enter__(self):
         self._thread.start()

@@ -56,17 +56,23 @@ def resident_kib(pids):
     return sum(_lines(f"/proc/{pid}/status", ("VmRSS",)) for pid in pids)
 
 
-def proportional_kib(pids):
+def proportional_kib(pids, kind="Pss:"):
     """Resident memory of these processes, where what several of them share is shared out; with page tables and stacks that
     the kernel keeps for them."""
     total = 0
     for pid in pids:
         try:
-            total += _lines(f"/proc/{pid}/smaps_rollup", ("Pss:",)) + _lines(f"/proc/{pid}/status", ("VmPTE",))
+            total += _lines(f"/proc/{pid}/smaps_rollup", (kind,)) + _lines(f"/proc/{pid}/status", ("VmPTE",))
             total += KERNEL_STACK_KIB * len(os.listdir(f"/proc/{pid}/task"))
         except (FileNotFoundError, ProcessLookupError):
             pass  # It has ended meanwhile.
     return total
+
+
+def anonymous_kib(pids):
+    """The same without pages of files: how much of a program is in memory, and who else runs it, changes with what else the
+    machine does."""
+    return proportional_kib(pids, "Pss_Anon:")
 
 
 def _lines(path, names):

@@ -7,7 +7,7 @@ from .dovecot import Dovecot
 from .hauberk_cluster import DOMAIN, PASSWORD, HauberkCluster, certificate
 from .maildirs import Maildirs
 from .postfix import MaildirPostfix, lmtp_postfix
-from .processes import proportional_kib, tree_cpu_seconds
+from .processes import anonymous_kib, proportional_kib, tree_cpu_seconds
 
 HAUBERK, HAUBERK_TWO, HAUBERK_TLS = "Hauberk", "Hauberk, R=2 W=2", "Hauberk, TLS"
 HAUBERK_SHARED, HAUBERK_TWO_SHARED = "Hauberk, one file for all", "Hauberk, R=2 W=2, one file for all"
@@ -37,6 +37,9 @@ class System:
 
     def memory_kib(self):
         return proportional_kib([pid for server in self.servers for pid in server.pids()])
+
+    def anonymous_kib(self):
+        return anonymous_kib([pid for server in self.servers for pid in server.pids()])
 
 
 class Systems:
