@@ -16,8 +16,9 @@ package final class Connection {
     /// What one round of the event loop reads of a socket, at most 64 KiB each: more would only be copied together, and be
     /// kept for each connection that brings a large message.
     static let readsPerRound: UInt = 1
-    /// What waits to be written before `isWritable` becomes false, and true again: two pieces of 64 KiB are too much.
-    static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32 << 10, high: 120 << 10)
+    /// What waits to be written before `isWritable` becomes false, and true again: a piece of 64 KiB is too much,
+    /// once the system's own buffer is full.
+    static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32 << 10, high: 60 << 10)
     /// While false the conversation is told of no bytes, and no more than one read's worth comes from the peer.
     package var wantsBytes = true {
         didSet { if wantsBytes, !oldValue { inputWanted() } }
