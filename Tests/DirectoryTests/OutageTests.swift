@@ -110,7 +110,7 @@ import Testing
     func locked() async throws {
         let site = try await Site.withAccounts()
         // The pending, reserved and shared bytes of SQLite's file format, all of them: an exclusive lock.
-        var lock: ForeignLock? = try ForeignLock(path: site.settings.path, start: 0x4000_0000, length: 512)
+        var lock: ForeignLock? = try await ForeignLock(path: site.settings.path, start: 0x4000_0000, length: 512)
         let directory = site.frontend
         try await expectOutage(directory, "locked")
         await #expect(throws: DirectoryAdministrationError.self) {

@@ -72,17 +72,25 @@ func mailboxes(_ pairs: (mailbox: String, address: String)...) throws -> Resolut
 final class ForeignLock {
     private let descriptor: Int32
 
+    /// Waits until a connection that was let go of has closed the file, which it does when it comes to it.
+    ///
     /// - Parameters:
     ///   - start, length: the bytes to lock, as SQLite's file format gives them.
-    init(path: String, start: Int, length: Int) throws {
+    init(path: String, start: Int, length: Int) async throws {
         descriptor = open(path, O_RDWR)
+        guard descriptor >= 0 else { throw CocoaError(.fileReadNoSuchFile) }
+        for _ in 0..<600 where !lock(start, length) { try await Task.sleep(for: .milliseconds(50)) }
+        guard lock(start, length) else { throw CocoaError(.fileLocking) }
+    }
+
+    private func lock(_ start: Int, _ length: Int) -> Bool {
         var lock = flock()
         lock.l_type = Int16(F_WRLCK)
         lock.l_whence = Int16(SEEK_SET)
         lock.l_start = start
         lock.l_len = length
-        // F_OFD_SETLK, whose macro Swift does not import.
-        guard descriptor >= 0, fcntl(descriptor, 37, &lock) == 0 else { throw CocoaError(.fileLocking) }
+        // F_OFD_SETLK, whose macro Swift does not import. What is locked already is locked again.
+        return fcntl(descriptor, 37, &lock) == 0
     }
 
     deinit { close(descriptor) }
