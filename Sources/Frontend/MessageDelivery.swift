@@ -31,8 +31,6 @@ final class MessageDelivery {
     private let eventLoop: any EventLoop
     /// Made when it is known whether the message can be sent again.
     private var plan: DeliveryPlan?
-    /// Whether no copy has a `Delivered-To:`; the same for all of them, wherever they are.
-    private var isAlike = false
     /// Also what is sent again, until every copy has its place.
     private var body: ByteBuffer
     private var streams: [(stream: MessageStream, transaction: NodeTransaction, node: Ring.NodeIndex)] = []
@@ -62,7 +60,6 @@ final class MessageDelivery {
 
     private func makePlan(canResend: Bool) -> [DeliveryPlan.Copy] {
         let ring = map.ring
-        isAlike = frontend.deliveredTo == .single && content == .message && destinations.count > 1
         var plan = DeliveryPlan(
             ring: ring, partitions: destinations.map { ring.partition(of: $0.mailbox) },
             quorum: frontend.durableCopies, canResend: canResend)
@@ -70,6 +67,9 @@ final class MessageDelivery {
         self.plan = plan
         return copies
     }
+
+    /// Whether no copy has a `Delivered-To:`: the same for all of them, wherever they are, once there is a plan.
+    private var isAlike: Bool { frontend.deliveredTo == .single && destinations.count > 1 }
 
     private func isLive(_ node: Ring.NodeIndex) -> Bool { links[node].isReachable }
 

@@ -18,10 +18,10 @@ final class CachedReads: Sendable {
         isPossible = Atomic(options.faults == nil && !(options.isRemote ?? !isLocal))
     }
 
-    /// - Parameter path: below the root.
-    func open(_ path: [UInt8], in root: OpenFile) -> OpenFile? {
+    /// - Parameter path: below the directory.
+    func open(_ path: [UInt8], in directory: OpenFile) -> OpenFile? {
         let descriptor = try? withPath(path) { path throws(MaildirError) in
-            self.descriptor(of: path, O_RDONLY | O_NONBLOCK, in: root)
+            self.descriptor(of: path, O_RDONLY | O_NONBLOCK, in: directory)
         }
         guard let descriptor, descriptor >= 0 else { return nil }
         return OpenFile(descriptor)
@@ -29,7 +29,7 @@ final class CachedReads: Sendable {
 
     /// - Parameter path: below the root.
     func place(_ path: String, in root: OpenFile) -> OpenFile? {
-        let descriptor = self.descriptor(of: path, open_as_place | O_DIRECTORY, in: root)
+        let descriptor = folderDescriptor(path, in: root)
         return descriptor < 0 ? nil : OpenFile(descriptor)
     }
 
@@ -42,15 +42,19 @@ final class CachedReads: Sendable {
 
     /// - Parameter path: below the root.
     func folder(_ path: String, in root: OpenFile) -> FolderStatus {
-        let descriptor = self.descriptor(of: path, open_as_place | O_DIRECTORY, in: root)
+        let descriptor = folderDescriptor(path, in: root)
         guard descriptor >= 0 else { return descriptor == -ENOENT ? .notThere : .unknown }
         return (try? OpenFile(descriptor).status()).map(FolderStatus.there) ?? .unknown
     }
 
+    private func folderDescriptor(_ path: String, in root: OpenFile) -> Int32 {
+        descriptor(of: path, open_as_place | O_DIRECTORY, in: root)
+    }
+
     /// A negative errno if it cannot be opened so.
-    private func descriptor(of path: UnsafePointer<CChar>, _ flags: Int32, in root: OpenFile) -> Int32 {
+    private func descriptor(of path: UnsafePointer<CChar>, _ flags: Int32, in directory: OpenFile) -> Int32 {
         guard isPossible.load(ordering: .relaxed) else { return -ENOSYS }
-        let descriptor = open_cached(root.descriptor, path, flags | O_CLOEXEC | O_NOFOLLOW)
+        let descriptor = open_cached(directory.descriptor, path, flags | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor < 0 else { return descriptor }
         learn(from: errno)
         return -errno

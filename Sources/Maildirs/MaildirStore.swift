@@ -162,11 +162,6 @@ package final class MaildirStore: Sendable {
         }
     }
 
-    /// A mailbox's folder for `readCached`, which finds the next messages sooner in there; nil if that is not in memory.
-    package func openMailbox(of snapshot: MaildropSnapshot) -> OpenMailbox? {
-        core.cachedReads.place(snapshot.folder.path, in: core.root.directory).map(OpenMailbox.init)
-    }
-
     /// The same without waiting for a disk: nil if the message is not in memory, or not where the snapshot has it, and is to be
     /// read in the usual way.
     ///
@@ -178,6 +173,11 @@ package final class MaildirStore: Sendable {
         return core.cachedReads.open(path, in: folder?.place ?? core.root.directory).flatMap { file in
             MessageReader(cached: file, promised: snapshot.diskOctets(at: index), path: path, core: core)
         }
+    }
+
+    /// A mailbox's folder for `readCached`, which finds the next messages sooner in there; nil if that is not in memory.
+    package func openMailbox(of snapshot: MaildropSnapshot) -> OpenMailbox? {
+        core.cachedReads.place(snapshot.folder.path, in: core.root.directory).map(OpenMailbox.init)
     }
 
     /// Deletes messages of a snapshot for good: success means that they never come back here, whatever crashes. Files that

@@ -61,9 +61,8 @@ package final class MaildropSnapshot: Sendable {
     /// Octets of its file, if its name tells them in the form of ours.
     func diskOctets(at index: Int) -> Int? {
         let record = records[index]
-        let start = Int(record.offset)
         return PackedName.diskOctets(
-            names[start..<start + Int(record.nameLength)], stemLength: Int(record.stemLength), record.form)
+            Self.stored(record, in: names), stemLength: Int(record.stemLength), record.form)
     }
 
     /// The message's UIDL: its identity, or "h" and 32 hexadecimal digits for a foreign name that cannot be one.
@@ -93,10 +92,15 @@ package final class MaildropSnapshot: Sendable {
     }
 
     private static func appendName(of record: Record, in names: [UInt8], to path: inout [UInt8]) {
-        let start = Int(record.offset)
         PackedName.appendUnpacked(
-            names[start..<start + Int(record.nameLength)], stemLength: Int(record.stemLength), record.form,
+            stored(record, in: names), stemLength: Int(record.stemLength), record.form,
             wireOctets: Int(truncatingIfNeeded: record.octets), to: &path)
+    }
+
+    /// The name as it is kept.
+    private static func stored(_ record: Record, in names: [UInt8]) -> ArraySlice<UInt8> {
+        let start = Int(record.offset)
+        return names[start..<start + Int(record.nameLength)]
     }
 
     /// These messages, and those that are hidden behind them.

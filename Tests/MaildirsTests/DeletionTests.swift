@@ -123,11 +123,7 @@ import Testing
     func deletedByAnother() async throws {
         let folder = try TestFolder()
         let counter = StepCounter()
-        let store = try folder.store(
-            faults: FaultPlan { step, _ in
-                counter.count(step)
-                return nil
-            })
+        let store = try folder.store(faults: counter.plan)
         for number in 0..<300 {
             try folder.put("x\n", in: .alice, "new", named: "\(MessageIdentity.numbered(number).text),S=2,W=3")
         }
@@ -145,11 +141,7 @@ import Testing
     func readAfterMove() async throws {
         let folder = try TestFolder()
         let counter = StepCounter()
-        let store = try folder.store(
-            faults: FaultPlan { step, _ in
-                counter.count(step)
-                return nil
-            })
+        let store = try folder.store(faults: counter.plan)
         let snapshot = try await filled(folder, store, 60)
         let names = folder.names(.alice, "new")
         for name in names.dropLast(20) { try folder.move(.alice, from: "new/\(name)", to: "cur/\(name):2,S") }

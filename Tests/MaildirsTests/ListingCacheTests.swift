@@ -92,11 +92,7 @@ import Testing
     func measuredOnce() async throws {
         let folder = try TestFolder()
         let counter = StepCounter()
-        let store = try folder.store(
-            faults: FaultPlan { step, _ in
-                counter.count(step)
-                return nil
-            })
+        let store = try folder.store(faults: counter.plan)
         for number in 0..<49 { try folder.put("x\n", in: .alice, "new", named: "\(number).h") }
         try folder.put("x\n", in: .alice, "cur", named: "49.h")
         #expect(try await store.list().octets == 150)

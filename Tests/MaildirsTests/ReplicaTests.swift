@@ -69,11 +69,7 @@ import Testing
     func tombstoneCost() async throws {
         let folder = try TestFolder()
         let counter = StepCounter()
-        let store = try folder.store(
-            faults: FaultPlan { step, _ in
-                counter.count(step)
-                return nil
-            })
+        let store = try folder.store(faults: counter.plan)
         for number in 0..<100 { try folder.put("x\n", in: .alice, "new", named: MessageIdentity.numbered(number).text) }
         try await store.take(tombstone(Array(0..<90)))
         #expect(counter[.list] <= 8)

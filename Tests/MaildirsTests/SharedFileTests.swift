@@ -45,12 +45,7 @@ import Testing
     func oneFile(octets: Int, renames: Bool) async throws {
         let folder = try TestFolder()
         let counter = StepCounter()
-        let store = try folder.store(
-            faults: FaultPlan { step, _ in
-                counter.count(step)
-                return nil
-            }
-        ) { $0.renames = renames }
+        let store = try folder.store(faults: counter.plan) { $0.renames = renames }
         let (files, directories) = (counter[.syncFile], counter[.syncDirectory])
         let (outcomes, text) = await deliver(store, octets: octets)
         #expect(outcomes == Array(repeating: .success(.stored), count: 3))

@@ -188,6 +188,14 @@ final class FaultSwitch: Sendable {
 final class StepCounter: Sendable {
     private let counts = Mutex<[FaultPlan.Step: Int]>([:])
 
+    /// Counts, and lets all succeed.
+    var plan: FaultPlan {
+        FaultPlan { step, _ in
+            self.count(step)
+            return nil
+        }
+    }
+
     func count(_ step: FaultPlan.Step) { counts.withLock { $0[step, default: 0] += 1 } }
 
     subscript(step: FaultPlan.Step) -> Int { counts.withLock { $0[step] ?? 0 } }

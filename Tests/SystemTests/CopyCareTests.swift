@@ -6,8 +6,7 @@ extension SystemTests {
     @Suite(
         "What is sent again, and what a disk damages",
         .cluster { text in
-            text.replacing(#/replicas: \d+/#, with: "replicas: 2")
-                .replacing(#/durableCopies: \d+/#, with: "durableCopies: 2")
+            TestCluster.twoCopies(text)
                 .replacing("storage:\n", with: "storage:\n  scrubInterval: 1s\n")
                 + "\ndelivery:\n  connectTimeout: 1s\n  reconnectDelayMax: 500ms\n"
         })
@@ -15,8 +14,6 @@ extension SystemTests {
         let cluster: TestCluster
 
         init() throws { cluster = try SystemTests.cluster() }
-
-        private static let ports = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
 
         private func message(_ id: String?, _ text: String) -> String {
             (id.map { "Message-ID: <\($0)@client.test>\r\n" } ?? "") + "Subject: \(text)\r\n\r\n\(text)\r\n"
@@ -88,11 +85,11 @@ extension SystemTests {
             try await cluster.crash(owners[0].node)
             try await send(message("1", "one"), to: reader, port: 2526)
             #expect(try await subjects(reader) == ["one"])
-            try await cluster.restart(owners[0].node, try #require(Self.ports[owners[0].node]))
+            try await cluster.restart(owners[0].node, try #require(TestCluster.storePorts[owners[0].node]))
             #expect(try await subjects(reader) == ["one"])
             try await cluster.crash(owners[1].node)
             try await deleteFirst(reader)
-            try await cluster.restart(owners[1].node, try #require(Self.ports[owners[1].node]))
+            try await cluster.restart(owners[1].node, try #require(TestCluster.storePorts[owners[1].node]))
             for port in [1110, 1111] { #expect(try await subjects(reader, port: port) == []) }
             try await eventually("no owner has any of it") { owners.allSatisfy { $0.names("new").isEmpty } }
         }
@@ -164,7 +161,7 @@ extension SystemTests {
             #expect(!FileManager.default.fileExists(atPath: quarantine(owners[0])))
             // The other owner comes back without its file: what is damaged must not become its copy.
             try FileManager.default.removeItem(atPath: owners[1].path("new/\(name)"))
-            try await cluster.restart(owners[1].node, try #require(Self.ports[owners[1].node]))
+            try await cluster.restart(owners[1].node, try #require(TestCluster.storePorts[owners[1].node]))
             _ = try? await subjects(reader)
             #expect(owners[1].names("new") == [])
         }

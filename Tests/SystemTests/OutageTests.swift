@@ -8,8 +8,6 @@ extension SystemTests {
 
         init() throws { cluster = try SystemTests.cluster() }
 
-        private static let ports = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
-
         private func message(_ subject: String) -> String { "Subject: \(subject)\r\n\r\ntext of \(subject)\r\n" }
 
         private func subjects(_ account: TestCluster.Account) async throws -> [String] {
@@ -95,7 +93,7 @@ extension SystemTests {
         @Test("A message for mailboxes on three nodes, one of which dies under it, is one 250, and each has it once")
         func oneOfThree() async throws {
             var readers: [TestCluster.Account] = []
-            for node in Self.ports.keys.sorted() { readers.append(try await cluster.makeAccount(on: node)) }
+            for node in TestCluster.storePorts.keys.sorted() { readers.append(try await cluster.makeAccount(on: node)) }
             let all = readers.map(\.address)
             let connection = try await cluster.smtp(2526)
             // All are accepted, and only then the node goes.

@@ -252,7 +252,7 @@ extension SystemTests {
 
         @Test("While no storage node can be reached the answer is Z, and K when one is back")
         func outage() async throws {
-            let nodes = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
+            let nodes = TestCluster.storePorts
             let reader = try await cluster.makeAccount()
             let package = QMTPPackage.qmtp("\n" + text("x"), to: [reader.address])
             for node in nodes.keys { try await cluster.crash(node) }

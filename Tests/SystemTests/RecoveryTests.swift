@@ -35,11 +35,9 @@ extension SystemTests {
             try await cluster.crash(node)
             try await untilTaken(by: reader, octets: 300_000)
             #expect(cluster.isRunning("smtp-a"))
-            try await cluster.restart(node, try #require(Self.ports[node]))
+            try await cluster.restart(node, try #require(TestCluster.storePorts[node]))
             #expect(try await cluster.messageCount(reader) == 1)
         }
-
-        private static let ports = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
 
         /// Offers until it is taken, as a mail server would.
         private func untilTaken(by account: TestCluster.Account, octets: Int) async throws {

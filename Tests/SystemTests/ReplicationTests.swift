@@ -6,16 +6,13 @@ extension SystemTests {
     @Suite(
         "Two copies of each mailbox",
         .cluster { text in
-            text.replacing(#/replicas: \d+/#, with: "replicas: 2")
-                .replacing(#/durableCopies: \d+/#, with: "durableCopies: 2")
+            TestCluster.twoCopies(text)
                 + "\ndelivery:\n  connectTimeout: 1s\n  reconnectDelayMax: 500ms\n"
         })
     struct ReplicationTests {
         let cluster: TestCluster
 
         init() throws { cluster = try SystemTests.cluster() }
-
-        private static let ports = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
 
         private func message(_ subject: String, octets: Int = 0) -> String {
             let line = String(repeating: "x", count: 98) + "\r\n"
@@ -36,7 +33,7 @@ extension SystemTests {
         }
 
         private func restart(_ node: String) async throws {
-            try await cluster.restart(node, try #require(Self.ports[node]))
+            try await cluster.restart(node, try #require(TestCluster.storePorts[node]))
         }
 
         /// Asks until it is so: what nodes do behind a client's back has no moment of its own.
@@ -179,7 +176,7 @@ extension SystemTests {
             let reader = try await cluster.makeAccount()
             let owners = try await cluster.places(of: reader.address)
             #expect(try await deliver("before", to: reader).hasPrefix("250"))
-            let third = try #require(Self.ports.keys.first { name in !owners.contains { $0.node == name } })
+            let third = try #require(TestCluster.storePorts.keys.first { name in !owners.contains { $0.node == name } })
             try await cluster.crash(owners[0].node)
             try await cluster.crash(third)
             #expect(try await deliver("lost", to: reader).hasPrefix("451"))

@@ -6,16 +6,13 @@ extension SystemTests {
     @Suite(
         "One file for several recipients",
         .cluster { text in
-            text.replacing(#/replicas: \d+/#, with: "replicas: 2")
-                .replacing(#/durableCopies: \d+/#, with: "durableCopies: 2")
+            TestCluster.twoCopies(text)
                 + "\ndelivery: {deliveredTo: single, connectTimeout: 1s, reconnectDelayMax: 500ms}\n"
         })
     struct SharedCopyTests {
         let cluster: TestCluster
 
         init() throws { cluster = try SystemTests.cluster() }
-
-        private static let ports = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
 
         private func message(_ subject: String, octets: Int) -> String {
             let line = String(repeating: "x", count: 98) + "\r\n"
@@ -66,11 +63,11 @@ extension SystemTests {
         @Test("A node that was dead gets the same bytes when it is back")
         func deadNode() async throws {
             var readers: [TestCluster.Account] = []
-            for node in Self.ports.keys.sorted() { readers.append(try await cluster.makeAccount(on: node)) }
+            for node in TestCluster.storePorts.keys.sorted() { readers.append(try await cluster.makeAccount(on: node)) }
             try await cluster.crash("store-2")
             let text = message("without one", octets: 500)
             #expect(try await cluster.smtp().deliver(text, to: readers.map(\.address)).hasPrefix("250"))
-            try await cluster.restart("store-2", try #require(Self.ports["store-2"]))
+            try await cluster.restart("store-2", try #require(TestCluster.storePorts["store-2"]))
             var seen: Set<String> = []
             for reader in readers { seen.formUnion(try await cluster.messages(reader)) }
             #expect(seen.count == 1)

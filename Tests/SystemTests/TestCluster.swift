@@ -60,6 +60,15 @@ final class TestCluster: Sendable {
         }
     }
 
+    /// Where the development cluster's storage nodes listen.
+    static let storePorts = ["store-1": [2401, 1101], "store-2": [2402, 1102], "store-3": [2403, 1103]]
+
+    /// A configuration of one copy, with two of each mailbox, both durable before the 250.
+    static func twoCopies(_ configuration: String) -> String {
+        configuration.replacing(#/replicas: \d+/#, with: "replicas: 2")
+            .replacing(#/durableCopies: \d+/#, with: "durableCopies: 2")
+    }
+
     /// The configuration of a cluster with one frontend and two storage nodes, which both own every mailbox.
     static func twoNodes(named name: String, authentication: String = "requireTLS: false") -> String {
         """
