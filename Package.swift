@@ -19,6 +19,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
@@ -119,7 +120,7 @@ let package = Package(
         tests("DirectoryTests", ["Directory", "Mail", "SASL", "Digests"]),
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
         tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),
-        tests("LoadTests", ["Load", "POP3", nioCore]),
+        tests("LoadTests", ["Load", "POP3", nioCore, nioEmbedded]),
         tests("WireTests", ["Wire", nioCore]),
         tests("HopsTests", ["Hops", "Wire", "Mail", "POP3", "SeededRandom", collections, nioCore, nioPosix]),
         tests(

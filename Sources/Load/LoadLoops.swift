@@ -44,3 +44,23 @@ enum LoadLoops {
         loop.start()
     }
 }
+
+/// Calls back when the next message or session is due: once, however often it was asked to meanwhile. What is due next does
+/// not change until it has begun, so that one wait stands for all.
+final class DueTimer {
+    private let eventLoop: any EventLoop
+    private var isSet = false
+
+    /// - Parameter eventLoop: the one that all calls come from.
+    init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+
+    func set(for deadline: NIODeadline, then act: @escaping () -> Void) {
+        guard !isSet else { return }
+        isSet = true
+        let bound = NIOLoopBound((timer: self, act: act), eventLoop: eventLoop)
+        eventLoop.scheduleTask(deadline: deadline) {
+            bound.value.timer.isSet = false
+            bound.value.act()
+        }
+    }
+}

@@ -7,6 +7,7 @@ final class POP3LoadLoop: LoadLoop {
     let load: POP3Load
     let tally: LoadTally
     let found: (@Sendable (String, [UInt8]) -> Void)?
+    private let timer: DueTimer
     private var schedule: LoadSchedule
     private var running = 0
     private var isOver = false
@@ -17,6 +18,7 @@ final class POP3LoadLoop: LoadLoop {
         self.place = place
         self.load = load
         self.tally = tally
+        timer = DueTimer(eventLoop: place.eventLoop)
         self.found = found
         let amount = load.amount
         schedule = LoadSchedule(
@@ -33,7 +35,7 @@ final class POP3LoadLoop: LoadLoop {
         while !isOver, running < place.connections {
             switch schedule.next(now: .now()) {
             case .start(let number, let intended): open(number, intended)
-            case .wait(let until): return wake(at: until)
+            case .wait(let until): return timer.set(for: until) { self.pump() }
             case .over: isOver = true
             }
         }
@@ -45,11 +47,6 @@ final class POP3LoadLoop: LoadLoop {
         let connection = POP3LoadConnection(loop: self, number: number, intended: intended)
         tally.change { $0.connections += 1 }
         Dialer.connect(load.target.dialTarget, on: place.eventLoop, conversation: connection)
-    }
-
-    private func wake(at deadline: NIODeadline) {
-        let bound = NIOLoopBound(self, eventLoop: place.eventLoop)
-        place.eventLoop.scheduleTask(deadline: deadline) { bound.value.pump() }
     }
 
     /// A refused connection is told from inside `open`, so the next one is not begun from here.

@@ -11,6 +11,7 @@ final class SMTPLoadLoop: LoadLoop {
     let tally: LoadTally
     let ledger: Ledger?
     private var slots: [SMTPLoadSlot] = []
+    private let timer: DueTimer
     private var schedule: LoadSchedule?
     /// A slot stands here once for each message that it has room for.
     private var free = FreeSlots<SMTPLoadSlot>()
@@ -24,6 +25,7 @@ final class SMTPLoadLoop: LoadLoop {
         self.load = load
         self.maker = maker
         self.tally = tally
+        timer = DueTimer(eventLoop: place.eventLoop)
         self.ledger = ledger
     }
 
@@ -71,17 +73,12 @@ final class SMTPLoadLoop: LoadLoop {
                 _ = free.removeFirst()
                 slot.send(item(number, intended))
             case .wait(let until):
-                return wake(at: until)
+                return timer.set(for: until) { self.pump() }
             case .over, nil:
                 _ = free.removeFirst()
                 slot.finishWhenIdle()
             }
         }
-    }
-
-    private func wake(at deadline: NIODeadline) {
-        let bound = NIOLoopBound(self, eventLoop: place.eventLoop)
-        place.eventLoop.scheduleTask(deadline: deadline) { bound.value.pump() }
     }
 
     private func item(_ number: Int, _ intended: NIODeadline) -> SMTPLoadItem {
