@@ -7,6 +7,9 @@
 /* O_PATH: a place in the tree, whose status can be asked for, and no more. */
 static const int open_as_place = 010000000;
 
+/* O_NOATIME: reading leaves no time of reading behind. Only for the owner (EPERM). */
+static const int open_without_trace = 01000000;
+
 /* Opens what can be found without waiting for a disk or a server: EAGAIN for anything else. Nothing outside of the
    directory, behind a symbolic link or on another file system is found (EXDEV, ELOOP). */
 static inline int open_cached(int directory, const char *path, int flags) {

@@ -58,6 +58,9 @@ final class Identifiers: Sendable {
         Base64.encode(SecureRandom.bytes(18))
     }
 
+    /// The same for a new connection's SCRAM, if that is offered there.
+    func nonce(for mechanisms: [SASLMechanism]) -> String { mechanisms.contains(.scramSHA256) ? nonce() : "" }
+
     /// What a new connection needs for CRAM-MD5, if that is offered there.
     func challenges(for mechanisms: [SASLMechanism], hostname: String) -> CRAMMD5.Challenges? {
         guard mechanisms.contains(.cramMD5) else { return nil }

@@ -45,7 +45,7 @@ final class SMTPConversation: Conversation {
         session = SMTPServerSession(
             settings: listener.session,
             peer: SMTPPeer(address: connection.peer.isLocal ? "" : connection.peer.address, tls: tls),
-            nonce: frontend.identifiers.nonce(),
+            nonce: frontend.identifiers.nonce(for: listener.session.mechanisms),
             challenges: frontend.identifiers.challenges(
                 for: listener.session.mechanisms, hostname: listener.session.hostname))
         log = frontend.log

@@ -1,5 +1,6 @@
 import Glibc
 package import Mail
+import Synchronization
 
 /// Deletes messages of one mailbox for one session: the tombstone first, then the files (see the table of `Tombstones`).
 struct Deletion {
@@ -69,18 +70,42 @@ struct Deletion {
         Handoff.forget(
             DeletedMessages(identities: Set(indices.map(snapshot.identity)), window: core.options.resendWindow),
             of: MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition), root, core)
+        let found = Mutex(Unlinked())
+        // Each waits for its file system, for a server or for the blocks to be given back: together they wait less.
+        core.removals.spread(indices.count, pieceMax: Self.pieceMax) { piece in
+            let unlinked = unlink(indices[piece], in: mailbox)
+            found.withLock { $0.add(unlinked) }
+        }
+        let unlinked = found.withLock { $0 }
+        if unlinked.missing.isEmpty { return unlinked.failures }
+        let deleted = DeletedMessages(identities: unlinked.missing, window: core.options.resendWindow)
+        return unlinked.failures + (try MailboxScan(mailbox: mailbox, core: core).remove(deleted))
+    }
+
+    /// As many a thread removes before it looks for more.
+    private static let pieceMax = 32
+
+    private struct Unlinked {
         var failures = 0
+        /// Those that are not where the snapshot has them.
         var missing: Set<[UInt8]> = []
+
+        mutating func add(_ other: Unlinked) {
+            failures += other.failures
+            missing.formUnion(other.missing)
+        }
+    }
+
+    private func unlink(_ indices: ArraySlice<Int>, in mailbox: OpenFile) -> Unlinked {
+        var unlinked = Unlinked()
         for index in indices {
             switch core.unlink(snapshot.path(at: index), in: mailbox) {
             case 0: continue
-            case ENOENT: missing.insert(snapshot.identity(at: index))
-            default: failures += 1
+            case ENOENT: unlinked.missing.insert(snapshot.identity(at: index))
+            default: unlinked.failures += 1
             }
         }
-        if missing.isEmpty { return failures }
-        let deleted = DeletedMessages(identities: missing, window: core.options.resendWindow)
-        return failures + (try MailboxScan(mailbox: mailbox, core: core).remove(deleted))
+        return unlinked
     }
 }
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A directory being read, freshly opened so that nothing remembered from an earlier reading is shown.
@@ -20,7 +21,8 @@ final class OpenDirectory {
 
     init(_ path: String, in parent: OpenFile) throws(MaildirError) {
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW
-        descriptor = openat(parent.descriptor, path, flags)
+        let quiet = openat(parent.descriptor, path, flags | open_without_trace)
+        descriptor = quiet < 0 && errno == EPERM ? openat(parent.descriptor, path, flags) : quiet
         guard descriptor >= 0 else { throw .failed("open", path) }
         guard let stream = fdopendir(descriptor) else {
             let error = MaildirError.failed("fdopendir", path)

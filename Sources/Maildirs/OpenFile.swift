@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// An open file or directory, closed when the last owner lets go of it.
@@ -17,6 +18,19 @@ final class OpenFile: Sendable {
             let descriptor = openat(directory, path, flags, mode)
             if descriptor >= 0 { return OpenFile(descriptor) }
             if errno != EINTR { throw .failed("open", path) }
+        }
+    }
+
+    /// Opens what is there to read it, and leaves no time of its reading behind, if it is this process's own: that would be
+    /// one more change to write to the disk.
+    static func openQuietly(
+        _ path: UnsafePointer<CChar>, in directory: Int32, flags: Int32 = O_RDONLY
+    ) throws(MaildirError) -> OpenFile {
+        do throws(MaildirError) {
+            return try open(path, in: directory, flags: flags | open_without_trace)
+        } catch {
+            guard error.errorNumber == EPERM else { throw error }
+            return try open(path, in: directory, flags: flags)
         }
     }
 

@@ -6,7 +6,7 @@ package struct StoreOptions: Sendable {
     /// Threads for deliveries: as many durable cycles are in flight at once.
     package var deliveryThreads = 16
     /// Threads for deletions and for what replicas tell each other, which may read whole mailboxes: never a delivery's.
-    package var removalThreads = 4
+    package var removalThreads = 8
     /// Threads for listing and reading, so that a reader never waits behind an fsync.
     package var readingThreads = 8
     /// Mailboxes whose `tmp/` and `new/` are kept open between deliveries: two descriptors each.

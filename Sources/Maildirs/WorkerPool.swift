@@ -8,6 +8,8 @@ final class WorkerPool: @unchecked Sendable {
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// The last piece of some work in pieces is done.
+    private let finished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var waiting: [Work?] = []
     private var first = 0
     private var idle = 0
@@ -20,6 +22,7 @@ final class WorkerPool: @unchecked Sendable {
     init(name: String, threads count: Int) {
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(changed, nil)
+        pthread_cond_init(finished, nil)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, Self.stackBytes)
@@ -42,8 +45,10 @@ final class WorkerPool: @unchecked Sendable {
     }
 
     deinit {
+        pthread_cond_destroy(finished)
         pthread_cond_destroy(changed)
         pthread_mutex_destroy(mutex)
+        finished.deallocate()
         changed.deallocate()
         mutex.deallocate()
     }
@@ -64,6 +69,33 @@ final class WorkerPool: @unchecked Sendable {
     /// Does `work` on one of the threads, or here if there are none any more.
     func submitOrRun(_ work: @escaping Work) {
         if !submit(work) { work() }
+    }
+
+    /// Calls `body` for all of `0..<count`, some at a time, here and on those of the threads that have nothing else to do; all
+    /// is done when it returns. One of the threads may call it: it waits for no work that nobody has begun.
+    func spread(_ count: Int, pieceMax: Int, _ body: @escaping @Sendable (Range<Int>) -> Void) {
+        let work = WorkInPieces(count: count, pieceMax: pieceMax, body: body)
+        doPieces(of: work)
+        pthread_mutex_lock(mutex)
+        while work.underWay > 0 { pthread_cond_wait(finished, mutex) }
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Whoever takes a piece calls one more thread, so that all that are idle soon take part.
+    private func doPieces(of work: WorkInPieces) {
+        pthread_mutex_lock(mutex)
+        while let piece = work.next() {
+            work.underWay += 1
+            let hasHelper = !work.isTaken && idle > waiting.count - first
+            if hasHelper { waiting.append { [self] in doPieces(of: work) } }
+            pthread_mutex_unlock(mutex)
+            if hasHelper { pthread_cond_signal(changed) }
+            work.body(piece)
+            pthread_mutex_lock(mutex)
+            work.underWay -= 1
+        }
+        if work.underWay == 0 { pthread_cond_broadcast(finished) }
+        pthread_mutex_unlock(mutex)
     }
 
     /// Has the threads end when everything that was submitted is done, without waiting for that.
@@ -126,6 +158,29 @@ final class WorkerPool: @unchecked Sendable {
             first = 0
         }
         return work
+    }
+}
+
+/// Work that several threads share. Its state is touched only with the pool's mutex held.
+private final class WorkInPieces: @unchecked Sendable {
+    let body: @Sendable (Range<Int>) -> Void
+    private let count: Int
+    private let pieceMax: Int
+    private var taken = 0
+    var underWay = 0
+
+    init(count: Int, pieceMax: Int, body: @escaping @Sendable (Range<Int>) -> Void) {
+        self.count = count
+        self.pieceMax = pieceMax
+        self.body = body
+    }
+
+    var isTaken: Bool { taken == count }
+
+    func next() -> Range<Int>? {
+        guard !isTaken else { return nil }
+        defer { taken = min(count, taken + pieceMax) }
+        return taken..<min(count, taken + pieceMax)
     }
 }
 

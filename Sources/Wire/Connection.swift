@@ -13,12 +13,6 @@ package final class Connection {
 
     /// Bytes that the conversation has not taken yet. At most one read's worth is added while `wantsBytes` is true.
     package var unread = ByteBuffer()
-    /// What one round of the event loop reads of a socket, at most 64 KiB each: more would only be copied together, and be
-    /// kept for each connection that brings a large message.
-    static let readsPerRound: UInt = 1
-    /// What waits to be written before `isWritable` becomes false, and true again: a piece of 64 KiB is too much,
-    /// once the system's own buffer is full.
-    static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32 << 10, high: 60 << 10)
     /// While false the conversation is told of no bytes, and no more than one read's worth comes from the peer.
     package var wantsBytes = true {
         didSet { if wantsBytes, !oldValue { inputWanted() } }
@@ -71,6 +65,18 @@ package final class Connection {
     /// Hands the connection to another driver: what comes from now on is the new conversation's.
     package func handOver(to next: any Conversation) {
         conversation = next
+    }
+
+    /// What a new channel needs to become a connection; set here, because each of a bootstrap's options costs futures.
+    static func configure(_ channel: any Channel) throws {
+        let options = channel.syncOptions
+        try options?.setOption(.autoRead, value: false)
+        try options?.setOption(.allowRemoteHalfClosure, value: true)
+        // A piece of 64 KiB is too much to write, once the system's own buffer is full.
+        try options?.setOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 60 << 10))
+        try options?.setOption(.recvAllocator, value: ReadSize())
+        // More than one read in a round would only be copied together, and be kept for each connection with a large message.
+        try options?.setOption(.maxMessagesPerRead, value: 1)
     }
 
     // MARK: output
@@ -156,11 +162,8 @@ package final class Connection {
         wantsBytes = false
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         if let channel {
-            let force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() }
-            channel.writeAndFlush(ByteBuffer()).whenComplete { _ in
-                force.cancel()
-                bound.value.abort()
-            }
+            channel.writeAndFlush(ByteBuffer()).whenComplete { _ in bound.value.abort() }
+            if isOpen { force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() } }
         } else if let stream {
             stream.end(.close)
             // It may have to wait until the peer takes what was written before.

@@ -31,10 +31,6 @@ package enum Dialer {
 
     private static func begin(_ target: DialTarget, _ conversation: NIOLoopBound<any Conversation>) {
         let bootstrap = ClientBootstrap(group: conversation.eventLoop)
-            .channelOption(.autoRead, value: false)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.writeBufferWaterMark, value: Connection.waterMark)
-            .channelOption(.maxMessagesPerRead, value: Connection.readsPerRound)
             .connectTimeout(TimeAmount(target.timeout))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -73,6 +69,7 @@ package enum Dialer {
     }
 
     private static func setUp(_ channel: any Channel, target: DialTarget, conversation: any Conversation) throws {
+        try Connection.configure(channel)
         let connection = Connection(channel: channel, peer: Peer(channel.remoteAddress))
         connection.setTimes(ConnectionTimes(idle: target.timeout, total: .zero))
         if let tls = target.tls { try connection.addClientTLS(tls, name: target.certificateName) }

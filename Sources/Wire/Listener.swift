@@ -85,12 +85,9 @@ package final class Listener: Sendable {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.writeBufferWaterMark, value: Connection.waterMark)
-            .childChannelOption(.maxMessagesPerRead, value: Connection.readsPerRound)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try Connection.configure(channel)
                     try accept(
                         channel, settings: current.value, census: census, connections: connections,
                         refusal: refusal, makeConversation: makeConversation)
@@ -100,7 +97,8 @@ package final class Listener: Sendable {
             let channel: any Channel
             switch settings.endpoint {
             case .tcp(let host, let port):
-                channel = try await bootstrap.childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                // Accepted connections have it from the listening socket (tcp(7)).
+                channel = try await bootstrap.serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                     .bind(host: host, port: port).get()
             case .unix(let path):
                 channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
