@@ -40,7 +40,8 @@ struct CachedReadsTests {
         #expect(folder.names(.alice, "new") == ["1.a"])
     }
 
-    @Test("Reading and listing leave no time behind that would have to be written to the disk", arguments: [true, false])
+    @Test(
+        "Reading and listing leave no time behind that would have to be written to the disk", arguments: [true, false])
     func noTrace(isCached: Bool) async throws {
         let (folder, store, _) = try await folderWithMail(text)
         let paths = ["new/1.a", "new", "cur"].map { folder.path(.alice, $0) }

@@ -19,7 +19,8 @@ struct ReadSizeTests {
     func growing() {
         #expect(ReadSize().buffer(allocator: allocator).capacity == 2048)
         #expect(sizes(after: [100, 90, 2048, 2056, 100, 100, 4104]) == [2048, 2048, 8192, 8192, 8192, 8192, 8192])
-        #expect(sizes(after: [2048, 8192, 65536, 100, 65536, 100, 100]) == [8192, 65536, 65536, 65536, 65536, 65536, 8192])
+        #expect(
+            sizes(after: [2048, 8192, 65536, 100, 65536, 100, 100]) == [8192, 65536, 65536, 65536, 65536, 65536, 8192])
     }
 
     @Test("A large buffer is not kept for the next read")
