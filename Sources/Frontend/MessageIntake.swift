@@ -218,6 +218,8 @@ final class MessageIntake {
         message.finish { [self, recipients] verdicts in
             let took = frontend.clock.monotonic() - began
             let replies = recipients.replies(verdicts, isLMTP: answersEach)
+            // The client does not wait for the log.
+            told(replies, message.identity)
             frontend.metrics.messageEnded(replies, octets: summary.byteCount, took: took)
             log.event(
                 .info, "message",
@@ -227,7 +229,6 @@ final class MessageIntake {
                     "took": .text(took.description),
                     "verdict": .text((replies.first ?? .deferred(.unexpected)).description),
                 ])
-            told(replies, message.identity)
         }
     }
 }

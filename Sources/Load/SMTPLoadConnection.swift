@@ -23,8 +23,8 @@ final class SMTPLoadConnection: Conversation {
         var sent = 0
     }
 
-    /// So much of a message is made ready at once.
-    private static let pieceBytes = 256 << 10
+    /// So much of a message is made ready at once: more would be memory that the system gives and takes back each time.
+    private static let pieceBytes = 48 << 10
 
     init(slot: SMTPLoadSlot, load: SMTPLoad) {
         self.slot = slot

@@ -90,7 +90,7 @@ class Bench:
     def bare_loop(self, threads, cycles):
         self.bare_loops += 1
         folder = os.path.join(self.cluster.home, f"bare-{self.bare_loops}")
-        return runs.bare_loop(self.options.bare_loop, folder, threads, cycles, OCTETS, MAILBOXES)
+        return runs.bare_loop(self.options.bare_loop, folder, threads, cycles, OCTETS, MAILBOXES)["rate"]
 
     def line_echo(self):
         return runs.line_echo(self.options.line_echo, ECHO_CONNECTIONS, ECHO_LINES // self.shrink)

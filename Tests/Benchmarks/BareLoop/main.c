@@ -1,10 +1,11 @@
 /* The machine's own limit: durable Maildir deliveries by nothing but their system calls.
  *
- * usage: bare-loop FOLDER THREADS CYCLES OCTETS MAILBOXES
+ * usage: bare-loop FOLDER THREADS CYCLES OCTETS MAILBOXES [RATE]
  *
  * Each cycle makes a file in tmp/ (O_EXCL), writes it, syncs it, renames it into new/ without replacing, and syncs new/.
- * The folders stay open, as a good server keeps them. Prints cycles per second, and the user-mode and system
- * microseconds of CPU per cycle. */
+ * The folders stay open, as a good server keeps them. With RATE so many cycles a second are due, and each is begun when it
+ * is; otherwise as soon as there is a thread for it. Prints cycles per second, and how long half and 99 of 100 of them took
+ * at most, in milliseconds, from when they were due. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +24,7 @@ struct mailbox {
 
 static struct mailbox *mailboxes;
 static int mailbox_count, octets, cycles;
+static double rate, *milliseconds;
 static char *content;
 static atomic_int next_cycle;
 
@@ -67,43 +68,56 @@ static void deliver(int cycle) {
     if (fsync(mailbox->new) != 0) die("fsync of a folder");
 }
 
-static void *work(void *unused) {
-    for (int cycle; (cycle = atomic_fetch_add(&next_cycle, 1)) < cycles;) deliver(cycle);
-    return unused;
-}
-
 static double now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-static double microseconds(struct timeval time) { return time.tv_sec * 1e6 + time.tv_usec; }
+static void sleep_until(double time) {
+    struct timespec then = {.tv_sec = time, .tv_nsec = (time - (long)time) * 1e9};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &then, NULL) == EINTR) {}
+}
+
+static void *work(void *begin) {
+    for (int cycle; (cycle = atomic_fetch_add(&next_cycle, 1)) < cycles;) {
+        double due = rate > 0 ? *(double *)begin + cycle / rate : now();
+        if (rate > 0) sleep_until(due);
+        deliver(cycle);
+        milliseconds[cycle] = (now() - due) * 1e3;
+    }
+    return NULL;
+}
+
+static int compare(const void *one, const void *other) {
+    double difference = *(const double *)one - *(const double *)other;
+    return (difference > 0) - (difference < 0);
+}
 
 int main(int count, char **arguments) {
-    if (count != 6) {
-        fprintf(stderr, "usage: bare-loop FOLDER THREADS CYCLES OCTETS MAILBOXES\n");
+    if (count != 6 && count != 7) {
+        fprintf(stderr, "usage: bare-loop FOLDER THREADS CYCLES OCTETS MAILBOXES [RATE]\n");
         return 2;
     }
     int threads = atoi(arguments[2]);
     cycles = atoi(arguments[3]);
     octets = atoi(arguments[4]);
     mailbox_count = atoi(arguments[5]);
+    rate = count == 7 ? atof(arguments[6]) : 0;
     if (threads < 1 || threads > 1024 || cycles < 1 || octets < 1 || mailbox_count < 1) return 2;
     open_mailboxes(arguments[1]);
     content = malloc(octets);
-    if (!content) die("memory");
+    milliseconds = calloc(cycles, sizeof *milliseconds);
+    if (!content || !milliseconds) die("memory");
     memset(content, 'x', octets);
 
     pthread_t ids[1024];
     double begin = now();
     for (int i = 0; i < threads; i++)
-        if (pthread_create(&ids[i], NULL, work, NULL) != 0) die("thread");
+        if (pthread_create(&ids[i], NULL, work, &begin) != 0) die("thread");
     for (int i = 0; i < threads; i++) pthread_join(ids[i], NULL);
     double seconds = now() - begin;
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("%.1f %.1f %.1f\n", cycles / seconds, microseconds(usage.ru_utime) / cycles,
-        microseconds(usage.ru_stime) / cycles);
+    qsort(milliseconds, cycles, sizeof *milliseconds, compare);
+    printf("%.1f %.3f %.3f\n", cycles / seconds, milliseconds[cycles / 2], milliseconds[cycles - 1 - cycles / 100]);
     return 0;
 }

@@ -72,10 +72,10 @@ class Comparison:
         last = maildirs.wait(before + count * recipients * system.copies, ARRIVE_SECONDS_MAX)
         return {**mail_figures(summary, count, last, cpu, system.cpu_seconds()), "octets": octets}
 
-    def bare_loop(self, threads, cycles, octets=4096):
+    def bare_loop(self, threads, cycles, octets=4096, rate=None):
         self._bare_loops += 1
         folder = os.path.join(self.home, f"bare-{self._bare_loops}")
-        return {"rate": runs.bare_loop(self.options.bare_loop, folder, threads, cycles, octets, MAILBOXES)}
+        return runs.bare_loop(self.options.bare_loop, folder, threads, cycles, octets, MAILBOXES, rate)
 
     # POP3
 

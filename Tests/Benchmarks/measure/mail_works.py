@@ -25,6 +25,8 @@ LARGE_CONNECTIONS = 4
 WHOLE_AND_STREAMED = {f"{HAUBERK_TWO_SHARED}, 64 KiB": 64 * KIB, f"{HAUBERK_TWO_SHARED}, 256 KiB": 256 * KIB}
 HANGING_NODE = "store-3"
 STEADY_SECONDS = 15
+PAUSES_RATE = 20
+PAUSES = f"low load, {PAUSES_RATE} per s"
 
 
 def smtp(bench):
@@ -181,15 +183,21 @@ def transfers(bench, octets):
 
 
 def low_load(bench):
-    """One message at a time, from connecting to the 250."""
-    bench.compare("low load", {
-        title: lambda title=title: latency(bench, title, 20, bench.count(400), 1, "--messages-per-connection", 1)
-        for title in (HAUBERK, POSTFIX_DOVECOT)})
+    """One message after the other, from connecting to the 250; and the same with pauses, in which the processors sleep."""
+    for work, rate, count in (("low load", None, bench.count(2000)), (PAUSES, PAUSES_RATE, bench.count(400))):
+        works = {title: lambda title=title, rate=rate, count=count: latency(
+            bench, title, rate, count, 1, "--messages-per-connection", 1) for title in (HAUBERK, POSTFIX_DOVECOT)}
+        bench.compare(work, {**works, BARE: lambda rate=rate, count=count: bare_latency(bench, 1, count, rate)})
 
 
 def latency(bench, title, rate, count, connections_max, *more):
     """From the time when each message was due; the main figure is the 99th percentile."""
-    figures = bench.send(bench.get(title), count, 4096, connections_max, "--rate", rate, *more)
+    figures = bench.send(bench.get(title), count, 4096, connections_max, *(("--rate", rate) if rate else ()), *more)
+    return {"p99": figures["p99"], **figures}
+
+
+def bare_latency(bench, threads, count, rate):
+    figures = bench.bare_loop(threads, count, rate=rate)
     return {"p99": figures["p99"], **figures}
 
 
@@ -201,7 +209,7 @@ def fixed_rate(bench):
     count = max(100, int(rate * STEADY_SECONDS / (4 if bench.options.quick else 1)))
     works = {title: lambda title=title: {**latency(bench, title, rate, count, 32), "offered": rate}
              for title in (HAUBERK, POSTFIX_DOVECOT, HAUBERK_TWO)}
-    bench.compare("half rate", works)
+    bench.compare("half rate", {**works, BARE: lambda: bare_latency(bench, 32, count, rate)})
     bench.compare("half rate, a node hangs", {HAUBERK_TWO: lambda: hanging(bench, rate, count)})
 
 

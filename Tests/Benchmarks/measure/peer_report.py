@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .mail_works import BARE, COPY, SINK, WHOLE_AND_STREAMED
+from .mail_works import BARE, COPY, PAUSES, PAUSES_RATE, SINK, WHOLE_AND_STREAMED
 from .scale_works import SHAPES, title_of
 from .systems import DOVECOT, DOVECOT_PROXY, HAUBERK, HAUBERK_TLS, HAUBERK_TWO, POSTFIX_DOVECOT, POSTFIX_VIRTUAL
 
@@ -17,7 +17,8 @@ TITLES = {
     "1 MiB": "SMTP → Maildir end to end, 1 MiB, 4 connections",
     "25 MiB": "SMTP → Maildir end to end, 25 MiB, 4 connections",
     "100 recipients": "one message of 4 KiB to 100 recipients, 8 connections",
-    "low load": "one message at a time, from connecting to its 250",
+    "low load": "one message after the other, from connecting to its 250",
+    PAUSES: f"the same with pauses, {PAUSES_RATE} messages per s",
     "half rate": "at half of Postfix → Dovecot's maximum, from when a message was due to its 250",
     "half rate, a node hangs": "at that rate with one of three nodes stopped",
     "retr 1": "POP3 RETR, lock-step, 1 session",
@@ -34,7 +35,7 @@ TITLES = {
     "mailbox, login": "POP3 login, STAT, QUIT with 100,000 messages",
     "mailbox, list": "POP3 STAT, LIST, UIDL with 100,000 messages",
     "crowd": "mail (4 KiB, 32 connections) and logins beside idle sessions",
-    "scale": "SMTP → Maildir, 4 KiB, 32 connections, by frontends and nodes",
+    "scale": "SMTP → Maildir, 4 KiB, 32 connections for each node, by frontends and nodes",
     "generator": "the generator against a server that keeps nothing",
 }
 # delivery.handoffAfter, in milliseconds; and with a tenth for a timer that is late and for the copy that goes elsewhere.

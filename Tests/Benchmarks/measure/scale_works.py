@@ -5,6 +5,7 @@ from .comparison import MAILBOXES, mail_figures
 from .hauberk_cluster import DOMAIN
 
 SHAPES = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 4), (4, 4))
+CONNECTIONS_PER_NODE = 32
 STORED = "hauberk_messages_stored_total"
 
 
@@ -30,7 +31,7 @@ def scale(bench):
 
 
 def send(bench, system, count):
-    """So many messages through all frontends at once, 32 connections in all."""
+    """So many messages through all frontends at once. A larger cluster has more clients: so many for each node."""
     server = system.servers[0]
     prefix = bench.fresh(system)
     maildirs = system.maildirs(prefix).find(MAILBOXES * system.copies)
@@ -38,7 +39,7 @@ def send(bench, system, count):
     share, before, stored, cpu = count // server.frontends, maildirs.files(), server.count(STORED), system.cpu_seconds()
     count = share * server.frontends
     summaries = bench.generate(*(
-        ("smtp", "--target", f"127.0.0.1:{server.port(2525 + number)}", "--connections", 32 // server.frontends,
+        ("smtp", "--target", f"127.0.0.1:{server.port(2525 + number)}", "--connections", CONNECTIONS_PER_NODE * server.nodes // server.frontends,
          "--messages", share, "--size", 4096, "--recipient", f"{prefix}%d@{DOMAIN}", "--mailboxes", MAILBOXES, "--pipeline")
         for number in range(server.frontends)))
     last = maildirs.wait(before + count * system.copies, 120)
