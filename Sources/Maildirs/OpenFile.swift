@@ -23,14 +23,12 @@ final class OpenFile: Sendable {
 
     /// Opens what is there to read it, and leaves no time of its reading behind, if it is this process's own: that would be
     /// one more change to write to the disk.
-    static func openQuietly(
-        _ path: UnsafePointer<CChar>, in directory: Int32, flags: Int32 = O_RDONLY
-    ) throws(MaildirError) -> OpenFile {
+    static func openQuietly(_ path: UnsafePointer<CChar>, in directory: Int32) throws(MaildirError) -> OpenFile {
         do throws(MaildirError) {
-            return try open(path, in: directory, flags: flags | open_without_trace)
+            return try open(path, in: directory, flags: O_RDONLY | open_without_trace)
         } catch {
             guard error.errorNumber == EPERM else { throw error }
-            return try open(path, in: directory, flags: flags)
+            return try open(path, in: directory)
         }
     }
 
