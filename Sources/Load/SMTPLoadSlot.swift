@@ -13,6 +13,8 @@ final class SMTPLoadSlot {
     private var waiting: [SMTPLoadItem] = []
     private var inFlight = 0
     private var sentOnConnection = 0
+    /// How many more messages the next connection has room for, once this one has ended.
+    private var roomAfterwards = 0
     private var unreachableSince: NIODeadline?
     private var noMore = false
     private(set) var isDead = false
@@ -37,17 +39,16 @@ final class SMTPLoadSlot {
     }
 
     private func sendWaiting() {
-        if let most = loop.load.messagesPerConnection, sentOnConnection >= most, let connection {
-            self.connection = nil
-            connection.quit()
-        }
         guard let connection else { return waiting.isEmpty || isDead ? () : connect() }
-        guard connection.isReady else { return }
+        guard connection.isReady, !isUsedUp else { return }
         let items = waiting
         waiting = []
         sentOnConnection += items.count
         for item in items { connection.submit(item) }
     }
+
+    /// Whether the connection has had all the messages that it is to have.
+    private var isUsedUp: Bool { loop.load.messagesPerConnection.map { sentOnConnection >= $0 } ?? false }
 
     /// There is no more to send: says QUIT as soon as all is answered.
     func finishWhenIdle() {
@@ -73,7 +74,9 @@ final class SMTPLoadSlot {
         loop.ended(item, outcomes)
         inFlight -= 1
         if noMore, inFlight == 0 { return finish() }
-        loop.hasRoom(self)
+        guard isUsedUp, let connection else { return loop.hasRoom(self) }
+        roomAfterwards += 1
+        if inFlight == waiting.count { connection.quit() }
     }
 
     /// The connection ended before the answer came.
@@ -89,6 +92,9 @@ final class SMTPLoadSlot {
         if !isDead, connection == nil, !waiting.isEmpty || (trouble != nil && !noMore) {
             reconnect(late: trouble != nil)
         }
+        let room = roomAfterwards
+        roomAfterwards = 0
+        for _ in 0..<room { loop.hasRoom(self) }
         loop.connectionClosed()
     }
 

@@ -29,7 +29,7 @@ import mailcheck.cluster  # pylint: disable=wrong-import-position
 from measure import runs, sessions  # pylint: disable=wrong-import-position
 from measure.callgrind import Callgrind  # pylint: disable=wrong-import-position
 from measure.hauberk_cluster import DOMAIN, PASSWORD, HauberkCluster  # pylint: disable=wrong-import-position
-from measure.processes import proportional_kib  # pylint: disable=wrong-import-position
+from measure.processes import anonymous_kib  # pylint: disable=wrong-import-position
 
 THRESHOLDS = os.path.join(HERE, "costs.json")
 OCTETS = 4 << 10
@@ -125,7 +125,7 @@ class Costs:
         }
         figures = {}
         for name, make in kinds.items():
-            kib, _ = sessions.memory_of(make, IDLE, lambda: proportional_kib(cluster.roots))
+            kib, _ = sessions.memory_of(make, IDLE, lambda: anonymous_kib(cluster.roots))
             figures[f"idle {name} session: KiB"] = kib
         return figures
 
