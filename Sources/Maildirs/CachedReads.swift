@@ -21,7 +21,7 @@ final class CachedReads: Sendable {
     /// - Parameter path: below the directory.
     func open(_ path: [UInt8], in directory: OpenFile) -> OpenFile? {
         let descriptor = try? withPath(path) { path throws(MaildirError) in
-            self.descriptor(of: path, O_RDONLY | O_NONBLOCK | open_without_trace, in: directory)
+            self.descriptor(of: path, O_RDONLY | O_NONBLOCK, in: directory)
         }
         guard let descriptor, descriptor >= 0 else { return nil }
         return OpenFile(descriptor)
@@ -54,12 +54,11 @@ final class CachedReads: Sendable {
     /// A negative errno if it cannot be opened so.
     private func descriptor(of path: UnsafePointer<CChar>, _ flags: Int32, in directory: OpenFile) -> Int32 {
         guard isPossible.load(ordering: .relaxed) else { return -ENOSYS }
-        var descriptor = open_cached(directory.descriptor, path, flags | O_CLOEXEC | O_NOFOLLOW)
-        if descriptor < 0, errno == EPERM, flags & open_without_trace != 0 {
-            // Another user's.
-            descriptor = open_cached(
-                directory.descriptor, path, flags & ~open_without_trace | O_CLOEXEC | O_NOFOLLOW)
+        func open(_ flags: Int32) -> Int32 {
+            open_cached(directory.descriptor, path, flags | O_CLOEXEC | O_NOFOLLOW)
         }
+        // A place cannot be read, and takes no flags for that.
+        let descriptor = flags & open_as_place == 0 ? withoutTrace(flags, open) : open(flags)
         guard descriptor < 0 else { return descriptor }
         learn(from: errno)
         return -errno

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// A directory being read, freshly opened so that nothing remembered from an earlier reading is shown.
@@ -21,8 +20,7 @@ final class OpenDirectory {
 
     init(_ path: String, in parent: OpenFile) throws(MaildirError) {
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW
-        let quiet = openat(parent.descriptor, path, flags | open_without_trace)
-        descriptor = quiet < 0 && errno == EPERM ? openat(parent.descriptor, path, flags) : quiet
+        descriptor = withoutTrace(flags) { openat(parent.descriptor, path, $0) }
         guard descriptor >= 0 else { throw .failed("open", path) }
         guard let stream = fdopendir(descriptor) else {
             let error = MaildirError.failed("fdopendir", path)

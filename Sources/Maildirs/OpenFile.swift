@@ -10,25 +10,17 @@ final class OpenFile: Sendable {
     deinit { close(descriptor) }
 
     /// Opens `path`, below `directory` or absolute. A symbolic link as the last component is refused; a FIFO does not block.
+    /// What is only read gets no new time of access, if it is this process's own.
     static func open(
         _ path: UnsafePointer<CChar>, in directory: Int32 = AT_FDCWD, flags: Int32 = O_RDONLY, mode: mode_t = 0
     ) throws(MaildirError) -> OpenFile {
         let flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
         while true {
-            let descriptor = openat(directory, path, flags, mode)
+            let descriptor =
+                flags & O_ACCMODE == O_RDONLY
+                ? withoutTrace(flags) { openat(directory, path, $0, mode) } : openat(directory, path, flags, mode)
             if descriptor >= 0 { return OpenFile(descriptor) }
             if errno != EINTR { throw .failed("open", path) }
-        }
-    }
-
-    /// Opens what is there to read it, and leaves no time of its reading behind, if it is this process's own: that would be
-    /// one more change to write to the disk.
-    static func openQuietly(_ path: UnsafePointer<CChar>, in directory: Int32) throws(MaildirError) -> OpenFile {
-        do throws(MaildirError) {
-            return try open(path, in: directory, flags: O_RDONLY | open_without_trace)
-        } catch {
-            guard error.errorNumber == EPERM else { throw error }
-            return try open(path, in: directory)
         }
     }
 
@@ -125,6 +117,13 @@ final class OpenFile: Sendable {
             if errno != EINTR { throw .failed("read", name) }
         }
     }
+}
+
+/// Calls `open` with flags by which reading leaves no time behind, which would be one more change to write to the disk; and
+/// without them for what belongs to another user.
+func withoutTrace(_ flags: Int32, _ open: (Int32) -> Int32) -> Int32 {
+    let descriptor = open(flags | open_without_trace)
+    return descriptor < 0 && errno == EPERM ? open(flags) : descriptor
 }
 
 extension MaildirError {

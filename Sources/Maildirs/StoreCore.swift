@@ -105,7 +105,7 @@ extension StoreCore {
         if let faults = options.faults { try faults.check(.open, String(decoding: path, as: UTF8.self)) }
         return try ifThere { () throws(MaildirError) in
             try withPath(path) { pointer throws(MaildirError) in
-                try OpenFile.openQuietly(pointer, in: mailbox.descriptor)
+                try OpenFile.open(pointer, in: mailbox.descriptor)
             }
         }
     }

@@ -179,8 +179,9 @@ private final class WorkInPieces: @unchecked Sendable {
 
     func next() -> Range<Int>? {
         guard !isTaken else { return nil }
-        defer { taken = min(count, taken + pieceMax) }
-        return taken..<min(count, taken + pieceMax)
+        let piece = taken..<min(count, taken + pieceMax)
+        taken = piece.upperBound
+        return piece
     }
 }
 

@@ -37,7 +37,7 @@ package final class Connection {
     /// It was told to end: nothing more is written, and what comes is told to nobody.
     private(set) var closing = false
     private var outputEnded = false
-    /// Ends a stream whose last words are not taken.
+    /// Ends a connection whose last words are not taken.
     private var force: Scheduled<Void>?
     /// Whether something was written since the last flush.
     private var hasUnflushed = false
@@ -129,8 +129,7 @@ package final class Connection {
         closing = true
         linger = 0
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() }
-        channel.closeFuture.whenComplete { _ in force.cancel() }
+        force = eventLoop.scheduleTask(in: Self.lastWordsTime) { bound.value.abort() }
         channel.writeAndFlush(ByteBuffer()).whenComplete { _ in bound.value.awaitEnd() }
     }
 

@@ -49,7 +49,6 @@ package enum Dialer {
     private static func connect(_ bootstrap: ClientBootstrap, to endpoint: Endpoint) -> EventLoopFuture<any Channel> {
         switch endpoint {
         case .tcp(let host, let port):
-            let bootstrap = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
             // An address needs no resolver, which has a thread and a timer for each question.
             guard let address = try? SocketAddress(ipAddress: host, port: port) else {
                 return bootstrap.connect(host: host, port: port)
@@ -70,6 +69,7 @@ package enum Dialer {
 
     private static func setUp(_ channel: any Channel, target: DialTarget, conversation: any Conversation) throws {
         try Connection.configure(channel)
+        if case .tcp = target.endpoint { try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1) }
         let connection = Connection(channel: channel, peer: Peer(channel.remoteAddress))
         connection.setTimes(ConnectionTimes(idle: target.timeout, total: .zero))
         if let tls = target.tls { try connection.addClientTLS(tls, name: target.certificateName) }

@@ -191,13 +191,16 @@ def low_load(bench):
 
 
 def latency(bench, title, rate, count, connections_max, *more):
-    """From the time when each message was due; the main figure is the 99th percentile."""
-    figures = bench.send(bench.get(title), count, 4096, connections_max, *(("--rate", rate) if rate else ()), *more)
-    return {"p99": figures["p99"], **figures}
+    """From the time when each message was due."""
+    return by_p99(bench.send(bench.get(title), count, 4096, connections_max, *(("--rate", rate) if rate else ()), *more))
 
 
 def bare_latency(bench, threads, count, rate):
-    figures = bench.bare_loop(threads, count, rate=rate)
+    return by_p99(bench.bare_loop(threads, count, rate=rate))
+
+
+def by_p99(figures):
+    """The same with the 99th percentile as the main figure."""
     return {"p99": figures["p99"], **figures}
 
 
@@ -227,7 +230,7 @@ def hanging(bench, rate, count):
         node.send_signal(signal.SIGCONT)
     # What it was to keep comes to it, so that the next run begins as this one did.
     system.maildirs(prefix).find(100 * system.copies).wait((100 + 2 * count) * system.copies, 120)
-    return {"p99": second["p99"], **second, "firstP99": first["p99"], "firstMaximum": first["maximum"]}
+    return {**by_p99(second), "firstP99": first["p99"], "firstMaximum": first["maximum"]}
 
 
 # the generator
