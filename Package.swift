@@ -121,7 +121,7 @@ let package = Package(
         tests("MembershipTests", ["Membership", "Cluster", "SMTP", "POP3", "Mail"]),
         tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),
         tests("LoadTests", ["Load", "POP3", nioCore, nioEmbedded]),
-        tests("WireTests", ["Wire", nioCore]),
+        tests("WireTests", ["Wire", "SeededRandom", nioCore]),
         tests("HopsTests", ["Hops", "Wire", "Mail", "POP3", "SeededRandom", collections, nioCore, nioPosix]),
         tests(
             "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],

@@ -161,11 +161,14 @@ final class SocketClient: Sendable {
     /// Reads until `text` has come or the peer has closed; the whole of what came.
     /// - Throws: `SocketError` if nothing comes for a minute.
     func read(until text: String? = nil) async throws -> String {
-        try await Self.threads.runIfActive { try self.readBlocking(until: text) }
+        String(decoding: try await readBytes(until: text.map { Array($0.utf8) }), as: UTF8.self)
     }
 
-    private func readBlocking(until text: String?) throws -> String {
-        let end = text.map { Array($0.utf8) }
+    func readBytes(until end: [UInt8]? = nil) async throws -> [UInt8] {
+        try await Self.threads.runIfActive { try self.readBlocking(until: end) }
+    }
+
+    private func readBlocking(until end: [UInt8]?) throws -> [UInt8] {
         var all: [UInt8] = []
         var bytes = [UInt8](repeating: 0, count: 4096)
         // Bytes, not characters: to Swift CRLF is one character, in which there is no LF.
@@ -175,6 +178,6 @@ final class SocketClient: Sendable {
             guard count > 0 else { break }
             all += bytes[..<count]
         }
-        return String(decoding: all, as: UTF8.self)
+        return all
     }
 }
