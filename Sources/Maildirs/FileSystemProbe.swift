@@ -10,7 +10,8 @@ struct FileSystemProbe {
     /// Throws `.fileSystemLacks` with all that is missing. A full disk is no reason to refuse: mail must be read and deleted there too.
     static func run(root: String, in rootDirectory: OpenFile, faults: FaultPlan?) throws(MaildirError) {
         let name = "\(StoreLeftovers.probe)\(getpid())-\(UInt64.random(in: .min ... .max))"
-        guard mkdirat(rootDirectory.descriptor, name, 0o700) == 0 else {
+        // EEXIST: nobody else makes such a name, but a network file system may have been asked twice.
+        guard mkdirat(rootDirectory.descriptor, name, 0o700) == 0 || errno == EEXIST else {
             if reserved.contains(errno) { return }
             throw .failed("mkdir", "\(root)/\(name)")
         }
@@ -30,7 +31,7 @@ struct FileSystemProbe {
     private func missing() throws(MaildirError) -> [String] {
         var missing: [String] = []
         let file = try create("a")
-        if (try? create("a")) != nil { missing.append("O_EXCL (a file that exists was created again)") }
+        if (try? create("a", O_EXCL)) != nil { missing.append("O_EXCL (a file that exists was created again)") }
         do throws(MaildirError) { try sync(file, .syncFile) } catch {
             try missing.append(Self.lack("fsync of files", error))
         }
@@ -44,8 +45,8 @@ struct FileSystemProbe {
         return missing
     }
 
-    private func create(_ name: String) throws(MaildirError) -> OpenFile {
-        try OpenFile.open(name, in: directory.descriptor, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+    private func create(_ name: String, _ more: Int32 = 0) throws(MaildirError) -> OpenFile {
+        try OpenFile.open(name, in: directory.descriptor, flags: O_RDWR | O_CREAT | more, mode: 0o600)
     }
 
     private func sync(_ file: OpenFile, _ step: FaultPlan.Step) throws(MaildirError) {
@@ -64,8 +65,10 @@ struct FileSystemProbe {
         if fstatat(directory.descriptor, "b", &second, AT_SYMLINK_NOFOLLOW) != 0 || second.st_ino != own {
             missing.append("inode numbers (a file's second name has another one)")
         }
-        if linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 || errno != EEXIST {
+        if linkat(directory.descriptor, "a", directory.descriptor, "b", 0) == 0 {
             missing.append("exclusive link (a name that exists was taken again)")
+        } else if errno != EEXIST {
+            throw .failed("link", "b")
         }
         unlinkat(directory.descriptor, "b", 0)
     }
