@@ -122,7 +122,7 @@ let package = Package(
         tests("EtcdTests", ["Etcd", "Certificates", nioCore, nioPosix, logging]),
         tests("LoadTests", ["Load", "POP3", nioCore, nioEmbedded]),
         tests("WireTests", ["Wire", "SeededRandom", nioCore]),
-        tests("HopsTests", ["Hops", "Wire", "Mail", "POP3", "SeededRandom", collections, nioCore, nioPosix]),
+        tests("HopsTests", ["Hops", "Wire", "Mail", "POP3", "SMTP", "SeededRandom", collections, nioCore, nioPosix]),
         tests(
             "ConformanceTests", ["SMTP", "POP3", "SASL", "Digests", "Mail"],
             resources: [.copy("SMTP"), .copy("POP3")]),

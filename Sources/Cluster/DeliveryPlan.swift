@@ -135,6 +135,11 @@ package struct DeliveryPlan: Sendable {
         return askPassedOver(copy.recipient)
     }
 
+    /// Whether every recipient may still have its quorum if a node does not take the copies that are on their way to it.
+    package func canDoWithout(_ node: Ring.NodeIndex) -> Bool {
+        recipients.allSatisfy { $0.outstanding(at: node) == 0 || $0.lasting + $0.outstanding(except: node) >= quorum }
+    }
+
     /// Owners that were believed dead are asked all the same before a message is refused: they may be back. Then so is one
     /// stand-in, and no more: each may take its time to fail.
     private mutating func askPassedOver(_ index: Int) -> [Copy] {
@@ -268,6 +273,17 @@ extension DeliveryPlan {
 
         /// How many nodes have it, and will when everything was handed over.
         var lasting: Int { slots.count(where: \.isDurable) + (isElsewhere ? 1 : 0) }
+
+        func outstanding(at node: Ring.NodeIndex) -> Int {
+            slots.count { $0.outstanding.contains { $0.node == node } }
+        }
+
+        /// In how many slots a text is on its way to another node, that nobody has durably yet.
+        func outstanding(except node: Ring.NodeIndex) -> Int {
+            slots.count { slot in
+                !slot.isDurable && slot.outstanding.contains { $0.node != node && $0.kind != .hold }
+            }
+        }
 
         /// Whether a copy is to be sent for a slot. Until the message is accepted, being held is not enough.
         func wantsCopy(_ slot: Int) -> Bool {

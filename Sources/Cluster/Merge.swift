@@ -133,6 +133,8 @@ extension Merge.Step {
         }
     }
 
+    package var isMessageHere: Bool { if case .message(_, .here) = self { true } else { false } }
+
     package var destination: Merge.Side {
         switch self {
         case .tombstone(_, let side), .message(_, let side): side

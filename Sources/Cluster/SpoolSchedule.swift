@@ -58,7 +58,8 @@ package struct SpoolSchedule: Sendable {
     package var inFlight: Int { inHand.count }
     /// Names that are held: it never passes the bounds of the settings and what is in flight.
     package var held: Int { window.held + memory.count + inHand.count + expired.count }
-    package var linkIsDown: Bool { linkRestsUntil != nil }
+    /// Whether the link rests because it failed.
+    package func linkRests(at now: Int64) -> Bool { linkRestsUntil.map { $0 > now } ?? false }
 
     package mutating func next(now: Int64) -> Step {
         if isPaused || listing != nil { return .wait(until: nil) }

@@ -8,7 +8,8 @@ package enum DurableFile {
     package static func write(
         _ text: String, to path: String, mode: mode_t, replacing: Bool
     ) throws(DurableFileError) {
-        let temporary = "\(path).\(getpid()).tmp"
+        // Processes of two hosts, or containers, may have the same number.
+        let temporary = "\(path).\(getpid()).\(UInt64.random(in: .min ... .max)).tmp"
         do throws(DurableFileError) {
             try fill(temporary, with: Array(text.utf8), mode: mode)
             if replacing {
@@ -48,8 +49,6 @@ package enum DurableFile {
     }
 
     private static func fill(_ path: String, with bytes: [UInt8], mode: mode_t) throws(DurableFileError) {
-        // What a crashed process with our number left.
-        unlink(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         try check(descriptor, "create", path)
         defer { close(descriptor) }

@@ -146,7 +146,7 @@ final class MessageDelivery {
                 unblocked()
             } stalled: { [weak self] stream in
                 self?.stalled(stream)
-            } unreachable: { [link = links[node]] in
+            } failed: { [link = links[node]] in
                 link.failedElsewhere($0)
             }
             streams.append((stream, transaction, node))
@@ -157,13 +157,7 @@ final class MessageDelivery {
     /// A node that lags holds the client up only while the message cannot do without it.
     private func stalled(_ slow: MessageStream) {
         guard let node = streams.first(where: { $0.stream === slow })?.node else { return }
-        let others = Set(streams.lazy.filter { $0.stream.isGoing && $0.stream !== slow }.map(\.node))
-        let ring = map.ring
-        let canDoWithout = destinations.allSatisfy { destination in
-            let owners = ring.owners(of: destination.mailbox)
-            return !owners.contains(node) || owners.count(where: others.contains) >= frontend.durableCopies
-        }
-        if canDoWithout { slow.abandon() }
+        if plan?.canDoWithout(node) ?? false { slow.abandon() }
     }
 
     // MARK: the copies
@@ -236,6 +230,7 @@ final class MessageDelivery {
     /// The message is whole. Tells one verdict for each destination, once.
     func finish(_ finished: @escaping ([Verdict]) -> Void) {
         self.finished = finished
+        unblocked = {}
         guard !streams.isEmpty else { return send(makePlan(canResend: true)) }
         if plan?.isDecided ?? false {
             // Nobody can have accepted before the end, so all is lost already, and no copy may stay anywhere.
@@ -244,7 +239,7 @@ final class MessageDelivery {
         }
         stream()
         for (stream, transaction, node) in streams {
-            links[node].setTimes(transaction)
+            links[node].setDeadline(transaction)
             stream.finish()
         }
     }

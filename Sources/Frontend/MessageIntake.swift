@@ -186,6 +186,14 @@ final class MessageIntake {
         message.narrow(to: recipients.destinations)
     }
 
+    /// A message that streams is on its way to all of its recipients: where each has an answer of its own, those in no loop are to
+    /// be tried again, without the others.
+    private func repliesToLoop(_ looping: EmailAddress) -> [Verdict] {
+        guard answersEach else { return recipients.replies(RecipientRoutes.loop(looping), isLMTP: false) }
+        let again = Verdict.deferred(Reason(451, "4.4.6", "another recipient is in a mail loop: try again without it"))
+        return recipients.replies(recipients.destinations.map { _ in again }, isLMTP: true)
+    }
+
     private func warn(of looping: EmailAddress, _ message: MessageDelivery) {
         log.warning("mail loop", metadata: ["message": "\(message.identity)", "recipient": "\(looping)"])
     }
@@ -207,7 +215,7 @@ final class MessageIntake {
         if let looping = recipients.refuseLoops(summary.header) {
             warn(of: looping, message)
             message.abandon()
-            return told(recipients.replies(RecipientRoutes.loop(looping), isLMTP: answersEach), message.identity)
+            return told(repliesToLoop(looping), message.identity)
         }
         if recipients.destinations.isEmpty {
             message.abandon()

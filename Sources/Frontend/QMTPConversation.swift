@@ -148,7 +148,11 @@ final class QMTPConversation<Session: PackageSession & ~Copyable>: Conversation 
             connection.madeProgress()
             waiting = .answer
             connection.owesAnswer = true
-            resolve(envelope, [], connection)
+            if case .address(let sender) = envelope.sender, !SMTPPath.canSay(sender) {
+                answer(envelope.recipients.map { _ in .refused(.badSender) }, connection)
+            } else {
+                resolve(envelope, [], connection)
+            }
         case .close(let reason):
             if let reason { log.info("connection ended", metadata: ["reason": "\(reason)"]) }
             end(connection)
@@ -191,8 +195,14 @@ final class QMTPConversation<Session: PackageSession & ~Copyable>: Conversation 
     private func resolve(_ envelope: QMTPEnvelope, _ known: [Verdict], _ connection: Connection) {
         var verdicts = known
         while verdicts.count < envelope.recipients.count {
+            let address = envelope.recipients[verdicts.count]
+            // The nodes are told it in SMTP, and who relays it too.
+            guard SMTPPath.canSay(address) else {
+                verdicts.append(.refused(.badRecipient))
+                continue
+            }
             let query = SMTPRecipientQuery(
-                transaction: SMTPTransactionID(messageCount), address: envelope.recipients[verdicts.count],
+                transaction: SMTPTransactionID(messageCount), address: address,
                 sender: envelope.sender, user: nil)
             let verdict = intake.verdict(on: query, connection) { [self, verdicts] verdict in
                 guard !ended else { return }

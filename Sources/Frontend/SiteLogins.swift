@@ -4,6 +4,7 @@ import SASL
 /// The other sites that may log in, with the secrets that they share with this one.
 struct SiteLogins: Sendable {
     private let credentials: [String: SCRAMCredentials]
+    private let seed: [UInt8]
 
     /// - Parameters:
     ///   - secrets: by the other site's name.
@@ -16,6 +17,7 @@ struct SiteLogins: Sendable {
             credentials[name] = SCRAMCredentials(password: secret, salt: salt)
         }
         self.credentials = credentials
+        self.seed = seed
     }
 
     /// Whether it is a site that wants in: such a user is never an account.
@@ -32,7 +34,8 @@ struct SiteLogins: Sendable {
             let given = SCRAMCredentials(password: password, salt: known.salt, iterations: known.iterations)
             return given.isSame(as: known) ? .user(user) : .rejected
         case .scramCredentials:
-            return .credentials(known, known == nil ? nil : AuthenticatedUser(site: name))
+            guard let known else { return .credentials(.invented(user: name, secret: seed), nil) }
+            return .credentials(known, AuthenticatedUser(site: name))
         case .apop, .cramMD5:
             return .rejected
         }

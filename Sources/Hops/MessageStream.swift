@@ -10,7 +10,7 @@ package final class MessageStream: Conversation {
     private let times: ConnectionTimes
     private let changed: () -> Void
     private let stalled: (MessageStream) -> Void
-    private let unreachable: (String) -> Void
+    private let failed: (String) -> Void
     private let settings: LinkSession
     private let target: DialTarget
     private var session: SMTPClientSession
@@ -37,12 +37,12 @@ package final class MessageStream: Conversation {
     ///   - times: the connection's clocks once it stands: a client may be slow, but not for ever.
     ///   - stallTimeout: how long the node may leave what it was sent untaken.
     ///   - lagTimeout: how long it may do so before `stalled` is called.
-    ///   - unreachable: told why, if the connection never came up.
+    ///   - failed: told why, if the connection does not come up, or the node does not answer on it in time.
     ///   - changed: called when `isBlocked` may have become false.
     package init(
         transaction: NodeTransaction, session settings: LinkSession, target: DialTarget, times: ConnectionTimes,
         stallTimeout: Duration, lagTimeout: Duration, changed: @escaping () -> Void,
-        stalled: @escaping (MessageStream) -> Void, unreachable: @escaping (String) -> Void
+        stalled: @escaping (MessageStream) -> Void, failed: @escaping (String) -> Void
     ) {
         self.transaction = transaction
         self.times = times
@@ -50,11 +50,11 @@ package final class MessageStream: Conversation {
         self.lagTimeout = lagTimeout
         self.changed = changed
         self.stalled = stalled
-        self.unreachable = unreachable
+        self.failed = failed
         self.settings = settings
         self.target = target
         session = settings.begin(at: target)
-        transaction.expired = { [weak self] in self?.abandon() }
+        transaction.expired = { [weak self] in self?.giveUp() }
         session.beginStreaming(transaction.smtp(id: Self.id, byteCount: transaction.size))
     }
 
@@ -93,6 +93,7 @@ package final class MessageStream: Conversation {
         stall?.cancel()
         transaction.finish(.deferred(.unexpected))
         connection?.abort()
+        changed()
     }
 
     private func sendChunk(_ bytes: ByteBuffer, isLast: Bool) {
@@ -119,14 +120,14 @@ package final class MessageStream: Conversation {
         stall?.cancel()
         stall = connection.after(min(lagTimeout, stallTimeout)) { [self] in
             stalled(self)
-            guard state != .ended, lagTimeout < stallTimeout else { return giveUp(connection) }
-            stall = connection.after(stallTimeout - lagTimeout) { [self] in giveUp(connection) }
+            guard state != .ended, lagTimeout < stallTimeout else { return giveUp() }
+            stall = connection.after(stallTimeout - lagTimeout) { [self] in giveUp() }
         }
     }
 
-    private func giveUp(_ connection: Connection) {
-        end(.unanswered)
-        connection.abort()
+    private func giveUp() {
+        end(.unanswered, "the node does not answer")
+        connection?.abort()
     }
 
     package func received(_ connection: Connection) {
@@ -155,14 +156,15 @@ package final class MessageStream: Conversation {
 
     package func draining(_ connection: Connection) {}
 
+    /// The node took everything, and nothing comes: from the client, or from the node.
     package func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
         end(.unanswered)
         connection.abort()
     }
 
     package func closed(_ reason: ConnectionEnd) {
-        if connection == nil, case .failed(let why) = reason { unreachable(why) }
-        end(.unanswered)
+        let why = if case .failed(let why) = reason { why } else { "the node closed the connection" }
+        end(.unanswered, why)
     }
 
     private func carryOut(_ event: SMTPClientSession.Event, _ connection: Connection) {
@@ -180,7 +182,7 @@ package final class MessageStream: Conversation {
             session.quit()
             changed()
         case .interrupted:
-            end(.unanswered)
+            end(.unanswered, "the node ended the connection")
         case .closed:
             connection.close()
         case .startTLS:
@@ -200,9 +202,11 @@ package final class MessageStream: Conversation {
         changed()
     }
 
-    private func end(_ verdict: Verdict) {
+    /// - Parameter failure: what the node did, if it is to blame.
+    private func end(_ verdict: Verdict, _ failure: String? = nil) {
         guard state != .ended else { return }
         state = .ended
+        failure.map(failed)
         held = ByteBuffer()
         stall?.cancel()
         transaction.finish(verdict)

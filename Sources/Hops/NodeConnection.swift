@@ -98,6 +98,8 @@ final class NodeConnection: Conversation {
 
     /// Quiet for long: with messages in flight the node hangs; without, nobody needs the connection.
     func timedOut(_ connection: Connection, _ timeout: ConnectionTimeout) {
+        // Not even our goodbye was answered.
+        if isOver { return connection.abort() }
         if session.isReady, session.load == 0 { quit() } else { fail("the node does not answer") }
     }
 

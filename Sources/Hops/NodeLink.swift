@@ -95,10 +95,14 @@ package final class NodeLink {
     }
 
     /// The delivery timeout begins, and the shorter time after which the transaction lags.
-    package func setTimes(_ transaction: NodeTransaction) {
-        deadlines.add(transaction)
+    func setTimes(_ transaction: NodeTransaction) {
+        setDeadline(transaction)
         lags.add(transaction)
     }
+
+    /// The delivery timeout of a transaction on another connection begins. What took long to send may take long to store too:
+    /// it is no sign of a node that lags.
+    package func setDeadline(_ transaction: NodeTransaction) { deadlines.add(transaction) }
 
     /// A connection broke under a message: it goes out again, before those that wait.
     func resubmit(_ transaction: NodeTransaction) {
@@ -182,7 +186,7 @@ package final class NodeLink {
         }
     }
 
-    /// A connection that is not this link's own did not come up.
+    /// A connection that is not this link's own did not come up, or broke, or had no answer in time.
     package func failedElsewhere(_ why: String) { lost(why) }
 
     /// The node was heard of elsewhere: there is no need to wait before the next attempt.

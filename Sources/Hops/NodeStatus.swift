@@ -19,6 +19,8 @@ package struct NodeStatus: Sendable, Equatable {
     /// The daily comparison of this node's partitions with their other owners.
     package var repairPartitions = 0
     package var repairDone = 0
+    /// What was deleted before it may be forgotten as far as the node knows, in seconds since 1970; nil if it does not know.
+    package var forgets: Int64?
     /// Why something is not moved, in words.
     package var obstacle: String?
 
@@ -38,6 +40,7 @@ extension NodeStatus {
         var words = ["epoch=\(epoch)", "settled=\(settledEpoch)", "ring=\(ring)"]
         words += Self.numbers.map { "\($0.key)=\(self[keyPath: $0.place])" }
         if isLooking { words.append("looking") }
+        if let forgets { words.append("forgets=\(forgets)") }
         if let obstacle { words.append("obstacle=\(obstacle)") }
         return words.joined(separator: " ")
     }
@@ -55,6 +58,7 @@ extension NodeStatus {
             case "epoch": epoch = value
             case "settled": settledEpoch = value
             case "ring": ring = value
+            case "forgets": forgets = Int64(clamping: value)
             default:
                 guard let number = Self.numbers.first(where: { $0.key == pair[0] }) else { continue }
                 self[keyPath: number.place] = Int(clamping: value)

@@ -13,7 +13,7 @@ package struct SiteSyncStep: Sendable, Equatable {
     package var offered = 0
     /// What it lacked, and what waits for it now because of that.
     package var spooled = 0
-    /// Messages that it lacks, and that are not given to it because the copy here is damaged.
+    /// Messages that it lacks, and that are not given to it because the copy here is damaged; and folders that cannot be read.
     package var damaged = 0
     /// The last mailbox that was compared; nil if that was all of the partition.
     package var last: MailboxName?

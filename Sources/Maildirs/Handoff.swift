@@ -208,15 +208,11 @@ struct Handoff {
 
     static func mailboxes(
         for target: SpoolTarget, after last: MailboxKey?, count: Int, core: StoreCore
-    ) throws(MaildirError) -> [MailboxKey] {
+    ) throws(MaildirError) -> MailboxPage {
         let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition, heldFor: target).path }
-        var found: [MailboxKey] = []
-        try StoreWalk(core: core, top: MailboxFolder.top(target), start: start).forEachMailbox(
-            { folder, spool throws(MaildirError) in
-                if let key = folder.key, try isWaiting(in: spool, core) { found.append(key) }
-                return found.count < count
-            }, failed: { _ in })
-        return found
+        return try StoreWalk(core: core, top: MailboxFolder.top(target), start: start).page(count: count) {
+            spool throws(MaildirError) in try isWaiting(in: spool, core)
+        }
     }
 
     private static func isWaiting(in spool: OpenFile, _ core: StoreCore) throws(MaildirError) -> Bool {

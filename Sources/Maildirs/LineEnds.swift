@@ -3,24 +3,29 @@ import Glibc
 private let lineFeed = UInt8(ascii: "\n")
 private let carriageReturn = UInt8(ascii: "\r")
 
-/// Turns a message's CRLF into LF, piece by piece, and counts it both ways.
+/// Turns a message's CRLF into LF, piece by piece, and counts it both ways. CR CRLF stays as it is: a CRLF on disk is sent as
+/// one, so without a CR of it the message would be another.
 struct LineEndDecoder {
     /// A CR that ended the last piece: dropped if LF follows, else kept.
     private var holdsCarriageReturn = false
+    /// Whether another CR is before it: then it is kept in any case.
+    private var holdsSecond = false
     private(set) var size = WireSize()
 
     /// Puts `wire` behind what `buffer` holds, with LF line ends.
     mutating func append(_ wire: UnsafeRawBufferPointer, to buffer: BodyBuffer) {
         guard let start = wire.baseAddress, wire.count > 0 else { return }
-        let held = holdsCarriageReturn && wire[0] != lineFeed
+        let isBehindCR = holdsCarriageReturn
+        let held = isBehindCR && (holdsSecond || wire[0] != lineFeed)
         holdsCarriageReturn = wire[wire.count - 1] == carriageReturn
+        holdsSecond = wire.count > 1 ? wire[wire.count - 2] == carriageReturn : isBehindCR
         let end = start + wire.count - (holdsCarriageReturn ? 1 : 0)
         buffer.append(room: wire.count + 1) { output in
             if held {
                 output.storeBytes(of: carriageReturn, as: UInt8.self)
                 size.add(UnsafeRawBufferPointer(start: output, count: 1), endsLine: false)
             }
-            return (held ? 1 : 0) + convert(from: start, to: end, output + (held ? 1 : 0))
+            return (held ? 1 : 0) + convert(from: start, to: end, isBehindCR, output + (held ? 1 : 0))
         }
     }
 
@@ -35,8 +40,9 @@ struct LineEndDecoder {
         }
     }
 
+    /// - Parameter isBehindCR: whether a CR is before `start`.
     private mutating func convert(
-        from start: UnsafeRawPointer, to end: UnsafeRawPointer, _ output: UnsafeMutableRawPointer
+        from start: UnsafeRawPointer, to end: UnsafeRawPointer, _ isBehindCR: Bool, _ output: UnsafeMutableRawPointer
     ) -> Int {
         var position = start
         var written = 0
@@ -44,7 +50,11 @@ struct LineEndDecoder {
             let found = memchr(position, Int32(lineFeed), end - position).map { UnsafeRawPointer($0) }
             var length = (found ?? end) - position
             if found != nil, length > 0, position.load(fromByteOffset: length - 1, as: UInt8.self) == carriageReturn {
-                length -= 1
+                let isSecond =
+                    length > 1
+                    ? position.load(fromByteOffset: length - 2, as: UInt8.self) == carriageReturn
+                    : isBehindCR && position == start
+                if !isSecond { length -= 1 }
             }
             memcpy(output + written, position, length)
             written += length

@@ -112,8 +112,7 @@ struct Listing {
         core.oddNames.wrappingAdd(oddNames, ordering: .relaxed)
         let compacted = compacted()
         // What waits for a site was never heard there, however long ago it was said.
-        let oldest =
-            folder.isOfSite ? FileTime(seconds: .min, nanoseconds: 0) : FileTime.now().minus(core.options.tombstoneAge)
+        let oldest = folder.isOfSite ? .min : core.forgets(before: FileTime.now().minus(core.options.tombstoneAge))
         let snapshot = MaildropSnapshot(
             key: key, folder: folder, records: compacted.records, names: compacted.names, hidden: compacted.hidden,
             tombstones: tombstones.names(since: oldest))

@@ -38,7 +38,7 @@ extension MaildirStore {
         guard let limit = try? core.ages.localLimit(core, age: core.options.tombstoneAge),
             let seconds = Array(name.text.utf8).withUnsafeBytes({ MessageNameBytes($0)?.seconds })
         else { return false }
-        return seconds < limit.seconds
+        return seconds < core.forgets(before: limit)
     }
 
     /// What a tombstone says; nil if there is none of that name.
@@ -108,7 +108,7 @@ extension MaildirStore {
     ///   - count: the most to tell.
     package func heldMailboxes(
         for target: SpoolTarget, after last: MailboxKey?, count: Int,
-        then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
+        then: @escaping @Sendable (Result<MailboxPage, MaildirError>) -> Void
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in
             try Handoff.mailboxes(for: target, after: last, count: count, core: core)

@@ -24,13 +24,13 @@ extension MaildirStore {
     ///   - count: the most to tell.
     package func mailboxes(
         from partition: Int? = nil, after last: MailboxKey?, count: Int,
-        then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
+        then: @escaping @Sendable (Result<MailboxPage, MaildirError>) -> Void
     ) {
         let start =
             last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
             ?? partition.map { "\(MailboxFolder.mail)/\($0)" }
         core.read(then: then) { [core] () throws(MaildirError) in
-            try StoreWalk(core: core, start: start).keys(count: count)
+            try StoreWalk(core: core, start: start).page(count: count)
         }
     }
 

@@ -1,3 +1,4 @@
+import FileTimes
 import Glibc
 package import Mail
 import Synchronization
@@ -202,14 +203,25 @@ package final class MaildirStore: Sendable {
         core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core, age: age).clean() }
     }
 
-    /// Removes tombstones older than the grace time and the resend window together, in all mailboxes, without haste. A mailbox whose deleted messages cannot
-    /// all be removed keeps its tombstones, and is told in the report; `.clockChanged` as with `cleanTmp`.
+    /// Removes tombstones older than the grace time and the resend window together, in all mailboxes, without haste: none that
+    /// is to be kept (see `forget(onlyBefore:)`). A mailbox whose deleted messages cannot all be removed keeps its tombstones,
+    /// and is told in the report; `.clockChanged` as with `cleanTmp`.
     package func expireTombstones(
         olderThan grace: Duration, then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in
             try TombstoneExpiry(core: core, grace: grace).expire()
         }
+    }
+
+    /// From now on no tombstone is forgotten that was made later, in seconds since 1970: other nodes may not have heard of it.
+    /// A store that was never told forgets by age only.
+    package func forget(onlyBefore seconds: Int64) { core.keptSince.store(seconds, ordering: .relaxed) }
+
+    /// What was made before it is old enough to be forgotten, by this host's clock, in seconds since 1970; `.clockChanged` while
+    /// that is in doubt.
+    package func forgettingLimit() throws(MaildirError) -> Int64 {
+        try core.ages.localLimit(core, age: core.options.tombstoneAge).seconds
     }
 
     func check(_ partition: Int, _ mailbox: MailboxName) {

@@ -175,6 +175,13 @@ package final class MaildropSnapshot: Sendable {
     /// The names of the tombstones.
     package var tombstoneNames: [String] { tombstones.map { String(decoding: $0, as: UTF8.self) } }
 
+    /// When the oldest message or tombstone was made, in seconds since 1970, as its name tells; nil if there is none, and 0 for a
+    /// name that does not tell.
+    package var oldest: Int64? {
+        let names = (count > 0 ? [identity(at: 0)] : []) + tombstones
+        return names.map { name in name.withUnsafeBytes { MessageNameBytes($0)?.seconds ?? 0 } }.min()
+    }
+
     private func withStem(at index: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
         let record = records[index]
         let start = Int(record.offset)

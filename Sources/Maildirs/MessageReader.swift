@@ -20,7 +20,6 @@ package final class MessageReader: Sendable {
         var ahead: [UInt8]
         /// What came so far, compared with the name; nil if that promises nothing, or nobody asked.
         var check: CopyCheck?
-        /// What was found at the end.
         var damage: CopyDamage?
     }
 
@@ -66,7 +65,8 @@ package final class MessageReader: Sendable {
         state = Mutex(State(file: file, ahead: ahead, check: nil))
     }
 
-    /// What is wrong with the file, once it was read to its end by a reader that was asked to compare it.
+    /// What is wrong with the file, once a read has shown that: the last one of a reader that was asked to compare it, or one
+    /// that the disk refused.
     package var damage: CopyDamage? { state.withLock { $0.damage } }
 
     /// The next piece if nothing has to be read for it, empty at the end.
@@ -90,7 +90,7 @@ package final class MessageReader: Sendable {
         let (file, offset) = state.withLock { ($0.file, $0.offset) }
         guard let file else { return then(.success([])) }
         core.read(then: then) { [self] () throws(MaildirError) in
-            let piece = try Self.piece(of: file, name, at: offset, size: min(size, offset + max(1, bytesMax)))
+            let piece = try nextPiece(of: file, at: offset, size: min(size, offset + max(1, bytesMax)))
             let damage = state.withLock { state in
                 state.offset += piece.count
                 state.check?.add(piece)
@@ -99,6 +99,15 @@ package final class MessageReader: Sendable {
             }
             if let damage { throw .damaged(damage, path: name) }
             return piece
+        }
+    }
+
+    private func nextPiece(of file: OpenFile, at offset: Int, size: Int) throws(MaildirError) -> [UInt8] {
+        do throws(MaildirError) {
+            return try Self.piece(of: file, name, at: offset, size: size)
+        } catch {
+            if error.isDamage { state.withLock { $0.damage = .unreadable("\(error)") } }
+            throw error
         }
     }
 

@@ -23,6 +23,8 @@ final class StoreCore: Sendable {
     /// Whether the file system can rename without replacing, as far as is known.
     let canMove: Atomic<Bool>
     let isShutDown = Atomic<Bool>(false)
+    /// No tombstone is forgotten that was made later, in seconds since 1970, however old it is.
+    let keptSince = Atomic<Int64>(.max)
     /// Names in mailboxes that cannot be a message's or be read, met since the start.
     let oddNames = Atomic<Int>(0)
 
@@ -43,6 +45,9 @@ final class StoreCore: Sendable {
         _ = try? ages.limit(self, age: .zero)
         _ = try? ages.localLimit(self, age: .zero)
     }
+
+    /// What tombstones were made before, in seconds since 1970, that may be forgotten of those made before `limit`.
+    func forgets(before limit: FileTime) -> Int64 { min(limit.seconds, keptSince.load(ordering: .relaxed)) }
 
     /// The folders that hold mailboxes: this node's own, and those that wait for other nodes.
     func tops() throws(MaildirError) -> [String] {

@@ -18,11 +18,12 @@ package struct StoreOptions: Sendable {
     /// milliseconds and a tick of the slowest kernel clock. File systems without a block device (NFS, Ceph) have two seconds
     /// of `remoteMargin` instead, because their clock is another host's.
     package var clockMargin: Duration = .milliseconds(20)
-    /// How long a deletion is remembered; older tombstones are no part of the mailbox any more.
+    /// How long a deletion is remembered at least; older tombstones are no part of the mailbox any more (see
+    /// `MaildirStore.forget(onlyBefore:)`).
     package var tombstoneGrace: Duration = .seconds(7 * 86_400)
     /// Within what time a message with the same content is the same one, sent again.
     package var resendWindow = ResendWindow(.seconds(86_400))
-    /// How long tombstones are kept and told to other replicas. A message with a deleted one's content may be younger than
+    /// How long tombstones are kept and told to other replicas at least. A message with a deleted one's content may be younger than
     /// that by the window, and must find the tombstone for the whole grace time too.
     var tombstoneAge: Duration { tombstoneGrace + resendWindow.duration }
 

@@ -20,13 +20,13 @@ extension MaildirStore {
     ///   - count: the most to tell.
     package func mailboxes(
         ofPartition partition: Int, after last: MailboxKey?, count: Int,
-        then: @escaping @Sendable (Result<[MailboxKey], MaildirError>) -> Void
+        then: @escaping @Sendable (Result<MailboxPage, MaildirError>) -> Void
     ) {
         let start = last.map { MailboxFolder($0.mailbox, partition: $0.partition).path }
         core.read(then: then) { [core] () throws(MaildirError) in
-            guard (0..<core.partitions).contains(partition) else { return [] }
+            guard (0..<core.partitions).contains(partition) else { return MailboxPage() }
             let walk = StoreWalk(core: core, top: "\(MailboxFolder.mail)/\(partition)", levels: 2, start: start)
-            return try walk.keys(count: count)
+            return try walk.page(count: count)
         }
     }
 

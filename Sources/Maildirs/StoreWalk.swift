@@ -1,6 +1,13 @@
 import Glibc
 import Synchronization
 
+/// Some mailboxes of a store, in the order of their folders.
+package struct MailboxPage: Sendable {
+    package var keys: [MailboxKey] = []
+    /// Why there may be more among them: the first folder that could not be read.
+    package var failure: MaildirError?
+}
+
 /// Goes over all mailboxes of a store, or over all that wait for another node: slowly, so that deliveries do not feel it.
 struct StoreWalk {
     let core: StoreCore
@@ -39,15 +46,17 @@ struct StoreWalk {
     /// Partition, domain, mailbox.
     static let levelsOfStore = 3
 
-    /// The first mailboxes, `count` at most.
-    func keys(count: Int) throws(MaildirError) -> [MailboxKey] {
-        var found: [MailboxKey] = []
+    /// The first mailboxes, `count` at most, that are to be told.
+    func page(
+        count: Int, where isTold: (OpenFile) throws(MaildirError) -> Bool = { _ in true }
+    ) throws(MaildirError) -> MailboxPage {
+        var page = MailboxPage()
         try forEachMailbox(
-            { folder, _ throws(MaildirError) in
-                if let key = folder.key { found.append(key) }
-                return found.count < count
-            }, failed: { _ in })
-        return found
+            { folder, mailbox throws(MaildirError) in
+                if let key = folder.key, try isTold(mailbox) { page.keys.append(key) }
+                return page.keys.count < count
+            }, failed: { page.failure = page.failure ?? $0 })
+        return page
     }
 
     /// Visits the folders `depth` levels below `path`; one level's names are in memory at a time. `visit` says whether to go

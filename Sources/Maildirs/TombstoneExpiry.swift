@@ -15,7 +15,8 @@ import Mail
 
 /// Removes tombstone files after their time, when nothing can bring the messages back any more. What has a deleted
 /// message's content may have come as much later as the resend window lasts, so that is added to the grace time (see
-/// `StoreOptions.tombstoneAge`). Those that wait for another site, which has not heard of them yet, stay.
+/// `StoreOptions.tombstoneAge`). Those stay that are not to be forgotten yet,
+/// and those that wait for another site, which has not heard of them.
 struct TombstoneExpiry {
     let core: StoreCore
     let grace: Duration
@@ -68,7 +69,7 @@ struct TombstoneExpiry {
     /// Files are kept unless both their names and their times on disk are before the limit.
     private func isOld(_ name: [UInt8], in mailbox: OpenFile, _ limit: FileTime) throws(MaildirError) -> Bool {
         let seconds = name.withUnsafeBytes { MessageNameBytes($0)?.seconds }
-        guard let seconds, seconds < limit.seconds else { return false }
+        guard let seconds, seconds < core.forgets(before: limit) else { return false }
         return try withPath(Array("gone/".utf8) + name) { path in
             var status = stat()
             return fstatat(mailbox.descriptor, path, &status, AT_SYMLINK_NOFOLLOW) == 0

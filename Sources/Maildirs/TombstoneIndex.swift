@@ -58,10 +58,10 @@ struct TombstoneIndex: Sendable {
         return true
     }
 
-    /// The names of the files that were made since then, in their order.
-    func names(since limit: FileTime) -> [[UInt8]] {
+    /// The names of the files that were made since then, in seconds since 1970, in their order.
+    func names(since limit: Int64) -> [[UInt8]] {
         files.keys.filter { name in
-            name.withUnsafeBytes { (MessageNameBytes($0)?.seconds).map { $0 >= limit.seconds } ?? true }
+            name.withUnsafeBytes { (MessageNameBytes($0)?.seconds).map { $0 >= limit } ?? true }
         }.sorted { $0.lexicographicallyPrecedes($1) }
     }
 

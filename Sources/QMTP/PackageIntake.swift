@@ -1,4 +1,4 @@
-import Mail
+package import Mail
 
 /// One message on its way in: what was heard of its envelope, and why it cannot be taken, if so.
 struct PackageIntake: Sendable {
@@ -69,8 +69,8 @@ extension Reason {
     static let tooBig = Reason(552, "5.3.4", "message is too big")
     static let lineTooLong = Reason(500, "5.6.0", "message has a line that is too long")
     static let bareLineEnd = Reason(550, "5.6.11", "message has a CR or LF that ends no line")
-    static let badSender = Reason(553, "5.1.7", "sender is no mail address")
-    static let badRecipient = Reason(553, "5.1.3", "recipient is no mail address")
+    package static let badSender = Reason(553, "5.1.7", "sender is no mail address")
+    package static let badRecipient = Reason(553, "5.1.3", "recipient is no mail address")
     static let tooManyNow = Reason(452, "4.5.3", "too many recipients, send the message to the others again")
     static let tooMany = Reason(554, "5.5.3", "too many recipients")
     static let nobody = Reason(554, "5.5.1", "no recipients")

@@ -149,7 +149,10 @@ package struct SMTPClientSession: ~Copyable, Sendable {
     }
 
     private mutating func take(_ reply: ParsedReply, hasMore: Bool) {
-        if reply.code == 421, phase != .quitting { return close(reply.reason) }
+        if reply.code == 421, phase != .quitting {
+            if phase == .ready { deferFirst(reply) }
+            return close(reply.reason)
+        }
         switch phase {
         case .greeting:
             if reply.code == 220 { sayHello() } else { close(reply.reason) }

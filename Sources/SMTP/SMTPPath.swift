@@ -17,6 +17,14 @@ package enum SMTPPath: Hashable, Sendable {
         guard let path = parser.parse() else { return nil }
         return (path, parser.at)
     }
+
+    /// Whether a path can say an address that came in another way.
+    package static func canSay(_ address: EmailAddress) -> Bool {
+        var bytes = [ASCII.less]
+        address.append(to: &bytes)
+        bytes.append(ASCII.greater)
+        return bytes.withUnsafeBytes { parse($0)?.length == bytes.count }
+    }
 }
 
 /// A descent through the grammar of RFC 5321 §4.1.2, one step a rule, without recursion.

@@ -133,7 +133,8 @@ extension SMTPServerSession {
     private mutating func startTLS() -> Action? {
         if peer.tls != nil { return refuse(.alreadyTLS) }
         guard settings.offersStartTLS else { return refuse(.notOffered) }
-        if envelope != nil { return refuse(.notDuringMail) }
+        // A message's reply that is still to come would be sent in the middle of the handshake.
+        if envelope != nil || !replies.isSettled { return refuse(.notDuringMail) }
         phase = .awaitingTLS
         return .startTLS
     }

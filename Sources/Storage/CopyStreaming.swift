@@ -27,7 +27,7 @@ final class CopyStreaming {
             transaction: transaction, session: session, target: target,
             times: ConnectionTimes(idle: timeout, total: .zero),
             stallTimeout: timeout, lagTimeout: timeout, changed: { streaming.pump() }, stalled: { _ in },
-            unreachable: { _ in })
+            failed: { _ in })
         streaming.stream = stream
         Dialer.connect(target, on: eventLoop, conversation: stream)
     }

@@ -35,16 +35,17 @@ struct HandoffDrain {
         var isDone = true
         var last: MailboxKey?
         while !Task.isCancelled,
-            let keys = try? await replicator.store.mailboxes(heldFor: target, after: last, count: Self.mailboxesPerStep)
+            let page = try? await replicator.store.mailboxes(heldFor: target, after: last, count: Self.mailboxesPerStep)
         {
-            guard !keys.isEmpty else { return isDone }
-            for key in keys {
+            if page.failure != nil { isDone = false }
+            guard !page.keys.isEmpty else { return isDone }
+            for key in page.keys {
                 let takers = takers(of: key, for: target, peers)
                 guard await drain(key, for: target, to: takers, lettingGo: true) == nil else { continue }
                 isDone = false
                 guard takers.contains(where: \.isReachable) else { return false }
             }
-            last = keys.last
+            last = page.keys.last
         }
         return false
     }

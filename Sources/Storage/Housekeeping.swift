@@ -15,9 +15,12 @@ struct Housekeeping {
 
     /// Runs until it is cancelled.
     func run() async {
+        var forgotten = Int64.min
         while !Task.isCancelled {
             let settings = context.housekeeping
             note("tmp cleaned", await outcome { context.store.cleanTmp(olderThan: settings.tmpAge, then: $0) })
+            if let agreed = await Forgetting(context: context).agreed() { forgotten = max(forgotten, agreed) }
+            context.store.forget(onlyBefore: forgotten)
             note(
                 "tombstones expired",
                 await outcome { context.store.expireTombstones(olderThan: settings.tombstoneGrace, then: $0) })

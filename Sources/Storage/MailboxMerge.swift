@@ -38,6 +38,8 @@ struct MailboxMerge {
     private enum Outcome: Sendable {
         case tombstone(Merge.Step, deletes: [String])
         case message(Merge.Step)
+        /// The connection was over before the message was here.
+        case interrupted(Merge.Step)
         case failed(Merge.Step, String)
     }
 
@@ -71,6 +73,7 @@ struct MailboxMerge {
 
     private func carryOut(_ merge: Merge, _ sides: Sides, _ log: Logger) async -> Merge {
         var merge = merge
+        var interrupted: [Merge.Step] = []
         await withTaskGroup(of: Outcome.self) { group in
             var steps = merge.start()[...]
             var running = 0
@@ -86,13 +89,55 @@ struct MailboxMerge {
                     steps += merge.tombstoneCarried(step, deletes: identities)
                 case .message(let step):
                     merge.messageCarried(step)
+                case .interrupted(let step):
+                    interrupted.append(step)
                 case .failed(let step, let why):
-                    log.warning("not carried", metadata: ["name": "\(step.name)", "reason": "\(why)"])
+                    note(step, why, log)
                     steps += merge.failed(step)
                 }
             }
         }
+        await bringOneByOne(interrupted, sides, &merge, log)
         return merge
+    }
+
+    /// Brings what was interrupted. A message that the other node cannot read to its end ends the connection, under others too:
+    /// one at a time, each over a new connection where the last one broke, only that message stays behind.
+    private func bringOneByOne(_ steps: [Merge.Step], _ sides: Sides, _ merge: inout Merge, _ log: Logger) async {
+        var remote: RemoteReplica?
+        defer { remote?.quit() }
+        var numbers: [String: Int] = [:]
+        for (index, step) in steps.enumerated() {
+            do {
+                if remote == nil {
+                    let next = peer.replica(of: key.mailbox)
+                    remote = next
+                    numbers = try await next.contents().numbers
+                }
+            } catch {
+                for left in steps[index...] {
+                    note(left, "\(error)", log)
+                    _ = merge.failed(left)
+                }
+                return
+            }
+            guard let current = remote else { return }
+            let outcome = await carry(
+                step, Sides(snapshot: sides.snapshot, indices: sides.indices, remote: current, numbers: numbers))
+            if case .message = outcome {
+                merge.messageCarried(step)
+            } else {
+                let why = if case .failed(_, let why) = outcome { why } else { "it cannot be read there" }
+                note(step, why, log)
+                _ = merge.failed(step)
+                current.quit()
+                remote = nil
+            }
+        }
+    }
+
+    private func note(_ step: Merge.Step, _ why: String, _ log: Logger) {
+        log.warning("not carried", metadata: ["name": "\(step.name)", "reason": "\(why)"])
     }
 
     private func carry(_ step: Merge.Step, _ sides: Sides) async -> Outcome {
@@ -105,6 +150,8 @@ struct MailboxMerge {
             case .message(_, .there): try await sendMessage(name, sides)
             }
             return .message(step)
+        } catch PeerError.unreachable where step.isMessageHere {
+            return .interrupted(step)
         } catch {
             return .failed(step, "\(error)")
         }

@@ -59,13 +59,13 @@ extension MaildirStore {
 
     func mailboxes(
         heldFor target: SpoolTarget, after last: MailboxKey?, count: Int
-    ) async throws(MaildirError) -> [MailboxKey] {
+    ) async throws(MaildirError) -> MailboxPage {
         try await result { heldMailboxes(for: target, after: last, count: count, then: $0) }
     }
 
     func mailboxes(
         from partition: Int? = nil, after last: MailboxKey?, count: Int
-    ) async throws(MaildirError) -> [MailboxKey] {
+    ) async throws(MaildirError) -> MailboxPage {
         try await result { mailboxes(from: partition, after: last, count: count, then: $0) }
     }
 
@@ -75,7 +75,7 @@ extension MaildirStore {
 
     func mailboxes(
         ofPartition partition: Int, after last: MailboxKey?, count: Int
-    ) async throws(MaildirError) -> [MailboxKey] {
+    ) async throws(MaildirError) -> MailboxPage {
         try await result { mailboxes(ofPartition: partition, after: last, count: count, then: $0) }
     }
 

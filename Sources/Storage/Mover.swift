@@ -119,10 +119,19 @@ final class Mover: Sendable {
         var isDone = true
         var last: MailboxKey?
         while !Task.isCancelled, replicator.peers === peers {
-            guard
-                let keys = try? await replicator.store.mailboxes(
+            let page: MailboxPage
+            do throws(MaildirError) {
+                page = try await replicator.store.mailboxes(
                     ofPartition: partition, after: last, count: Self.mailboxesPerStep)
-            else { return false }
+            } catch {
+                state.withLock { $0.obstacle = "\(error)" }
+                return false
+            }
+            if let failure = page.failure {
+                isDone = false
+                state.withLock { $0.obstacle = "\(failure)" }
+            }
+            let keys = page.keys
             if keys.isEmpty { return isDone }
             last = keys.last
             let outcomes = await withTaskGroup(of: Bool.self) { group in

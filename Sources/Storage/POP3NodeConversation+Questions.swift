@@ -93,9 +93,9 @@ extension POP3NodeConversation {
 
     func list(_ partition: Int, unless digest: String?, _ connection: Connection) {
         perform(connection) { [repair = node.repair] in
-            try? await repair.digests(ofPartition: partition)
-        } then: { [self] digests in
-            if let digests {
+            await repair.digests(ofPartition: partition)
+        } then: { [self] digests, unread in
+            if unread == 0 {
                 let isSame = PartitionDigest(digests).description == digest
                 session.partitionListed(isSame ? nil : digests.map { ($0.key, $0.value.description) })
             } else {

@@ -112,7 +112,7 @@ private final class QMTPConnection: Conversation {
         while sending == nil, !held.isEmpty {
             let (message, then) = held.removeFirst()
             let frame = session.begin(
-                sender: Self.bytes(message.sender), recipients: [Array("\(message.recipient)".utf8)],
+                sender: Self.bytes(message.sender), recipients: [Self.bytes(message.recipient)],
                 byteCount: message.text.byteCount, lineEnds: .crlf)
             connection.write(ByteBuffer(bytes: frame.head))
             sent.append(then)
@@ -139,8 +139,11 @@ private final class QMTPConnection: Conversation {
         sending.goOn()
     }
 
+    /// As QMTP has addresses: without the quotes of SMTP.
+    private static func bytes(_ address: EmailAddress) -> [UInt8] { Array("\(address.local)@\(address.domain)".utf8) }
+
     private static func bytes(_ sender: ReversePath) -> [UInt8] {
-        if case .address(let address) = sender { Array("\(address)".utf8) } else { [] }
+        if case .address(let address) = sender { bytes(address) } else { [] }
     }
 
     private func setClock(_ connection: Connection) {

@@ -42,6 +42,7 @@ actor RelayDrain {
     private struct Notice {
         let entry: SpoolEntry
         let verdict: Verdict
+        let server: String?
         let due: Int64
     }
 
@@ -99,7 +100,7 @@ actor RelayDrain {
             }
             switch schedule.next(now: now) {
             case .send(let entry): await begin(entry)
-            case .giveUp(let entry): launch { drain, _ in await drain.giveUp(entry, after: nil) }
+            case .giveUp(let entry): launch { drain, _ in await drain.giveUpUnanswered(entry) }
             case .list: await list()
             case .wait(let until): await wait(until)
             }
@@ -132,7 +133,7 @@ actor RelayDrain {
     }
 
     private func wait(_ until: Int64?) async {
-        if isOnRequest, tasks.isEmpty, !schedule.linkIsDown { rest() }
+        if isOnRequest, tasks.isEmpty, !schedule.linkRests(at: now) { rest() }
         let due = [until, notices.first?.due].compactMap { $0 }.min()
         // No deadline is far: clocks are set.
         let seconds = due.map { max(0, min(60, $0 - now)) }
@@ -229,7 +230,7 @@ actor RelayDrain {
                 metadata: ["relay": "\(settings.name)", "message": "\(entry.name)", "reason": "\(why)"])
             // What is damaged has no sender who could be told, until another owner's copy takes its place.
             if schedule.deferred(entry.name, now: now) == .giveUp {
-                tellLater(entry, .deferred(Reason(451, "4.3.0", why)))
+                tellLater(entry, .deferred(Reason(451, "4.3.0", why)), by: nil)
             }
         }
     }
@@ -243,9 +244,9 @@ actor RelayDrain {
         if sends == 0, !carrier.isReachable {
             schedule.interrupted(entry.name)
         } else if schedule.deferred(entry.name, now: now) == .giveUp {
-            launch { drain, _ in await drain.giveUp(entry, after: nil) }
+            launch { drain, _ in await drain.giveUpUnanswered(entry) }
         }
-        if !carrier.isReachable, !schedule.linkIsDown { rest() }
+        if !carrier.isReachable, !schedule.linkRests(at: now) { rest() }
     }
 
     private func answered(_ entry: SpoolEntry, _ verdict: Verdict) async {
@@ -256,10 +257,12 @@ actor RelayDrain {
             await done(entry)
         case .deferred(let reason):
             lastRefusal = "\(reason)"
-            if schedule.deferred(entry.name, now: now) == .giveUp { await giveUp(entry, after: verdict) }
+            if schedule.deferred(entry.name, now: now) == .giveUp {
+                await giveUp(entry, after: verdict, by: carrier?.server)
+            }
         case .refused(let reason):
             lastRefusal = "\(reason)"
-            await giveUp(entry, after: verdict)
+            await giveUp(entry, after: verdict, by: carrier?.server)
         }
     }
 
@@ -291,18 +294,20 @@ actor RelayDrain {
 
     /// Tells the sender. The message stays until that is done.
     ///
-    /// - Parameter verdict: the server's last word; nil if it gave none.
-    private func giveUp(_ entry: SpoolEntry, after verdict: Verdict?) async {
-        let verdict = verdict ?? .deferred(Reason(451, "4.4.1", silence))
+    /// - Parameters:
+    ///   - verdict: the last word on it.
+    ///   - server: whose word that is; nil for our own.
+    private func giveUp(_ entry: SpoolEntry, after verdict: Verdict, by server: String?) async {
         let plan = bouncer.plan
         let queued: QueuedText
         do throws(RelayQueues.Failure) {
             queued = try await queues.read(entry, keeping: max(plan.headerBytesMax, plan.messageBytesMax))
         } catch {
-            return if case .unreadable = error { tellLater(entry, verdict) } else { schedule.gone(entry.name) }
+            if case .unreadable = error { return tellLater(entry, verdict, by: server) }
+            return schedule.gone(entry.name)
         }
         let recipient = FailedRecipient(
-            address: queued.recipient, verdict: verdict, remoteHost: carrier?.server, lastAttempt: now)
+            address: queued.recipient, verdict: verdict, remoteHost: server, lastAttempt: now)
         let failed = FailedMessage(
             sender: queued.sender, recipients: [recipient], arrival: entry.birth,
             content: Array(queued.beginning.readableBytesView), isWhole: queued.isWhole)
@@ -314,8 +319,12 @@ actor RelayDrain {
             log.error(
                 "a sender cannot be told now",
                 metadata: ["relay": "\(settings.name)", "message": "\(entry.name)", "reason": "\(reason)"])
-            tellLater(entry, verdict)
+            tellLater(entry, verdict, by: server)
         }
+    }
+
+    private func giveUpUnanswered(_ entry: SpoolEntry) async {
+        await giveUp(entry, after: .deferred(Reason(451, "4.4.1", silence)), by: nil)
     }
 
     /// What there is to say where no server has said anything.
@@ -324,8 +333,8 @@ actor RelayDrain {
         return carrier.lastFailure ?? "the server did not answer"
     }
 
-    private func tellLater(_ entry: SpoolEntry, _ verdict: Verdict) {
-        notices.append(Notice(entry: entry, verdict: verdict, due: now + Self.noticeDelay))
+    private func tellLater(_ entry: SpoolEntry, _ verdict: Verdict, by server: String?) {
+        notices.append(Notice(entry: entry, verdict: verdict, server: server, due: now + Self.noticeDelay))
     }
 
     /// The first of them is due first, unless the clock was set.
@@ -335,7 +344,7 @@ actor RelayDrain {
             tasks.count < settings.inFlightMax
         {
             notices.removeFirst()
-            launch { drain, _ in await drain.giveUp(notice.entry, after: notice.verdict) }
+            launch { drain, _ in await drain.giveUp(notice.entry, after: notice.verdict, by: notice.server) }
         }
     }
 
@@ -357,7 +366,7 @@ actor RelayDrain {
             succeeded = now
             await done(entry)
         } else {
-            await giveUp(entry, after: verdict)
+            await giveUp(entry, after: verdict, by: carrier?.server)
         }
     }
 

@@ -1,4 +1,5 @@
 import Cluster
+import Glibc
 import Logging
 import Mail
 import Maildirs
@@ -28,7 +29,7 @@ final class Repair: Sendable {
         mutating func add(_ outcomes: [Replicator.Convergence]) {
             mailboxes += 1
             if outcomes.contains(.merged) { merged += 1 }
-            if outcomes.contains(.lacking) || outcomes.contains(.silent) { failed += 1 }
+            if outcomes.contains(where: { $0 != .equal && $0 != .merged }) { failed += 1 }
         }
     }
 
@@ -40,6 +41,8 @@ final class Repair: Sendable {
 
     private let replicator: Replicator
     private let state = Mutex(Progress())
+    /// When the last comparison of a partition began after which all its owners had the same, in seconds since 1970.
+    private let compared = Mutex<[Int: Int64]>([:])
 
     private static let interval = Duration.seconds(24 * 3600)
     private static let mailboxesPerStep = 64
@@ -49,11 +52,19 @@ final class Repair: Sendable {
 
     var progress: Progress { state.withLock { $0 } }
 
+    /// Since when, in seconds since 1970, all owners of these partitions have the same, but for what is newer; nil if one of the
+    /// partitions was never compared with all of them.
+    func comparedSince(_ partitions: [Int]) -> Int64? {
+        compared.withLock { compared in
+            let since = partitions.compactMap { compared[$0] }
+            return since.count == partitions.count ? since.min() ?? .max : nil
+        }
+    }
+
     /// Runs until it is cancelled: once after the start, then once a day.
     func run() async {
-        guard replicator.peers.map.ring.replicas > 1 else { return }
         while !Task.isCancelled {
-            await round()
+            if replicator.peers.map.ring.replicas > 1 { await round() }
             try? await Task.sleep(for: Self.interval)
         }
     }
@@ -89,13 +100,12 @@ final class Repair: Sendable {
     private func repair(partition: Int) async -> Outcome {
         let peers = replicator.peers
         guard partition < peers.map.ring.partitions else { return Outcome() }
+        let begun = Int64(time(nil))
         var outcome = Outcome()
-        guard let ours = try? await digests(ofPartition: partition) else {
-            outcome.failed = 1
-            return outcome
-        }
+        let (ours, unread) = await digests(ofPartition: partition)
         var differing: Set<MailboxName> = []
         outcome.mailboxes = ours.count
+        outcome.failed = unread
         for node in peers.map.ring.owners(ofPartition: partition) where node != peers.own {
             do {
                 let theirs = try await peers.mailboxes(ofPartition: partition, at: node, unless: PartitionDigest(ours))
@@ -114,22 +124,41 @@ final class Repair: Sendable {
             outcome.failed += merged.failed
             try? await Task.sleep(for: Self.pause)
         }
+        if outcome.failed == 0, replicator.peers === peers { compared.withLock { $0[partition] = begun } }
         return outcome
     }
 
-    /// The mailboxes of a partition that have anything here, and what each comes to.
-    func digests(ofPartition partition: Int) async throws -> [MailboxName: MailboxDigest] {
+    /// The mailboxes of a partition that have anything here, what each comes to, and how many times something could not be
+    /// read: the others are compared all the same.
+    func digests(ofPartition partition: Int) async -> (digests: [MailboxName: MailboxDigest], unread: Int) {
         var digests: [MailboxName: MailboxDigest] = [:]
+        var unread = 0
         var last: MailboxKey?
+        func note(_ error: MaildirError) {
+            unread += 1
+            if error == .shutDown { return }
+            replicator.log.error("repair", metadata: ["partition": "\(partition)", "reason": "\(error)"])
+        }
         while true {
-            let keys = try await replicator.store.mailboxes(
-                ofPartition: partition, after: last, count: Self.mailboxesPerStep)
-            guard !keys.isEmpty else { return digests }
-            for key in keys {
-                let digest = try await replicator.store.snapshot(of: key).digest
-                if !digest.isEmpty { digests[key.mailbox] = digest }
+            let page: MailboxPage
+            do throws(MaildirError) {
+                page = try await replicator.store.mailboxes(
+                    ofPartition: partition, after: last, count: Self.mailboxesPerStep)
+            } catch {
+                note(error)
+                return (digests, unread)
             }
-            last = keys.last
+            if let failure = page.failure { note(failure) }
+            guard !page.keys.isEmpty else { return (digests, unread) }
+            for key in page.keys {
+                do throws(MaildirError) {
+                    let digest = try await replicator.store.snapshot(of: key).digest
+                    if !digest.isEmpty { digests[key.mailbox] = digest }
+                } catch {
+                    note(error)
+                }
+            }
+            last = page.keys.last
         }
     }
 }

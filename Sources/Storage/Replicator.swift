@@ -131,6 +131,8 @@ final class Replicator: Sendable {
         case merged
         /// The other one has what this node could not take.
         case lacking
+        /// The other one did not take all that it lacks.
+        case behind
         /// The other one does not answer.
         case silent
     }
@@ -303,7 +305,7 @@ final class Replicator: Sendable {
 extension Replicator.Convergence {
     init(_ result: MailboxMerge.Result) {
         switch result {
-        case .done(_, let merge): self = merge.isLackingHere ? .lacking : .merged
+        case .done(_, let merge): self = merge.isLackingHere ? .lacking : merge.isComplete ? .merged : .behind
         case .silent: self = .silent
         case .failed: self = .lacking
         }

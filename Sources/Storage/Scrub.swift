@@ -40,7 +40,8 @@ struct Scrub {
             var last: MailboxKey?
             while !Task.isCancelled,
                 let keys = try? await replicator.store.mailboxes(
-                    heldFor: target, after: last, count: Self.mailboxesPerStep), !keys.isEmpty
+                    heldFor: target, after: last, count: Self.mailboxesPerStep
+                ).keys, !keys.isEmpty
             {
                 for key in keys where !Task.isCancelled { await scrub(key, heldFor: target, &report, &pace) }
                 last = keys.last
@@ -55,7 +56,8 @@ struct Scrub {
         var last: MailboxKey?
         while !Task.isCancelled,
             let keys = try? await replicator.store.mailboxes(
-                from: partition, after: last, count: Self.mailboxesPerStep), !keys.isEmpty
+                from: partition, after: last, count: Self.mailboxesPerStep
+            ).keys, !keys.isEmpty
         {
             for key in keys {
                 guard !isEnd(key), !Task.isCancelled else { return }

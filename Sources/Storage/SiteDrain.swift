@@ -74,7 +74,8 @@ struct SiteDrain {
 
     private func step(_ walk: inout Walk, _ retries: inout SiteRetries) async {
         let keys = try? await replicator.store.mailboxes(
-            heldFor: target, after: walk.last, count: Self.mailboxesPerStep)
+            heldFor: target, after: walk.last, count: Self.mailboxesPerStep
+        ).keys
         let now = ContinuousClock.now
         await drain(Set((keys ?? []).filter { !retries.isWaiting($0, now) }), &retries)
         walk.last = keys?.last
@@ -182,14 +183,13 @@ struct SiteDrain {
         if let gauge = replicator.store.gauge(ofSite: target) {
             (status.files, status.filesMax) = (gauge.count, gauge.max)
         }
-        let keys = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax)
+        let keys = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax).keys
         for key in keys ?? [] {
             guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else { continue }
             status.messages += waiting.count
             status.tombstones += waiting.tombstoneNames.count
             status.octets += waiting.octets
-            let names = (waiting.count > 0 ? [waiting.uidl(at: 0)] : []) + waiting.tombstoneNames
-            for seconds in names.compactMap(Self.seconds) { status.oldest = min(status.oldest ?? seconds, seconds) }
+            if let oldest = waiting.oldest { status.oldest = min(status.oldest ?? oldest, oldest) }
         }
         return status
     }

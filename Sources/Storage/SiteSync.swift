@@ -34,21 +34,27 @@ struct SiteSync {
         step.hasMore = true
         let end = ContinuousClock.now + Self.stepTime
         repeat {
-            let keys: [MailboxKey]
+            let page: MailboxPage
             do throws(MaildirError) {
-                keys = try await replicator.store.mailboxes(
+                page = try await replicator.store.mailboxes(
                     ofPartition: partition, after: step.last.map { MailboxKey(mailbox: $0, partition: partition) },
                     count: Self.mailboxesPerStep)
             } catch {
                 step.obstacle = "\(error)"
                 return step
             }
-            if keys.isEmpty {
+            if let failure = page.failure {
+                step.damaged += 1
+                replicator.log.error(
+                    "a folder is not compared with the site",
+                    metadata: ["site": "\(target.name)", "reason": "\(failure)"])
+            }
+            if page.keys.isEmpty {
                 step.hasMore = false
                 return step
             }
-            let outcomes = await compare(keys)
-            for (key, outcome) in zip(keys, outcomes) {
+            let outcomes = await compare(page.keys)
+            for (key, outcome) in zip(page.keys, outcomes) {
                 step.obstacle = step.obstacle ?? outcome.obstacle
                 // Behind an obstacle everything is compared once more.
                 step += step.obstacle == nil ? outcome : outcome.unfinished

@@ -99,12 +99,16 @@ struct SpoolCarriage {
             guard let found = try await store.reader(of: index, in: snapshot) else { return nil }
             reader = found
         } catch {
-            return .deferred(Reason(451, "4.3.0", "\(error)"))
+            return error.isDamage ? Self.damaged(error) : .deferred(Reason(451, "4.3.0", "\(error)"))
         }
         defer { reader.close() }
         let verdict = await taker.take(
             .message(name, reader), of: snapshot.mailbox, at: snapshot.sitePath(at: index))
-        if let damage = reader.damage { return .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)")) }
+        if let damage = reader.damage { return Self.damaged(damage) }
         return verdict
+    }
+
+    private static func damaged(_ damage: some CustomStringConvertible) -> Verdict {
+        .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)"))
     }
 }

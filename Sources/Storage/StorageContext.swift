@@ -86,7 +86,9 @@ final class StorageContext: Sendable {
         status.octetsMoved = mover.transfer.octets
         status.repairPartitions = comparison.partitions
         status.repairDone = comparison.done
-        status.mailboxesWaiting = await mailboxesWaiting()
+        let waiting = await waiting()
+        status.mailboxesWaiting = waiting.mailboxes
+        status.forgets = Forgetting(context: self).limit(status, oldestHeld: waiting.oldest)
         return status
     }
 
@@ -120,16 +122,23 @@ final class StorageContext: Sendable {
 
     private static let waitingMax = 10_000
 
-    private func mailboxesWaiting() async -> Int {
-        var count = 0
-        for target in (try? await store.targets()) ?? [] where count < Self.waitingMax {
-            let keys = try? await store.mailboxes(heldFor: target, after: nil, count: Self.waitingMax - count)
-            for key in keys ?? [] {
+    /// In how many mailboxes something waits for other nodes, and when the oldest of that was made, in seconds since 1970: nil if
+    /// nothing waits, 0 if not all of it can be looked at. Counting stops at a bound.
+    private func waiting() async -> (mailboxes: Int, oldest: Int64?) {
+        guard let targets = try? await store.targets() else { return (1, 0) }
+        var (count, oldest) = (0, Int64?.none)
+        for target in targets {
+            guard count < Self.waitingMax else { return (count, 0) }
+            let page = try? await store.mailboxes(heldFor: target, after: nil, count: Self.waitingMax - count)
+            if page.map({ $0.failure != nil }) ?? true { (count, oldest) = (count + 1, 0) }
+            for key in page?.keys ?? [] {
                 let held = try? await store.snapshot(of: key, heldFor: target)
-                if held.map({ !$0.isEmpty }) ?? true { count += 1 }
+                guard held.map({ !$0.isEmpty }) ?? true else { continue }
+                count += 1
+                oldest = min(oldest ?? .max, held?.oldest ?? 0)
             }
         }
-        return count
+        return (count, count < Self.waitingMax ? oldest : 0)
     }
 
     func partition(of mailbox: MailboxName) -> Int { replicator.key(of: mailbox).partition }

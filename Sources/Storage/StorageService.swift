@@ -49,6 +49,8 @@ package final class StorageService: Service {
             root: node.data, cluster: configuration.cluster.name, node: node.name,
             partitions: configuration.cluster.partitions, options: options)
         try Self.checkAbsence(of: store, node, configuration)
+        // Until the other nodes have told what they may have missed.
+        store.forget(onlyBefore: .min)
         self.hopTLS = HopTLS(hopTLS)
         let peers = ReplicaPeers.Settings(
             delivery: configuration.delivery, name: node.name, hopTLS: self.hopTLS, group: group, log: log)

@@ -120,7 +120,7 @@ private actor SiteSync {
         }
         progress.end()
         if view.damaged > 0 {
-            problem("\(view.damaged) damaged copies were not given to \(name); the nodes' logs name them")
+            problem("\(view.damaged) damaged copies or folders were not given to \(name); the nodes' logs name them")
         }
         if view.isComplete { await end() }
         await questions.quit()

@@ -48,6 +48,21 @@ struct DeliveryPlanTests {
         #expect(handoff.map { !owners.contains($0.node) } == true)
     }
 
+    @Test("A node is waited for while the message cannot have W copies without it, stand-in or not")
+    func needed() {
+        var (plan, owners) = Self.plan(nodes: 5, replicas: 3, quorum: 2, canResend: false)
+        let copies = plan.start { $0 != owners[0] }
+        let standIn = copies[0].node
+        // Three are on their way, and two are enough.
+        for node in [standIn, owners[1], owners[2]] { #expect(plan.canDoWithout(node)) }
+        _ = plan.answered(copies[1], .deferred(Self.busy)) { _ in true }
+        for node in [standIn, owners[2]] { #expect(!plan.canDoWithout(node)) }
+        _ = plan.answered(copies[2], .accepted) { _ in true }
+        #expect(!plan.canDoWithout(standIn))
+        _ = plan.answered(copies[0], .accepted) { _ in true }
+        #expect(plan.canDoWithout(standIn) && plan.verdicts == [.accepted])
+    }
+
     @Test("An owner that fails after W are durable is not forgotten: its copy goes on by handoff")
     func lateFailure() {
         var (plan, owners) = Self.plan(nodes: 4, replicas: 3, quorum: 2)

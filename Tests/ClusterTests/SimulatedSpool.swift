@@ -67,7 +67,7 @@ final class SimulatedSpool {
                 tries.append((now, entry.name))
                 if hands.count >= inFlightMax { answer() }
             case .giveUp(let entry):
-                #expect(schedule.linkIsDown)
+                #expect(schedule.linkRests(at: now))
                 note(entry)
                 hands.removeLast()
                 end(entry, "given up")

@@ -135,7 +135,7 @@ struct SpoolScheduleTests {
         #expect((8...30).contains(attempts.count) && rests.allSatisfy { (1...300).contains($0) })
         #expect(rests.last ?? 0 >= 150 && rests[0] <= 2)
         #expect(spool.tries.filter { $0.time >= back }.map(\.name) == (10..<30).map { "m\($0)" })
-        #expect(!spool.schedule.linkIsDown)
+        #expect(!spool.schedule.linkRests(at: start))
     }
 
     @Test("Rests are spread by what is random")

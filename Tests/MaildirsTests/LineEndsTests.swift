@@ -18,7 +18,8 @@ import Testing
             ("Subject: x\r\n\r\nline\r\n", "Subject: x\n\nline\n"),
             ("\r\n\r\n\r\n", "\n\n\n"),
             ("a\rb\r\n", "a\rb\n"),
-            ("a\r\r\n", "a\r\n"),
+            ("a\r\r\n", "a\r\r\n"),
+            ("a\r\r\r\n\r\r\n\r\n", "a\r\r\r\n\r\r\n\n"),
             ("a\r", "a\r"),
             ("", ""),
         ])
@@ -57,15 +58,34 @@ import Testing
         #expect(piecewise.wireOctets == octets)
     }
 
+    @Test("A copy of what any tool put there is sent as the original is")
+    func copies() {
+        func sent(_ disk: [UInt8]) -> [UInt8] {
+            var sent: [UInt8] = []
+            for byte in disk {
+                if byte == 10, sent.last != 13 { sent.append(13) }
+                sent.append(byte)
+            }
+            return sent
+        }
+        for disk in Self.anything {
+            let copy = Array(Self.decoded([sent(disk)]).text.utf8)
+            #expect(sent(copy) == sent(disk), "\(disk)")
+        }
+    }
+
+    /// Eight bytes of three kinds.
+    private static let anything: [[UInt8]] = (0..<6561).map { number in
+        var rest = number
+        return (0..<8).map { _ in
+            defer { rest /= 3 }
+            return Array("a\r\n".utf8)[rest % 3]
+        }
+    }
+
     @Test("Sizes of what is taken in are those of what lies on disk, whatever its line ends", arguments: [1, 2, 3, 7])
     func sizesOfAnything(piece: Int) {
-        for number in 0..<6561 {
-            // Eight bytes of three kinds.
-            var rest = number
-            let wire: [UInt8] = (0..<8).map { _ in
-                defer { rest /= 3 }
-                return Array("a\r\n".utf8)[rest % 3]
-            }
+        for wire in Self.anything {
             let pieces = stride(from: 0, to: 8, by: piece).map { Array(wire[$0..<min(8, $0 + piece)]) }
             let (text, size) = Self.decoded(pieces)
             var counted = WireSize()

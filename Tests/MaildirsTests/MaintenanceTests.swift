@@ -59,6 +59,34 @@ import Testing
         #expect(try await store.list().uidls == [stems[2]])
     }
 
+    @Test("What other nodes may not have heard of is kept, told and heeded, however old it is")
+    func keptTombstones() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        for number in 0..<2 { _ = await store.deliver("x\r\n", .numbered(number)) }
+        let stems = try await store.list().uidls
+        let names = ["1500000000.M1P1Q1R1.h", "1500090000.M1P1Q1R1.h"]
+        for (name, stem) in zip(names, stems) {
+            try folder.put(stem + "\n", in: .alice, "gone", named: name)
+            folder.setAge(folder.path(.alice, "gone/\(name)"), hours: 1000)
+        }
+        store.forget(onlyBefore: .min)
+        #expect(try await store.expireTombstones(olderThan: .seconds(3600)).removed == 0)
+        #expect(try await store.list().tombstoneNames == names)
+        store.forget(onlyBefore: 1_500_050_000)
+        #expect(try await store.expireTombstones(olderThan: .seconds(3600)).removed == 1)
+        #expect(try await store.list().tombstoneNames == [names[1]])
+        let old = Tombstone(
+            name: try #require(MessageIdentity(names[0])), lines: Array((MessageIdentity.numbered(2).text + "\n").utf8))
+        try await store.take(old)
+        #expect(folder.names(.alice, "gone") == [names[1]])
+        store.forget(onlyBefore: .min)
+        try await store.take(old)
+        #expect(folder.names(.alice, "gone") == names)
+        _ = await store.deliver("x\r\n", .numbered(2), mayBeRepeat: true)
+        #expect(try await store.list().uidls == [])
+    }
+
     @Test(
         "A folder that cannot be read keeps no other from being tidied, and is told; only partitions are visited")
     func unreadableFolders() async throws {

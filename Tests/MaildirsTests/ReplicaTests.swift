@@ -324,7 +324,7 @@ extension MaildirStore {
     ) async throws -> [MailboxKey] {
         try await withCheckedContinuation { waiting in
             heldMailboxes(for: target, after: last, count: count) { waiting.resume(returning: $0) }
-        }.get()
+        }.get().keys
     }
 
     fileprivate func release(

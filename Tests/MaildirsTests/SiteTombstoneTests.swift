@@ -290,6 +290,6 @@ extension MaildirStore {
     func waiting(for target: SpoolTarget) async throws -> [MailboxKey] {
         try await withCheckedContinuation { waiting in
             heldMailboxes(for: target, after: nil, count: 10) { waiting.resume(returning: $0) }
-        }.get()
+        }.get().keys
     }
 }

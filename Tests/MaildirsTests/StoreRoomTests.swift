@@ -61,10 +61,36 @@ import Testing
             try Data("x\n".utf8).write(to: URL(fileURLWithPath: "\(new)/\(MessageIdentity.numbered(1).text)"))
         }
         #expect(try await result { store.partitions(then: $0) } == [])
-        #expect(try await result { store.mailboxes(after: nil, count: 9, then: $0) } == [])
-        #expect(try await result { store.heldMailboxes(for: target, after: nil, count: 9, then: $0) } == [])
+        #expect(try await result { store.mailboxes(after: nil, count: 9, then: $0) }.keys == [])
+        #expect(try await result { store.heldMailboxes(for: target, after: nil, count: 9, then: $0) }.keys == [])
         let partition = try #require(Int(number))
         let named = try await result { store.mailboxes(ofPartition: partition, after: nil, count: 9, then: $0) }
-        #expect(named == [])
+        #expect(named.keys == [])
+    }
+
+    @Test("A folder that cannot be read is told, and the mailboxes beside it are too")
+    func unreadable() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store(
+            faults: FaultPlan { step, name in
+                step == .list && name.hasSuffix("/bad.test") ? .fail(EACCES) : nil
+            })
+        _ = await store.deliver("x\r\n", .numbered(1))
+        let target = try #require(SpoolTarget(node: "b"))
+        for top in ["mail", "spool/handoff-b"] {
+            for domain in ["bad.test", "example.test"] {
+                let new = "\(folder.root)/\(top)/3/\(domain)/alice/new"
+                try FileManager.default.createDirectory(atPath: new, withIntermediateDirectories: true)
+                try Data("x\n".utf8).write(to: URL(fileURLWithPath: "\(new)/\(MessageIdentity.numbered(1).text)"))
+            }
+        }
+        for page in [
+            try await result { store.mailboxes(after: nil, count: 9, then: $0) },
+            try await result { store.mailboxes(ofPartition: 3, after: nil, count: 9, then: $0) },
+            try await result { store.heldMailboxes(for: target, after: nil, count: 9, then: $0) },
+        ] {
+            #expect(page.keys.map(\.mailbox) == [.alice])
+            #expect(page.failure?.errorNumber == EACCES)
+        }
     }
 }

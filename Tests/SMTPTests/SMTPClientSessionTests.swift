@@ -105,7 +105,7 @@ struct SMTPClientSessionTests {
 
     @Test("A lost connection tells of every transaction, and whether the server may have it")
     func interrupted() {
-        let client = TestedClient(mode: .lmtp, offers: ["PIPELINING", "CHUNKING"])
+        let client = TestedClient(mode: .lmtp, offers: ["PIPELINING", "CHUNKING", "XHAUBERK"])
         client.submit(1, ["a@x.test"])
         client.submit(2, ["a@x.test"])
         client.bodySent(1)
@@ -117,6 +117,22 @@ struct SMTPClientSessionTests {
                 .interrupted(SMTPTransactionID(2), bodySent: false), .closed(Reason(421, "4.3.2", "going down")),
                 .interrupted(SMTPTransactionID(3), bodySent: false),
             ])
+    }
+
+    @Test("RFC 5321 §3.8: 421 is the reply to what was said first, and what is behind that goes again")
+    func goingDown() {
+        for said in ["", "250 ok\r\n250 ok\r\n"] {
+            let client = TestedClient(mode: .smtp, offers: ["PIPELINING", "CHUNKING"])
+            client.submit(1, ["a@x.test"])
+            client.submit(2, ["a@x.test"])
+            client.bodySent(1)
+            _ = client.hear(said + "421 4.7.0 too fast\r\n")
+            #expect(
+                client.events.dropFirst() == [
+                    .verdicts(SMTPTransactionID(1), [.deferred(Reason(421, "4.7.0", "too fast"))]),
+                    .interrupted(SMTPTransactionID(2), bodySent: false), .closed(Reason(421, "4.7.0", "too fast")),
+                ])
+        }
     }
 
     @Test("What is no SMTP ends the conversation", arguments: ["SSH-2.0-x\r\n", "220 x\n", "250 ok\r\n"])

@@ -31,6 +31,19 @@ struct SMTPPathTests {
         #expect(parsePath(text) == nil)
     }
 
+    @Test(
+        "What came another way can be said as a path, or not",
+        arguments: [
+            ("a", "b.example", true), ("a b", "b.example", true), ("a\"\\", "b.example", true),
+            ("ü", "bücher.example", true), ("", "b.example", true),
+            (String(repeating: "x", count: 64), "b.example", true),
+            (String(repeating: "x", count: 65), "b.example", false), ("a", "my_host.example", false),
+            ("a", "b..c", false), ("a", "b.", false), ("a", "b>", false), ("a", "b> SIZE=1", false),
+        ])
+    func said(local: String, domain: String, isSaid: Bool) {
+        #expect(SMTPPath.canSay(EmailAddress(local: local, domain: domain)) == isSaid)
+    }
+
     @Test("RFC 5321 §4.5.5: the null path")
     func null() {
         #expect(parsePath("<>") == .null)

@@ -83,7 +83,7 @@ extension SystemTests {
         func tooOld() async throws {
             let relays = """
                 - {name: elsewhere, domains: [elsewhere.test], addresses: [SINK], tls: none, lifetime: 2s}
-                  - {name: away, domains: [.away.test], addresses: ["localhost:9"], lifetime: 2s}
+                  - {name: away, domains: [.away.test], addresses: ["localhost:9"], lifetime: 6s}
                   - {name: fetched, domains: [fetched.test], users: [nobody@example.test], lifetime: 2s}
                 """
             try await TestRelays.run(relays) { cluster, sink in

@@ -132,6 +132,29 @@ extension SystemTests {
             }
         }
 
+        @Test("A message that one owner cannot read keeps none of those behind it from the owner that lost them")
+        func damagedSource() async throws {
+            let reader = try await cluster.makeAccount()
+            let owners = try await cluster.places(of: reader.address)
+            for number in 1...20 { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
+            try await eventually("both hold all") { isWhole(owners, count: 20) }
+            let names = owners[1].names("new").sorted()
+            let damaged = URL(fileURLWithPath: owners[1].path("new/\(names[1])"))
+            var bytes = try Data(contentsOf: damaged)
+            bytes[bytes.count - 3] ^= 1
+            try bytes.write(to: damaged)
+            try await cluster.crash(owners[0].node)
+            try FileManager.default.removeItem(atPath: owners[0].folder)
+            try await restart(owners[0].node)
+            let outcome = try await Program.run(
+                Tree.hauberk, ["repair", reader.address, "--config", cluster.configuration],
+                environment: cluster.environment)
+            #expect(outcome.status == 1, "\(outcome.outputText)")
+            let others = names.filter { $0 != names[1] }
+            try await eventually("the others are there") { owners[0].names("new").sorted() == others }
+            try await cluster.waitForLog(owners[0].node, "not carried")
+        }
+
         @Test("A message that a Maildir tool delivers to one copy is on both after the next login")
         func foreignDelivery() async throws {
             let reader = try await cluster.makeAccount()

@@ -29,7 +29,8 @@ private func withoutCRLF(_ wire: [UInt8]) -> [UInt8] {
     var disk: [UInt8] = []
     for (index, byte) in wire.enumerated() {
         let isEnd = byte == 13 && index + 1 < wire.count && wire[index + 1] == 10
-        if !isEnd { disk.append(byte) }
+        let isSecond = index > 0 && wire[index - 1] == 13
+        if !isEnd || isSecond { disk.append(byte) }
     }
     return disk
 }
