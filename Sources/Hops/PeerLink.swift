@@ -101,7 +101,9 @@ private final class PeerConversation: Conversation {
     private var connection: Connection?
     private var waiting: [(PeerLink.Answer) -> Void] = []
     private var isGreeted = false
+    /// It takes no more questions.
     private(set) var isOver = false
+    private var hasEnded = false
 
     init(timeout: Duration, health: NodeHealth, greeted: @escaping () -> Void, failed: @escaping () -> Void) {
         self.timeout = timeout
@@ -117,8 +119,11 @@ private final class PeerConversation: Conversation {
         writeOutput()
     }
 
+    /// Says goodbye behind what is asked, and closes when that was answered.
     func quit() {
+        guard !isOver else { return }
         isOver = true
+        if waiting.isEmpty { setClock() }
         session.send(.quit)
         writeOutput()
     }
@@ -129,9 +134,13 @@ private final class PeerConversation: Conversation {
         connection.flush()
     }
 
-    /// Time runs only while something is asked.
+    /// Time runs only while something is asked, or the goodbye is to be answered.
     private func setClock() {
         connection?.setTimes(ConnectionTimes(idle: timeout, total: .zero))
+    }
+
+    private func stopClock() {
+        if waiting.isEmpty, !isOver { connection?.setTimes(ConnectionTimes(idle: .zero, total: .zero)) }
     }
 
     func opened(_ connection: Connection) {
@@ -141,7 +150,7 @@ private final class PeerConversation: Conversation {
     }
 
     func received(_ connection: Connection) {
-        while !isOver {
+        while !hasEnded {
             let step = connection.unread.withUnsafeReadableBytes { session.receive($0) }
             connection.consume(step.consumed)
             switch step.event {
@@ -153,7 +162,9 @@ private final class PeerConversation: Conversation {
                 isGreeted = true
                 health.heard()
                 greeted()
-                if waiting.isEmpty { connection.setTimes(ConnectionTimes(idle: .zero, total: .zero)) }
+                stopClock()
+            case .reply(.quit, _):
+                return fail("it was told that nobody asks any more", connection)
             case .reply(_, let reply):
                 connection.madeProgress()
                 answer(reply.isOK ? .success(reply) : .failure(PeerError(reply)))
@@ -168,7 +179,7 @@ private final class PeerConversation: Conversation {
     private func answer(_ answer: PeerLink.Answer) {
         guard !waiting.isEmpty else { return }
         let first = waiting.removeFirst()
-        if waiting.isEmpty { connection?.setTimes(ConnectionTimes(idle: .zero, total: .zero)) }
+        stopClock()
         first(answer)
     }
 
@@ -178,9 +189,11 @@ private final class PeerConversation: Conversation {
     }
 
     private func end(_ why: String) {
-        guard !isOver else { return }
+        guard !hasEnded else { return }
+        hasEnded = true
+        let wasWanted = !isOver
         isOver = true
-        if !waiting.isEmpty || !isGreeted {
+        if wasWanted, !waiting.isEmpty || !isGreeted {
             health.suspect()
             failed()
         }

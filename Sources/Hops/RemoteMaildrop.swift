@@ -57,7 +57,8 @@ package final class RemoteMaildrop: Conversation {
 
     package func quit() {
         guard !isOver else { return }
-        ask(.quit) { _ in }
+        // Whoever closes first, this side has to: the node's end is only the end of what is heard.
+        ask(.quit) { [self] _ in connection?.abort() }
     }
 
     /// Nobody wants the answers any more, nor the rest of a message.
@@ -95,7 +96,9 @@ package final class RemoteMaildrop: Conversation {
             }
             connection.consume(consumed)
             if consumed == 0 {
-                if connection.inputEnded, !isWaiting { end(.unreachable("the node closed the connection")) }
+                if connection.inputEnded, !isWaiting {
+                    fail(.unreachable("the node closed the connection"), connection)
+                }
                 break
             }
             connection.madeProgress()

@@ -181,7 +181,8 @@ final class POP3NodeConversation: Conversation {
         case .authenticate, .proofChecked, .startTLS:
             preconditionFailure("a storage node's POP3 session asked for \(action)")
         }
-        return false
+        // What was refused at once is answered already.
+        return !isWaiting
     }
 
     /// True if from now on streams have the connection.

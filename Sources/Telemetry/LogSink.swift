@@ -17,12 +17,16 @@ package final class LogSink: Sendable {
 
     package let format: LogFormat
     private let descriptor: Int32
+    /// Whether whoever reads it can make a write wait: not a file.
+    private let canWait: Bool
     private let levelIndex: Atomic<Int>
 
     /// - Parameter descriptor: an open file; stderr if not given. It stays the caller's to close.
     package init(level: Logger.Level = .info, format: LogFormat = .logfmt, descriptor: Int32 = STDERR_FILENO) {
         self.format = format
         self.descriptor = descriptor
+        var status = stat()
+        canWait = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
         levelIndex = Atomic(Self.index(of: level))
     }
 
@@ -41,12 +45,21 @@ package final class LogSink: Sendable {
     func write(_ line: UnsafeRawBufferPointer) {
         var rest = line[...]
         while !rest.isEmpty {
+            guard takesMore else { return }
             let piece = UnsafeRawBufferPointer(rebasing: rest)
             let written = Glibc.write(descriptor, piece.baseAddress, piece.count)
             if written < 0, errno == EINTR { continue }
             guard written > 0 else { return }
             rest = rest.dropFirst(written)
         }
+    }
+
+    /// A pipe that does takes at least PIPE_BUF bytes at once (POSIX poll(), write()).
+    private var takesMore: Bool {
+        guard canWait else { return true }
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        // Where it cannot be asked, the write tells why.
+        return poll(&wanted, 1, 0) != 0
     }
 
     private static func index(of level: Logger.Level) -> Int {

@@ -123,6 +123,23 @@ struct LogfmtHandlerTests {
         #expect(second.logLevel == .error)
     }
 
+    @Test("A reader that takes nothing loses lines, and nobody waits for it")
+    func stalledReader() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        let sink = LogSink(level: .info, descriptor: ends[1])
+        let logger = Logger(label: "x") { sink.handler(label: $0) }
+        let text = String(repeating: "x", count: 1000)
+        // More than any pipe holds by itself.
+        for _ in 0..<2000 { logger.info("\(text)") }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        #expect(read(ends[0], &bytes, bytes.count) > 10_000)
+        logger.info("again")
+        let count = read(ends[0], &bytes, bytes.count)
+        #expect(String(decoding: bytes[..<max(0, count)], as: UTF8.self).contains("msg=again"))
+    }
+
     @Test("Each event is one write to the descriptor")
     func writes() throws {
         var ends: [Int32] = [0, 0]
