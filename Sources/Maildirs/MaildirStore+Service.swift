@@ -36,12 +36,18 @@ extension MaildirStore {
 
     /// Puts a store's mail aside and makes it one that never was in service, so that its node can start with nothing and
     /// have everything brought by the other owners. The old mail stays under the name that is returned. Blocks.
+    ///
+    /// What waits for other sites is put aside too: other owners have carried it, and it may have been deleted there since. Those
+    /// sites are marked, because something may wait nowhere else. What waits for other nodes stays.
     package static func putAside(
         root: String, cluster: String, node: String, partitions: Int
     ) throws(MaildirError) -> String {
-        let marker = try StoreMarker(cluster: cluster, node: node, partitions: partitions)
-        let directory = try StoreRoot(path: root, marker: marker).directory
-        let aside = "\(MailboxFolder.mail).before-\(FileTime.now().seconds)"
+        let store = try MaildirStore(root: root, cluster: cluster, node: node, partitions: partitions)
+        defer { store.shutdown() }
+        let directory = store.core.root.directory
+        let suffix = "before-\(FileTime.now().seconds)"
+        try putSiteSpoolsAside(to: "\(MailboxFolder.spool).\(suffix)", store.core)
+        let aside = "\(MailboxFolder.mail).\(suffix)"
         if renameat(directory.descriptor, MailboxFolder.mail, directory.descriptor, aside) != 0, errno != ENOENT {
             throw .failed("rename", MailboxFolder.mail)
         }
@@ -50,5 +56,22 @@ extension MaildirStore {
         }
         try directory.sync(root)
         return "\(root)/\(aside)"
+    }
+
+    private static func putSiteSpoolsAside(to aside: String, _ core: StoreCore) throws(MaildirError) {
+        let root = core.root.directory
+        for site in try Handoff.targets(core, .site) {
+            let page = try Handoff.mailboxes(for: site, after: nil, count: 1, core: core)
+            if page.keys.isEmpty, page.failure == nil { continue }
+            try SiteMarks(site: site, core: core).set(.needsSync)
+            guard mkdirat(root.descriptor, aside, 0o700) == 0 || errno == EEXIST else { throw .failed("mkdir", aside) }
+            let name = "\(aside)/\(site.folder)"
+            guard renameat(root.descriptor, MailboxFolder.top(site), root.descriptor, name) == 0 else {
+                throw .failed("rename", name)
+            }
+            for folder in [aside, MailboxFolder.spool] {
+                try OpenFile.openDirectory(folder, in: root.descriptor).sync(folder)
+            }
+        }
     }
 }

@@ -49,6 +49,17 @@ package struct RelaySettings: Sendable, Equatable {
     package var turnFrom: [AddressRange] = []
 }
 
+extension RelaySettings {
+    /// Whether the server has to prove who it is before it is told anything.
+    fileprivate var protectsPassword: Bool {
+        switch tls {
+        case .starttls, .implicit: true
+        case .opportunistic: !trust.isOpen
+        case .none: false
+        }
+    }
+}
+
 /// Which recipients' domains a relay is for: one, all below one, or all.
 package enum RelayDomain: Hashable, Sendable {
     case domain(String)
@@ -162,7 +173,9 @@ extension RelaySettings: ConfigurationSection {
                 "tls", \.tls, .choice,
                 "How TLS begins; `opportunistic` is STARTTLS where it is offered, whatever certificate is shown"),
         ] + ServerTrust.keys(at: \.trust) + [
-            .value("user", \.user, .optional(.text, "none"), "The user name to log in there with"),
+            .value(
+                "user", \.user, .optional(.text, "none"),
+                "The user name to log in there with; `tls` must then be starttls or implicit"),
             .value(
                 "passwordFile", \.passwordFile, .optional(.path, "none"), "A file with that user's password in one line"
             ),
@@ -242,6 +255,11 @@ extension ClusterConfiguration {
             relay.trust.check(path, &reader)
             if (relay.user == nil) != (relay.passwordFile == nil) {
                 reader.problem("user and passwordFile belong together", path: path)
+            }
+            if relay.user != nil, relay.mailProtocol != .qmtp, !relay.protectsPassword {
+                reader.problem(
+                    "a password is only told to a server that is checked: expected tls: starttls or implicit",
+                    path: "\(path).tls")
             }
             checkQMTP(relay, path, &reader)
             if relay.addresses.isEmpty, relay.users.isEmpty {

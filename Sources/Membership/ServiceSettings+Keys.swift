@@ -241,7 +241,8 @@ extension StorageSettings: ConfigurationSection {
                 "tmpAge", \.tmpAge, .duration(.seconds(3600)...day * 365), "Files in `tmp/` are removed after this"),
             .value(
                 "tombstoneGrace", \.tombstoneGrace, .duration(.seconds(3600)...day * 365),
-                "How long a deletion is remembered: longer than anything that could bring the message back"),
+                "How long a deletion is remembered at least; longer while a node may have missed it, or has something "
+                    + "that could bring the message back"),
             .value(
                 "listingCacheBytesMax", \.listingCacheBytesMax, .size(0...64 * gibibyte),
                 "Memory for listings of mailboxes"),

@@ -88,6 +88,7 @@ final class StorageContext: Sendable {
         status.repairDone = comparison.done
         let waiting = await waiting()
         status.mailboxesWaiting = waiting.mailboxes
+        status.sitesWaiting = await sitesWaiting()
         status.forgets = Forgetting(context: self).limit(status, oldestHeld: waiting.oldest)
         return status
     }
@@ -139,6 +140,17 @@ final class StorageContext: Sendable {
             }
         }
         return (count, count < Self.waitingMax ? oldest : 0)
+    }
+
+    private func sitesWaiting() async -> Int {
+        var count = 0
+        for site in siteDrains.withLock({ $0.map(\.target) }) where count < Self.waitingMax {
+            let page = try? await store.mailboxes(heldFor: site, after: nil, count: Self.waitingMax - count)
+            count += (page?.keys.count ?? 0) + (page.map { $0.failure != nil } ?? true ? 1 : 0)
+            let state = try? await store.state(of: site)
+            if state.map({ $0.needsSync != nil }) ?? true { count += 1 }
+        }
+        return count
     }
 
     func partition(of mailbox: MailboxName) -> Int { replicator.key(of: mailbox).partition }

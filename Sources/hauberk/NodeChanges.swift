@@ -161,6 +161,12 @@ extension NodeCommand {
                     "\(node) still has mail of \(status.straysLeft) partitions, and \(status.mailboxesWaiting) mailboxes wait "
                         + "there for other nodes: 'hauberk status' shows how far it is")
             }
+            guard status.sitesWaiting == 0 else {
+                throw CommandFailure(
+                    "something waits on \(node) for other sites, or it knows that one has to be compared: 'hauberk site "
+                        + "status' shows what, and a node that is removed takes it along; if it may be lost, say --lost"
+                )
+            }
         }
     }
 }

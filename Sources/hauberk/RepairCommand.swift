@@ -59,6 +59,7 @@ struct RepairCommand: AsyncParsableCommand {
     func validate() throws {
         if (scope == nil) != all { throw ValidationError("Name a partition or a mailbox, or say --all.") }
         if from < 0 { throw ValidationError("--from is a partition's number.") }
+        if from > 0, !all { throw ValidationError("--from goes with --all.") }
     }
 
     func run() async throws {
@@ -84,17 +85,24 @@ struct RepairCommand: AsyncParsableCommand {
     }
 
     private func scopes(_ ring: Ring) throws -> [RepairScope] {
-        guard let scope else { return (min(from, ring.partitions)..<ring.partitions).map(RepairScope.partition) }
+        guard let scope else {
+            try check(from, ring)
+            return (from..<ring.partitions).map(RepairScope.partition)
+        }
         if let number = Int(scope) {
-            guard (0..<ring.partitions).contains(number) else {
-                throw CommandFailure("there is no partition \(number): they are 0 to \(ring.partitions - 1)")
-            }
+            try check(number, ring)
             return [.partition(number)]
         }
         guard let mailbox = MailboxName(scope) else {
             throw CommandFailure("'\(scope)' is neither a partition's number nor a mailbox's name")
         }
         return [.mailbox(mailbox)]
+    }
+
+    private func check(_ partition: Int, _ ring: Ring) throws {
+        guard (0..<ring.partitions).contains(partition) else {
+            throw CommandFailure("there is no partition \(partition): they are 0 to \(ring.partitions - 1)")
+        }
     }
 
     private func count(_ answer: String?, of scopes: Int, _ view: inout View) {

@@ -112,6 +112,35 @@ import Testing
         #expect(!asked.withLock { $0 }.contains { $0.contains("lost+found") })
     }
 
+    @Test("A store that is put aside has no mail and nothing for sites, which are marked; what waits for nodes stays")
+    func putAside() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        let (b, c) = (try #require(SpoolTarget(site: "b")), try #require(SpoolTarget(site: "c")))
+        let node = try #require(SpoolTarget(node: "n"))
+        _ = await store.deliver("x\r\n", .numbered(1), sites: SiteSpools([b]))
+        for target in [node, c] {
+            try FileManager.default.createDirectory(
+                atPath: folder.spoolPath(target, "new"), withIntermediateDirectories: true)
+        }
+        let name = MessageIdentity.numbered(2).text
+        try Data("x\n".utf8).write(to: URL(fileURLWithPath: folder.spoolPath(node, "new/\(name)")))
+        let (mail, spooled) = (folder.names(.alice, "new"), folder.spool(b, "new"))
+        #expect(mail.count == 1 && spooled.count == 1)
+        store.shutdown()
+        let aside = try MaildirStore.putAside(root: folder.root, cluster: "test", node: "a", partitions: 8)
+        let parts = MailboxFolder(.alice, partition: 3).path.split(separator: "/").dropFirst().joined(separator: "/")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(aside)/\(parts)/new") == mail)
+        let spool = aside.replacing("/mail.", with: "/spool.")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(spool)/site-b/\(parts)/new") == spooled)
+        let next = try folder.store()
+        #expect(try next.timeOutOfService() == nil)
+        #expect(try await next.list().count == 0)
+        #expect(folder.spool(b, "new") == [] && folder.spool(node, "new") == [name])
+        #expect(try await next.siteState(b).needsSync != nil)
+        #expect(try await next.siteState(c).needsSync == nil)
+    }
+
     @Test("What the store makes in its root for a moment goes after 36 hours too")
     func leftovers() async throws {
         let folder = try TestFolder()

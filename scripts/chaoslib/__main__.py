@@ -110,7 +110,8 @@ class Run:
         self.sites = [f"site-{number}" for number in range(1, options.sites + 1)] if options.sites > 1 else []
         self.history = History(os.path.join(home, "history.jsonl"))
         self.tools = nemeses.find_tools(options.peers)
-        self.network, why_loopback = network.choose(self.shape.processes, options.isolated and not self.sites)
+        self.network, why_loopback = network.choose(
+            self.shape.processes, options.isolated, "several sites" if self.sites else None)
         self.disks, why_folders = self._choose_disks()
         say(f"network: {self.network.description}{f' ({why_loopback})' if why_loopback else ''}")
         say(f"disks: {self.disks.description}{f' ({why_folders})' if why_folders else ''}")

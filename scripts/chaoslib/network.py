@@ -102,15 +102,20 @@ class Namespaces:
             pass  # never made
 
 
-def choose(names, isolated):
-    """Namespaces where this run has a network namespace of its own and `ip` works in it."""
+def choose(names, isolated, why_together=None):
+    """Namespaces where this run has a network namespace of its own and `ip` works in it.
+
+    Unless there is a reason to have all on the loopback address, which has to be brought up in such a namespace.
+    """
     if not isolated:
         return Loopback(), "no namespaces of its own"
     try:
-        return Namespaces(names), None
+        if not why_together:
+            return Namespaces(names), None
     except OSError as error:
-        subprocess.run(["ip", "link", "set", "lo", "up"], capture_output=True, check=False)
-        return Loopback(), str(error)
+        why_together = str(error)
+    subprocess.run(["ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+    return Loopback(), why_together
 
 
 def wait_until_listening(host, port, is_alive, seconds_max):
