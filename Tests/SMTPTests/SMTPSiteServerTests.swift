@@ -143,6 +143,17 @@ struct SMTPSiteServerTests {
         }
     }
 
+    @Test(
+        "RFC 3207 §4: STARTTLS behind a copy whose outcome is awaited is refused, for its reply would come in between")
+    func startTLSBehindCopy() {
+        let server = TestedServer.ofSite()
+        server.storesLater = true
+        server.receive(mail + recipient + "BDAT 3 LAST\r\nx\r\nSTARTTLS\r\n")
+        server.output = ""
+        server.store()
+        #expect(server.output == "250 2.0.0 message accepted\r\n503 5.5.1 not during a message\r\n")
+    }
+
     @Test("RFC 3207 §4.2: a site that logged in before STARTTLS has not logged in after it", arguments: [true, false])
     func startTLS(requiresAuthentication: Bool) {
         let server = TestedServer.ofSite(requiresAuthentication: requiresAuthentication)

@@ -44,6 +44,13 @@ extension SystemTests {
                         #expect(!got.text.contains("Return-Path:") && !got.text.contains("Delivered-To:"))
                     }
                 }
+                // QMTP has no quotes.
+                let reply = try await cluster.send("quoted", to: ["\"john doe\"@qmtp.test"], from: "\"a b\"@c.test")
+                #expect(reply.hasPrefix("250"), "\(reply)")
+                let sink = try #require(sinks[.qmtp])
+                try await sink.waitFor(102)
+                let quoted = try sink.messages().first { $0.recipient == "john doe@qmtp.test" }
+                #expect(quoted?.sender == "a b@c.test")
             }
         }
 
