@@ -15,8 +15,8 @@ import Mail
 
 /// Removes tombstone files after their time, when nothing can bring the messages back any more. What has a deleted
 /// message's content may have come as much later as the resend window lasts, so that is added to the grace time (see
-/// `StoreOptions.tombstoneAge`). Those stay that are not to be forgotten yet,
-/// and those that wait for another site, which has not heard of them.
+/// `StoreOptions.tombstoneAge`). Those stay that are not to be forgotten yet, and those that wait for another site, which has
+/// not heard of them.
 struct TombstoneExpiry {
     let core: StoreCore
     let grace: Duration

@@ -108,11 +108,15 @@ extension SMTPClientSession {
     }
 
     /// RFC 5321 §3.8: a 421 ends the connection, and is the reply to what was said first. A server that gives it to each
-    /// message would be asked again at once and for ever if it were none. Storage nodes and sites say it only when they go away, and
-    /// a message sent to them again keeps its name.
+    /// message would be asked again at once and for ever if it were none. Storage nodes and sites say it only when they go
+    /// away, and a message sent to them again keeps its name.
     mutating func deferFirst(_ reply: ParsedReply) {
         guard !capabilities.takesNames, let first = running.first, !first.isOver, !isAllAnswered(first) else { return }
-        running[0].judgeAccepted(.deferred(reply.reason))
+        if let awaited = first.awaitingVerdict {
+            for recipient in awaited { running[0].verdicts[recipient] = .deferred(reply.reason) }
+        } else {
+            running[0].judgeAccepted(.deferred(reply.reason))
+        }
         running[0].isOver = true
         events.append(.verdicts(first.id, running[0].verdicts))
     }

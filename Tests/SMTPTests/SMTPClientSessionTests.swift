@@ -135,6 +135,19 @@ struct SMTPClientSessionTests {
         }
     }
 
+    @Test("RFC 2033 §4.2: who has the message by then keeps it")
+    func goingDownInBetween() {
+        let client = TestedClient(mode: .lmtp, offers: ["PIPELINING", "CHUNKING"])
+        client.submit(1, ["a@x.test", "b@x.test", "c@x.test"])
+        client.bodySent(1)
+        _ = client.hear("250 ok\r\n250 ok\r\n550 5.1.1 no\r\n250 ok\r\n250 ok\r\n421 4.3.2 down\r\n")
+        #expect(
+            client.events.dropFirst().first
+                == .verdicts(
+                    SMTPTransactionID(1),
+                    [.accepted, .refused(Reason(550, "5.1.1", "no")), .deferred(Reason(421, "4.3.2", "down"))]))
+    }
+
     @Test("What is no SMTP ends the conversation", arguments: ["SSH-2.0-x\r\n", "220 x\n", "250 ok\r\n"])
     func garbage(_ text: String) {
         let client = TestedClient(mode: .smtp)
