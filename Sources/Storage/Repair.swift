@@ -45,6 +45,9 @@ final class Repair: Sendable {
     private let compared = Mutex<[Int: Int64]>([:])
 
     private static let interval = Duration.seconds(24 * 3600)
+    /// How soon what could not be compared is tried again, at first and later on: at a start other nodes may be starting too.
+    private static let retryDelay = Duration.seconds(10)
+    private static let retryDelayMax = Duration.seconds(3600)
     private static let mailboxesPerStep = 64
     private static let pause = Duration.milliseconds(20)
 
@@ -63,19 +66,24 @@ final class Repair: Sendable {
 
     /// Runs until it is cancelled: once after the start, then once a day.
     func run() async {
+        var retry = Self.retryDelay
         while !Task.isCancelled {
-            if replicator.peers.map.ring.replicas > 1 { await round() }
-            try? await Task.sleep(for: Self.interval)
+            let isWhole = replicator.peers.map.ring.replicas > 1 ? await round() : true
+            try? await Task.sleep(for: isWhole ? Self.interval : retry)
+            retry = isWhole ? Self.retryDelay : min(retry * 2, Self.retryDelayMax)
         }
     }
 
-    private func round() async {
+    /// Compares what was not compared lately. Whether all of that went well.
+    private func round() async -> Bool {
         let peers = replicator.peers
-        let own = (0..<peers.map.ring.partitions).filter(peers.owns)
-        state.withLock { $0 = Progress(partitions: own.count) }
+        let late = Int64(time(nil)) - Self.interval.components.seconds / 2
+        let known = compared.withLock { $0 }
+        let due = (0..<peers.map.ring.partitions).filter { peers.owns(partition: $0) && known[$0] ?? .min < late }
+        state.withLock { $0 = Progress(partitions: due.count) }
         var outcome = Outcome()
-        for partition in own {
-            guard !Task.isCancelled else { return }
+        for partition in due {
+            guard !Task.isCancelled else { return false }
             outcome += await repair(partition: partition)
             state.withLock { $0.done += 1 }
             try? await Task.sleep(for: Self.pause)
@@ -85,6 +93,7 @@ final class Repair: Sendable {
             metadata: [
                 "mailboxes": "\(outcome.mailboxes)", "merged": "\(outcome.merged)", "failed": "\(outcome.failed)",
             ])
+        return outcome.failed == 0
     }
 
     func repair(_ scope: RepairScope) async -> Outcome {

@@ -28,31 +28,57 @@ struct SiteDrain {
     private static let walkInterval = Duration.seconds(300)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
+    /// Of one mailbox, before what was carried is let go.
+    private static let messagesPerPiece = 1024
     /// Of one mailbox: as much as fills a line of a tenth of a second, if it is the only one.
     private static let inFlightMax = 256
     /// What all mailboxes together may hold in memory is bounded by the link.
     private static let octetsInFlightMax = 4 << 20
 
-    /// Runs until it is cancelled.
+    private enum Event: Sendable {
+        case tick
+        case ended(MailboxKey, SiteRetries.Outcome)
+    }
+
+    /// Runs until it is cancelled. Whatever takes long in one mailbox, the others go on.
     func run() async {
         let clock = ContinuousClock()
         var retries = SiteRetries()
         var walk = Walk(next: clock.now)
         var nextLook = clock.now
-        while !Task.isCancelled {
-            if nextLook <= clock.now {
-                let wasPaused = site.isPaused
-                await lookForPause()
-                // More may wait than was remembered meanwhile.
-                if wasPaused, !site.isPaused { walk = Walk(next: clock.now) }
-                nextLook = clock.now + Self.lookInterval
+        var queue = DrainQueue<MailboxKey>()
+        await withTaskGroup(of: Event.self) { group in
+            group.addTask { .tick }
+            for await event in group {
+                switch event {
+                case .ended(let key, let outcome):
+                    queue.ended(key)
+                    retries.note(outcome, of: key, clock.now, seconds: Int64(time(nil)))
+                case .tick:
+                    if Task.isCancelled { continue }
+                    if nextLook <= clock.now {
+                        let wasPaused = site.isPaused
+                        await lookForPause()
+                        // More may wait than was remembered meanwhile.
+                        if wasPaused, !site.isPaused { walk = Walk(next: clock.now) }
+                        nextLook = clock.now + Self.lookInterval
+                    }
+                    queue.came(replicator.takeSpooled(for: target))
+                    if site.isReachable { queue.found(retries.due(clock.now)) }
+                    // A step at a time, so that what comes meanwhile does not wait behind all that is there.
+                    let walks = walk.next <= clock.now && queue.count < Self.mailboxesPerStep
+                    if walks { queue.found(await step(&walk).filter { !retries.isWaiting($0, clock.now) }) }
+                    let isWalking = walks && walk.isUnderWay
+                    group.addTask {
+                        if !isWalking { try? await Task.sleep(for: Self.interval) }
+                        return .tick
+                    }
+                }
+                while !Task.isCancelled, queue.running < Self.mailboxesAtOnce, let key = queue.next() {
+                    let since = retries.since(key) ?? Int64(time(nil))
+                    group.addTask { .ended(key, await drain(key, waitingSince: since)) }
+                }
             }
-            let fresh = replicator.takeSpooled(for: target)
-            await drain(fresh, &retries)
-            if site.isReachable { await drain(retries.due(clock.now), &retries) }
-            // A step at a time, so that what comes meanwhile does not wait behind all that is there.
-            if walk.next <= clock.now { await step(&walk, &retries) }
-            if !walk.isUnderWay { try? await Task.sleep(for: Self.interval) }
         }
     }
 
@@ -72,31 +98,13 @@ struct SiteDrain {
         var isUnderWay: Bool { last != nil }
     }
 
-    private func step(_ walk: inout Walk, _ retries: inout SiteRetries) async {
-        let keys = try? await replicator.store.mailboxes(
-            heldFor: target, after: walk.last, count: Self.mailboxesPerStep
-        ).keys
-        let now = ContinuousClock.now
-        await drain(Set((keys ?? []).filter { !retries.isWaiting($0, now) }), &retries)
-        walk.last = keys?.last
+    /// The next mailboxes in which something waits.
+    private func step(_ walk: inout Walk) async -> [MailboxKey] {
+        let page = try? await replicator.store.mailboxes(
+            heldFor: target, after: walk.last, count: Self.mailboxesPerStep)
+        walk.last = page?.keys.last
         if walk.last == nil { walk.next = .now + Self.walkInterval }
-    }
-
-    private func drain(_ keys: Set<MailboxKey>, _ retries: inout SiteRetries) async {
-        if keys.isEmpty { return }
-        await withTaskGroup(of: (MailboxKey, SiteRetries.Outcome).self) { group in
-            var running = 0
-            for key in keys {
-                if running >= Self.mailboxesAtOnce, let (key, outcome) = await group.next() {
-                    running -= 1
-                    retries.note(outcome, of: key, .now, seconds: Int64(time(nil)))
-                }
-                let since = retries.since(key) ?? Int64(time(nil))
-                group.addTask { (key, await drain(key, waitingSince: since)) }
-                running += 1
-            }
-            for await (key, outcome) in group { retries.note(outcome, of: key, .now, seconds: Int64(time(nil))) }
-        }
+        return page?.keys ?? []
     }
 
     private func drain(_ key: MailboxKey, waitingSince since: Int64) async -> SiteRetries.Outcome {
@@ -130,11 +138,19 @@ struct SiteDrain {
                 try await makeSure(of: tombstones.filter { !own.tombstoneNames.contains($0) }, in: snapshot, key)
             }
             let (takenTombstones, refusedTombstones, areTombstonesWhole) = try await carriage.carry(tombstones)
-            let (takenMessages, refusedMessages, areMessagesWhole) = await carriage.carry(messages)
-            try await replicator.store.letGo(messages: takenMessages, tombstones: takenTombstones, of: snapshot)
-            tellOthers(takenMessages.compactMap { MessageIdentity(snapshot.uidl(at: $0)) } + takenTombstones, of: key)
-            let refused = refusedTombstones + refusedMessages
-            guard areTombstonesWhole, areMessagesWhole, isAll else {
+            try await letGo([], takenTombstones, of: snapshot)
+            var (refused, isWhole) = (refusedTombstones, areTombstonesWhole)
+            var rest = messages[...]
+            // What was carried of many is let go while the others are: it would go again after a restart.
+            while isWhole, !rest.isEmpty {
+                let (takenMessages, refusedMessages, areMessagesWhole) = await carriage.carry(
+                    Array(rest.prefix(Self.messagesPerPiece)))
+                try await letGo(takenMessages, [], of: snapshot)
+                refused += refusedMessages
+                isWhole = areMessagesWhole
+                rest = rest.dropFirst(Self.messagesPerPiece)
+            }
+            guard isWhole, isAll else {
                 refusals.add(refused, of: key)
                 return .deferred
             }
@@ -145,6 +161,17 @@ struct SiteDrain {
                 "site", metadata: ["site": "\(site.settings.name)", "mailbox": "\(key.mailbox)", "reason": "\(error)"])
             return .deferred
         }
+    }
+
+    /// The site has it, and nobody need keep it any more.
+    private func letGo(
+        _ messages: [Int], _ tombstones: [MessageIdentity], of snapshot: MaildropSnapshot
+    ) async throws(MaildirError) {
+        if messages.isEmpty, tombstones.isEmpty { return }
+        try await replicator.store.letGo(messages: messages, tombstones: tombstones, of: snapshot)
+        tellOthers(
+            messages.compactMap { MessageIdentity(snapshot.uidl(at: $0)) } + tombstones,
+            of: MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition))
     }
 
     /// Whoever put these tombstones into the spool may have died before the mailbox had them.

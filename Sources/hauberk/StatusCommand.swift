@@ -121,6 +121,8 @@ struct ClusterStatus: Encodable {
         let mailboxesWaiting: Int?
         let repairPartitions: Int?
         let repairDone: Int?
+        /// What was deleted before it may be forgotten as far as the node knows, in seconds since 1970.
+        let forgets: Int64?
         let obstacle: String?
     }
 
@@ -144,7 +146,8 @@ struct ClusterStatus: Encodable {
                 node: node.name, zone: node.zone, weight: node.weight, answers: status != nil, epoch: status?.epoch,
                 strays: status?.strays, straysLeft: status?.straysLeft, messagesMoved: status?.messagesMoved,
                 octetsMoved: status?.octetsMoved, mailboxesWaiting: status?.mailboxesWaiting,
-                repairPartitions: status?.repairPartitions, repairDone: status?.repairDone, obstacle: status?.obstacle)
+                repairPartitions: status?.repairPartitions, repairDone: status?.repairDone, forgets: status?.forgets,
+                obstacle: status?.obstacle)
         }
     }
 

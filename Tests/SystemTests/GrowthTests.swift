@@ -5,12 +5,18 @@ import Testing
 extension SystemTests {
     @Suite("Growth with one copy of each mailbox", .cluster { GrowthStory.configuration($0, replicas: 1) })
     struct GrowthTests {
+        @Test("Once every node has compared its mailboxes with their owners, deletions may be forgotten by age")
+        func forgetting() async throws { try await GrowthStory(cluster: try SystemTests.cluster()).forget() }
+
         @Test("A node comes, another is emptied and goes, mail flows, and no command fails")
         func growth() async throws { try await GrowthStory(cluster: try SystemTests.cluster()).run() }
     }
 
     @Suite("Growth with two copies of each mailbox", .cluster { GrowthStory.configuration($0, replicas: 2) })
     struct GrowthWithCopiesTests {
+        @Test("Once every node has compared its mailboxes with their owners, deletions may be forgotten by age")
+        func forgetting() async throws { try await GrowthStory(cluster: try SystemTests.cluster()).forget() }
+
         @Test("A node comes, another is emptied and goes, mail flows, and no command fails")
         func growth() async throws { try await GrowthStory(cluster: try SystemTests.cluster()).run() }
     }
@@ -55,6 +61,23 @@ struct GrowthStory {
                 #expect(count == 3 + load.delivered(to: account), "\(account.address)")
             }
         }
+    }
+
+    /// Waits until all nodes tell up to when deletions may be forgotten.
+    func forget() async throws {
+        struct Status: Decodable {
+            struct Node: Decodable { let forgets: Int? }
+            let nodes: [Node]
+        }
+        var limits: [Int?] = [nil]
+        for _ in 0..<600 where limits.contains(nil) {
+            let status = try await cluster.hauberk(["status", "--json"])
+            limits = try JSONDecoder().decode(Status.self, from: Data(status.utf8)).nodes.map(\.forgets)
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        #expect(limits.count == 3)
+        // The grace time is a week, and the window for what is sent again a day.
+        for limit in limits { #expect(abs((limit ?? 0) + 8 * 86_400 - time(nil)) < 2 * 3600, "\(limits)") }
     }
 
     private func change(_ first: TestCluster.Account) async throws {
