@@ -28,6 +28,8 @@ struct SiteDrain {
     private static let walkInterval = Duration.seconds(300)
     private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
+    /// Found by the walk, and not begun: enough until it goes on.
+    private static let mailboxesAheadMax = 256
     /// Of one mailbox, before what was carried is let go.
     private static let messagesPerPiece = 1024
     /// Of one mailbox: as much as fills a line of a tenth of a second, if it is the only one.
@@ -66,7 +68,7 @@ struct SiteDrain {
                     queue.came(replicator.takeSpooled(for: target))
                     if site.isReachable { queue.found(retries.due(clock.now)) }
                     // A step at a time, so that what comes meanwhile does not wait behind all that is there.
-                    let walks = walk.next <= clock.now && queue.count < Self.mailboxesPerStep
+                    let walks = walk.next <= clock.now && queue.count < Self.mailboxesAheadMax
                     if walks { queue.found(await step(&walk).filter { !retries.isWaiting($0, clock.now) }) }
                     let isWalking = walks && walk.isUnderWay
                     group.addTask {
