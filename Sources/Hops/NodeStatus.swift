@@ -16,9 +16,6 @@ package struct NodeStatus: Sendable, Equatable {
     package var octetsMoved = 0
     /// Mailboxes in which something waits for other nodes; counting stops at a bound.
     package var mailboxesWaiting = 0
-    /// Mailboxes in which something waits for other sites, and sites that this node knows to need a comparison; counting stops at
-    /// a bound.
-    package var sitesWaiting = 0
     /// The daily comparison of this node's partitions with their other owners.
     package var repairPartitions = 0
     package var repairDone = 0
@@ -34,8 +31,7 @@ extension NodeStatus {
     private static var numbers: [(key: String, place: WritableKeyPath<NodeStatus, Int>)] {
         [
             ("strays", \.strays), ("left", \.straysLeft), ("messages", \.messagesMoved), ("octets", \.octetsMoved),
-            ("waiting", \.mailboxesWaiting), ("sites", \.sitesWaiting), ("repair", \.repairPartitions),
-            ("repaired", \.repairDone),
+            ("waiting", \.mailboxesWaiting), ("repair", \.repairPartitions), ("repaired", \.repairDone),
         ]
     }
 

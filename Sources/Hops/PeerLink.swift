@@ -164,7 +164,7 @@ private final class PeerConversation: Conversation {
                 greeted()
                 stopClock()
             case .reply(.quit, _):
-                return fail("it was told that nobody asks any more", connection)
+                return connection.abort()
             case .reply(_, let reply):
                 connection.madeProgress()
                 answer(reply.isOK ? .success(reply) : .failure(PeerError(reply)))

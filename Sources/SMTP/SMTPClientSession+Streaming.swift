@@ -43,8 +43,7 @@ extension SMTPClientSession {
         if first.isOver { return dropIfDrained() }
         guard !reply.isPositive else { return }
         running[0].judgeAccepted(verdict(reply))
-        running[0].isOver = true
-        events.append(.verdicts(first.id, running[0].verdicts))
+        tellFirst()
         dropIfDrained()
     }
 

@@ -117,8 +117,13 @@ extension SMTPClientSession {
         } else {
             running[0].judgeAccepted(.deferred(reply.reason))
         }
+        tellFirst()
+    }
+
+    /// Tells the first transaction's outcome; replies to it may still come.
+    mutating func tellFirst() {
         running[0].isOver = true
-        events.append(.verdicts(first.id, running[0].verdicts))
+        events.append(.verdicts(running[0].id, running[0].verdicts))
     }
 
     private func isAllAnswered(_ transaction: Outgoing) -> Bool {

@@ -25,16 +25,10 @@ struct Forgetting {
     ///   - status: how it stands with moves.
     ///   - oldestHeld: when the oldest was made of what waits here for other nodes; nil if nothing does.
     func limit(_ status: NodeStatus, oldestHeld: Int64?) -> Int64? {
-        let peers = context.replicator.peers
-        guard status.straysLeft == 0, !status.isLooking, var limit = try? context.store.forgettingLimit() else {
-            return nil
-        }
-        if peers.map.ring.replicas > 1 {
-            guard let compared = context.repair.comparedSince((0..<peers.map.ring.partitions).filter(peers.owns)) else {
-                return nil
-            }
-            limit = min(limit, compared - Self.slack)
-        }
+        guard status.straysLeft == 0, !status.isLooking, let old = try? context.store.forgettingLimit(),
+            let compared = context.repair.comparedSince
+        else { return nil }
+        var limit = min(old, compared - Self.slack)
         if let oldestHeld {
             // A repeat of it may be younger than its deletion, by the window at most.
             let window = context.replicator.settings.resendWindow.components.seconds

@@ -19,8 +19,10 @@ struct Housekeeping {
         while !Task.isCancelled {
             let settings = context.housekeeping
             note("tmp cleaned", await outcome { context.store.cleanTmp(olderThan: settings.tmpAge, then: $0) })
-            if let agreed = await Forgetting(context: context).agreed() { forgotten = max(forgotten, agreed) }
-            context.store.forget(onlyBefore: forgotten)
+            if let agreed = await Forgetting(context: context).agreed() {
+                forgotten = max(forgotten, agreed)
+                context.store.forget(onlyBefore: forgotten)
+            }
             note(
                 "tombstones expired",
                 await outcome { context.store.expireTombstones(olderThan: settings.tombstoneGrace, then: $0) })

@@ -33,6 +33,17 @@ struct MailboxMerge {
         let indices: [String: Int]
         let remote: RemoteReplica
         let numbers: [String: Int]
+
+        /// The same with the other node's copy opened anew.
+        func overNewConnection(_ remote: RemoteReplica) async throws(PeerError) -> Sides {
+            do throws(PeerError) {
+                let numbers = try await remote.contents().numbers
+                return Sides(snapshot: snapshot, indices: indices, remote: remote, numbers: numbers)
+            } catch {
+                remote.quit()
+                throw error
+            }
+        }
     }
 
     private enum Outcome: Sendable {
@@ -92,8 +103,7 @@ struct MailboxMerge {
                 case .interrupted(let step):
                     interrupted.append(step)
                 case .failed(let step, let why):
-                    note(step, why, log)
-                    steps += merge.failed(step)
+                    steps += fail(step, why, &merge, log)
                 }
             }
         }
@@ -104,40 +114,34 @@ struct MailboxMerge {
     /// Brings what was interrupted. A message that the other node cannot read to its end ends the connection, under others too:
     /// one at a time, each over a new connection where the last one broke, only that message stays behind.
     private func bringOneByOne(_ steps: [Merge.Step], _ sides: Sides, _ merge: inout Merge, _ log: Logger) async {
-        var remote: RemoteReplica?
-        defer { remote?.quit() }
-        var numbers: [String: Int] = [:]
+        var current: Sides?
         for (index, step) in steps.enumerated() {
-            do {
-                if remote == nil {
-                    let next = peer.replica(of: key.mailbox)
-                    remote = next
-                    numbers = try await next.contents().numbers
-                }
+            do throws(PeerError) {
+                if current == nil { current = try await sides.overNewConnection(peer.replica(of: key.mailbox)) }
             } catch {
-                for left in steps[index...] {
-                    note(left, "\(error)", log)
-                    _ = merge.failed(left)
-                }
+                for left in steps[index...] { fail(left, "\(error)", &merge, log) }
                 return
             }
-            guard let current = remote else { return }
-            let outcome = await carry(
-                step, Sides(snapshot: sides.snapshot, indices: sides.indices, remote: current, numbers: numbers))
-            if case .message = outcome {
+            guard let sides = current else { return }
+            switch await carry(step, sides) {
+            case .failed(_, let why):
+                fail(step, why, &merge, log)
+            case .interrupted:
+                fail(step, "it cannot be read there", &merge, log)
+                sides.remote.quit()
+                current = nil
+            case .message, .tombstone:
                 merge.messageCarried(step)
-            } else {
-                let why = if case .failed(_, let why) = outcome { why } else { "it cannot be read there" }
-                note(step, why, log)
-                _ = merge.failed(step)
-                current.quit()
-                remote = nil
             }
         }
+        current?.remote.quit()
     }
 
-    private func note(_ step: Merge.Step, _ why: String, _ log: Logger) {
+    /// The steps that are to be done now because of that.
+    @discardableResult
+    private func fail(_ step: Merge.Step, _ why: String, _ merge: inout Merge, _ log: Logger) -> [Merge.Step] {
         log.warning("not carried", metadata: ["name": "\(step.name)", "reason": "\(why)"])
+        return merge.failed(step)
     }
 
     private func carry(_ step: Merge.Step, _ sides: Sides) async -> Outcome {

@@ -55,13 +55,18 @@ final class Repair: Sendable {
 
     var progress: Progress { state.withLock { $0 } }
 
-    /// Since when, in seconds since 1970, all owners of these partitions have the same, but for what is newer; nil if one of the
-    /// partitions was never compared with all of them.
-    func comparedSince(_ partitions: [Int]) -> Int64? {
-        compared.withLock { compared in
-            let since = partitions.compactMap { compared[$0] }
-            return since.count == partitions.count ? since.min() ?? .max : nil
-        }
+    /// Since when, in seconds since 1970, all owners of this node's partitions have the same, but for what is newer; nil if one
+    /// of the partitions was never compared with all of them. Where there are no others, there is nothing to compare.
+    var comparedSince: Int64? {
+        let peers = replicator.peers
+        guard peers.map.ring.replicas > 1 else { return .max }
+        let known = compared.withLock { $0 }
+        let since = Self.own(peers).map { known[$0] }
+        return since.contains(nil) ? nil : since.compactMap { $0 }.min() ?? .max
+    }
+
+    private static func own(_ peers: ReplicaPeers) -> [Int] {
+        (0..<peers.map.ring.partitions).filter(peers.owns)
     }
 
     /// Runs until it is cancelled: once after the start, then once a day.
@@ -79,7 +84,7 @@ final class Repair: Sendable {
         let peers = replicator.peers
         let late = Int64(time(nil)) - Self.interval.components.seconds / 2
         let known = compared.withLock { $0 }
-        let due = (0..<peers.map.ring.partitions).filter { peers.owns(partition: $0) && known[$0] ?? .min < late }
+        let due = Self.own(peers).filter { known[$0] ?? .min < late }
         state.withLock { $0 = Progress(partitions: due.count) }
         var outcome = Outcome()
         for partition in due {

@@ -42,46 +42,57 @@ struct SiteDrain {
         case ended(MailboxKey, SiteRetries.Outcome)
     }
 
+    /// What is to be drained, as far as is known.
+    private struct Work {
+        var queue = DrainQueue<MailboxKey>()
+        var retries = SiteRetries()
+        var walk = Walk(next: .now)
+        var nextLook = ContinuousClock.now
+    }
+
     /// Runs until it is cancelled. Whatever takes long in one mailbox, the others go on.
     func run() async {
-        let clock = ContinuousClock()
-        var retries = SiteRetries()
-        var walk = Walk(next: clock.now)
-        var nextLook = clock.now
-        var queue = DrainQueue<MailboxKey>()
+        var work = Work()
         await withTaskGroup(of: Event.self) { group in
             group.addTask { .tick }
             for await event in group {
-                switch event {
-                case .ended(let key, let outcome):
-                    queue.ended(key)
-                    retries.note(outcome, of: key, clock.now, seconds: Int64(time(nil)))
-                case .tick:
-                    if Task.isCancelled { continue }
-                    if nextLook <= clock.now {
-                        let wasPaused = site.isPaused
-                        await lookForPause()
-                        // More may wait than was remembered meanwhile.
-                        if wasPaused, !site.isPaused { walk = Walk(next: clock.now) }
-                        nextLook = clock.now + Self.lookInterval
-                    }
-                    queue.came(replicator.takeSpooled(for: target))
-                    if site.isReachable { queue.found(retries.due(clock.now)) }
-                    // A step at a time, so that what comes meanwhile does not wait behind all that is there.
-                    let walks = walk.next <= clock.now && queue.count < Self.mailboxesAheadMax
-                    if walks { queue.found(await step(&walk).filter { !retries.isWaiting($0, clock.now) }) }
-                    let isWalking = walks && walk.isUnderWay
+                if case .ended(let key, let outcome) = event {
+                    work.queue.ended(key)
+                    work.retries.note(outcome, of: key, .now, seconds: Int64(time(nil)))
+                }
+                if Task.isCancelled { continue }
+                if case .tick = event {
+                    let isWalking = await look(&work)
                     group.addTask {
                         if !isWalking { try? await Task.sleep(for: Self.interval) }
                         return .tick
                     }
                 }
-                while !Task.isCancelled, queue.running < Self.mailboxesAtOnce, let key = queue.next() {
-                    let since = retries.since(key) ?? Int64(time(nil))
+                while work.queue.running < Self.mailboxesAtOnce, let key = work.queue.next() {
+                    let since = work.retries.since(key) ?? Int64(time(nil))
                     group.addTask { .ended(key, await drain(key, waitingSince: since)) }
                 }
             }
         }
+    }
+
+    /// Looks for what is to be drained. Whether the walk goes on at once.
+    private func look(_ work: inout Work) async -> Bool {
+        let now = ContinuousClock.now
+        if work.nextLook <= now {
+            let wasPaused = site.isPaused
+            await lookForPause()
+            // More may wait than was remembered meanwhile.
+            if wasPaused, !site.isPaused { work.walk = Walk(next: now) }
+            work.nextLook = now + Self.lookInterval
+        }
+        work.queue.came(replicator.takeSpooled(for: target))
+        if site.isReachable { work.queue.found(work.retries.due(now)) }
+        // A step at a time, so that what comes meanwhile does not wait behind all that is there.
+        guard work.walk.next <= now, work.queue.count < Self.mailboxesAheadMax else { return false }
+        let found = await step(&work.walk)
+        work.queue.found(found.filter { !work.retries.isWaiting($0, now) })
+        return work.walk.isUnderWay
     }
 
     private func lookForPause() async {
@@ -212,9 +223,14 @@ struct SiteDrain {
         if let gauge = replicator.store.gauge(ofSite: target) {
             (status.files, status.filesMax) = (gauge.count, gauge.max)
         }
-        let keys = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax).keys
-        for key in keys ?? [] {
-            guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else { continue }
+        let page = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax)
+        // What cannot be looked at may wait.
+        if page.map({ $0.failure != nil }) ?? true { status.messages += 1 }
+        for key in page?.keys ?? [] {
+            guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else {
+                status.messages += 1
+                continue
+            }
             status.messages += waiting.count
             status.tombstones += waiting.tombstoneNames.count
             status.octets += waiting.octets

@@ -88,7 +88,6 @@ final class StorageContext: Sendable {
         status.repairDone = comparison.done
         let waiting = await waiting()
         status.mailboxesWaiting = waiting.mailboxes
-        status.sitesWaiting = await sitesWaiting()
         status.forgets = Forgetting(context: self).limit(status, oldestHeld: waiting.oldest)
         return status
     }
@@ -128,8 +127,7 @@ final class StorageContext: Sendable {
     private func waiting() async -> (mailboxes: Int, oldest: Int64?) {
         guard let targets = try? await store.targets() else { return (1, 0) }
         var (count, oldest) = (0, Int64?.none)
-        for target in targets {
-            guard count < Self.waitingMax else { return (count, 0) }
+        for target in targets where count < Self.waitingMax {
             let page = try? await store.mailboxes(heldFor: target, after: nil, count: Self.waitingMax - count)
             if page.map({ $0.failure != nil }) ?? true { (count, oldest) = (count + 1, 0) }
             for key in page?.keys ?? [] {
@@ -140,17 +138,6 @@ final class StorageContext: Sendable {
             }
         }
         return (count, count < Self.waitingMax ? oldest : 0)
-    }
-
-    private func sitesWaiting() async -> Int {
-        var count = 0
-        for site in siteDrains.withLock({ $0.map(\.target) }) where count < Self.waitingMax {
-            let page = try? await store.mailboxes(heldFor: site, after: nil, count: Self.waitingMax - count)
-            count += (page?.keys.count ?? 0) + (page.map { $0.failure != nil } ?? true ? 1 : 0)
-            let state = try? await store.state(of: site)
-            if state.map({ $0.needsSync != nil }) ?? true { count += 1 }
-        }
-        return count
     }
 
     func partition(of mailbox: MailboxName) -> Int { replicator.key(of: mailbox).partition }

@@ -4,6 +4,7 @@ import Hops
 import Mail
 import Membership
 import NIOPosix
+import POP3
 
 extension NodeCommand {
     /// `node add`.
@@ -161,9 +162,27 @@ extension NodeCommand {
                     "\(node) still has mail of \(status.straysLeft) partitions, and \(status.mailboxesWaiting) mailboxes wait "
                         + "there for other nodes: 'hauberk status' shows how far it is")
             }
-            guard status.sitesWaiting == 0 else {
+            for site in configuration.sites where !site.addresses.isEmpty {
+                try await checkNothingWaits(for: site.name, at: index, questions)
+            }
+        }
+
+        private func checkNothingWaits(
+            for site: String, at index: Ring.NodeIndex, _ questions: NodeQuestions
+        ) async throws {
+            let text: String
+            do throws(PeerError) {
+                text = try await questions.ask(.xstatus(ofSite: site), at: index)
+            } catch {
+                // It brings nothing there.
+                if case .refused = error { return }
                 throw CommandFailure(
-                    "something waits on \(node) for other sites, or it knows that one has to be compared: 'hauberk site "
+                    "\(node) does not tell what waits on it for \(site): \(error); if that may be lost, say --lost")
+            }
+            guard let status = SiteStatus(text), status.messages + status.tombstones == 0, status.needsSync == nil
+            else {
+                throw CommandFailure(
+                    "something waits on \(node) for \(site), or it knows that \(site) has to be compared: 'hauberk site "
                         + "status' shows what, and a node that is removed takes it along; if it may be lost, say --lost"
                 )
             }

@@ -105,15 +105,6 @@ extension SystemTests {
 
         // MARK: scrubbing
 
-        private func flip(_ path: String, at offset: Int = 40) throws {
-            var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-            bytes[offset] ^= 0x01
-            // In the file's own place, as a disk does it.
-            let file = try #require(FileHandle(forWritingAtPath: path))
-            try file.write(contentsOf: bytes)
-            try file.close()
-        }
-
         private func quarantine(_ owner: MailboxPlace) -> String {
             owner.folder.replacing("/mail/", with: "/quarantine/")
         }
@@ -131,7 +122,7 @@ extension SystemTests {
             let name = try #require(owners[0].names("new").first)
             let good = try owners[1].file("new/\(name)")
             for owner in owners {
-                try flip(owner.path("new/\(name)"))
+                try flipByte(of: owner.path("new/\(name)"))
                 try await eventually("it is good again") { (try? owner.file("new/\(name)")) == good }
                 let aside = try Data(contentsOf: URL(fileURLWithPath: "\(quarantine(owner))/\(name)"))
                 #expect(aside.count == good.count && aside != good)
@@ -153,7 +144,7 @@ extension SystemTests {
             try await eventually("both have it") { owners.allSatisfy { $0.names("new").count == 1 } }
             let name = try #require(owners[0].names("new").first)
             try await cluster.crash(owners[1].node)
-            try flip(owners[0].path("new/\(name)"))
+            try flipByte(of: owners[0].path("new/\(name)"))
             let bad = try owners[0].file("new/\(name)")
             let line = try await cluster.waitForLog(owners[0].node, "the damaged copy stays")
             #expect(line.contains(name))

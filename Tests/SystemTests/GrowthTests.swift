@@ -122,7 +122,7 @@ struct GrowthStory {
         for name in nodes + Self.frontends { _ = try await cluster.reload(name) }
     }
 
-    private func untilMoved() async throws {
+    func untilMoved() async throws {
         var status = ""
         for _ in 0..<600 {
             let outcome = try await Program.run(

@@ -51,6 +51,15 @@ extension SystemTests {
             return names.allSatisfy { $0.count == count && $0 == names[0] }
         }
 
+        /// A new mailbox with so many messages, `1` and so on, which both owners hold.
+        private func mailbox(holding count: Int) async throws -> (TestCluster.Account, [MailboxPlace]) {
+            let reader = try await cluster.makeAccount()
+            let owners = try await cluster.places(of: reader.address)
+            for number in 1...count { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
+            try await eventually("both hold all") { isWhole(owners, count: count) }
+            return (reader, owners)
+        }
+
         @Test("A message is on both owners under one name, byte for byte, when 250 is said")
         func bothCopies() async throws {
             let reader = try await cluster.makeAccount()
@@ -87,10 +96,7 @@ extension SystemTests {
 
         @Test("What is deleted while an owner is away stays deleted when it comes back with its copy")
         func deletionStays() async throws {
-            let reader = try await cluster.makeAccount()
-            let owners = try await cluster.places(of: reader.address)
-            for number in 1...4 { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
-            try await eventually("both hold all") { isWhole(owners, count: 4) }
+            let (reader, owners) = try await mailbox(holding: 4)
             try await cluster.crash(owners[0].node)
             let session = try await cluster.login(reader)
             for number in [1, 3] { #expect(try await session.ask("DELE \(number)").hasPrefix("+OK")) }
@@ -120,10 +126,7 @@ extension SystemTests {
 
         @Test("A copy that somebody removes by hand comes back: only a tombstone deletes")
         func foreignRemoval() async throws {
-            let reader = try await cluster.makeAccount()
-            let owners = try await cluster.places(of: reader.address)
-            for number in 1...3 { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
-            try await eventually("both hold all") { isWhole(owners, count: 3) }
+            let (reader, owners) = try await mailbox(holding: 3)
             for owner in owners {
                 let name = try #require(owner.names("new").first)
                 try FileManager.default.removeItem(atPath: owner.path("new/\(name)"))
@@ -134,15 +137,9 @@ extension SystemTests {
 
         @Test("A message that one owner cannot read keeps none of those behind it from the owner that lost them")
         func damagedSource() async throws {
-            let reader = try await cluster.makeAccount()
-            let owners = try await cluster.places(of: reader.address)
-            for number in 1...20 { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
-            try await eventually("both hold all") { isWhole(owners, count: 20) }
+            let (reader, owners) = try await mailbox(holding: 20)
             let names = owners[1].names("new").sorted()
-            let damaged = URL(fileURLWithPath: owners[1].path("new/\(names[1])"))
-            var bytes = try Data(contentsOf: damaged)
-            bytes[bytes.count - 3] ^= 1
-            try bytes.write(to: damaged)
+            try flipByte(of: owners[1].path("new/\(names[1])"))
             try await cluster.crash(owners[0].node)
             try FileManager.default.removeItem(atPath: owners[0].folder)
             try await restart(owners[0].node)
@@ -169,10 +166,7 @@ extension SystemTests {
 
         @Test("An owner that cannot store what waits for it elsewhere shows nothing rather than what has changed since")
         func ownerThatCannotStore() async throws {
-            let reader = try await cluster.makeAccount()
-            let owners = try await cluster.places(of: reader.address)
-            for number in 1...2 { #expect(try await deliver("\(number)", to: reader).hasPrefix("250")) }
-            try await eventually("both hold all") { isWhole(owners, count: 2) }
+            let (reader, owners) = try await mailbox(holding: 2)
             // Where a file is in the place of tmp/ nothing can be delivered, as on a disk that is read-only.
             let tmp = owners[0].path("tmp")
             try FileManager.default.removeItem(atPath: tmp)
@@ -210,6 +204,15 @@ extension SystemTests {
             #expect(try await subjects(reader).last == "after")
         }
     }
+}
+
+/// Changes a byte of a message's text, in the file's own place, as a disk does it.
+func flipByte(of path: String, at offset: Int = 40) throws {
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    bytes[offset] ^= 0x01
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    try file.write(contentsOf: bytes)
+    try file.close()
 }
 
 /// Where one owner keeps a mailbox.

@@ -48,6 +48,34 @@ extension SystemTests.SiteTests {
         }
     }
 
+    @Test("A node is not taken out while something waits on it for a site, unless that may be lost")
+    func removal() async throws {
+        try await TestSites.run(["east": ["west"], "west": []]) { sites in
+            let east = try sites["east"]
+            let reader = try await sites.makeAccount()
+            try await east.hauberk(["site", "pause", "west"])
+            for number in 0..<3 { try await deliver("\(number)", to: reader, at: east) }
+            // A line for each key: the command adds some.
+            try east.rewriteConfiguration { text in
+                text.replacing(#/cluster: {(.*)}/#) { "cluster:\n  " + $0.1.replacing(", ", with: "\n  ") }
+            }
+            let sockets = east.home.path
+            try await east.hauberk([
+                "node", "add", "store-3", "--lmtp", "unix:\(sockets)/3.lmtp", "--pop3", "unix:\(sockets)/3.pop3",
+            ])
+            try east.start(node: "store-3")
+            try await east.waitForLog("store-3", "msg=ready")
+            for change in [[], ["node", "drain", "store-1"], ["ring", "settle"]] {
+                if !change.isEmpty { try await east.hauberk(change) }
+                for name in TestSites.nodes + ["store-3", TestSites.frontend] { _ = try await east.reload(name) }
+                try await GrowthStory(cluster: east).untilMoved()
+            }
+            let refused = try await failure(["node", "remove", "store-1"], at: east)
+            #expect(refused.contains("something waits on store-1 for west"), "\(refused)")
+            try await east.hauberk(["node", "remove", "store-1", "--lost"])
+        }
+    }
+
     @Test("A spool that is full takes nothing more, and mail and deletions go on; a sync brings what was left out")
     func bound() async throws {
         try await TestSites.run(["east": ["west"], "west": []], more: "spoolMessagesMax: 4") { sites in
@@ -228,9 +256,6 @@ extension SystemTests.SiteTests {
         let root = "\(cluster.home.path)/nodes/\(node)/mail"
         let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
         let oldest = try #require(all.filter { $0.split(separator: "/").dropLast().last == "new" }.min())
-        let url = URL(fileURLWithPath: "\(root)/\(oldest)")
-        var bytes = try Data(contentsOf: url)
-        bytes[bytes.count - 3] ^= 1
-        try bytes.write(to: url)
+        try flipByte(of: "\(root)/\(oldest)")
     }
 }

@@ -109,11 +109,11 @@ def choose(names, isolated, why_together=None):
     """
     if not isolated:
         return Loopback(), "no namespaces of its own"
-    try:
-        if not why_together:
+    if not why_together:
+        try:
             return Namespaces(names), None
-    except OSError as error:
-        why_together = str(error)
+        except OSError as error:
+            why_together = str(error)
     subprocess.run(["ip", "link", "set", "lo", "up"], capture_output=True, check=False)
     return Loopback(), why_together
 
