@@ -14,7 +14,7 @@ package struct NodeStatus: Sendable, Equatable {
     /// Messages and octets that were moved since the node started.
     package var messagesMoved = 0
     package var octetsMoved = 0
-    /// Mailboxes in which something waits for other nodes; counting stops at a bound.
+    /// Mailboxes in which something waits for other nodes; there are more where counting them took too long.
     package var mailboxesWaiting = 0
     /// The daily comparison of this node's partitions with their other owners.
     package var repairPartitions = 0

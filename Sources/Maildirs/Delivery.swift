@@ -40,7 +40,7 @@ import Mail
 struct Delivery {
     private let core: StoreCore
     private var folder: DeliveryFolder
-    private var hasReopened = false
+    private var attempts = 1
     /// Which of the messages that may be repeats are there.
     private var repeats: Result<Set<[UInt8]>, MaildirError> = .success([])
 
@@ -114,17 +114,24 @@ struct Delivery {
 
     // MARK: - tmp/
 
-    /// Once more in folders that are opened anew if somebody removed them, or an NFS server was replaced.
+    /// Opens the folders anew if somebody removed them, or an NFS server was replaced. False if that is not what is wrong, or
+    /// was tried too often.
+    private mutating func reopen(after error: MaildirError) throws(MaildirError) -> Bool {
+        guard error.isFolderGone, attempts < FolderMaker.attemptsMax else { return false }
+        attempts += 1
+        core.folders.close(folder.folder)
+        let path = folder.folder
+        folder = try core.root.withDirectory { root throws(MaildirError) in try core.folders.open(path, in: root) }
+        return true
+    }
+
     private mutating func writeOnFreshFolders(_ job: DeliveryJob) throws(MaildirError) -> Written? {
-        do throws(MaildirError) {
-            return try write(job)
-        } catch {
-            guard !hasReopened, error.isFolderGone, job.canBeWritten else { throw error }
-            hasReopened = true
-            core.folders.close(folder.folder)
-            let path = folder.folder
-            folder = try core.root.withDirectory { root throws(MaildirError) in try core.folders.open(path, in: root) }
-            return try write(job)
+        while true {
+            do throws(MaildirError) {
+                return try write(job)
+            } catch {
+                guard job.canBeWritten, try reopen(after: error) else { throw error }
+            }
         }
     }
 
@@ -264,7 +271,7 @@ struct Delivery {
         if wanted.isEmpty { return }
         repeats = Result { () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
-                let mailbox = try folder.folder.open(in: root)
+                guard let mailbox = try folder.folder.openIfThere(in: root) else { return [] }
                 return try RepeatSearch(folder: folder.folder, mailbox: mailbox, core: core).findDurable(wanted)
             }
         }
@@ -290,13 +297,24 @@ struct Delivery {
     /// allows, or the folder may be gone.
     private mutating func takeOrCopy(_ file: inout Written) throws(MaildirError) {
         do throws(MaildirError) {
-            try take(&file)
+            try takeOnFreshFolders(&file)
         } catch {
             guard case .shared(let spill, let length) = file.job.body else { throw error }
             file.job.body = .copied(from: spill, length: length)
             guard let copy = try writeOnFreshFolders(file.job) else { return }
             file = copy
             try take(&file)
+        }
+    }
+
+    /// What is in `tmp/` keeps its mailbox's folder, but not what may be removed before `tmp/` was made anew.
+    private mutating func takeOnFreshFolders(_ file: inout Written) throws(MaildirError) {
+        while true {
+            do throws(MaildirError) {
+                return try take(&file)
+            } catch {
+                guard try reopen(after: error) else { throw error }
+            }
         }
     }
 

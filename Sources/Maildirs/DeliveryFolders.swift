@@ -40,7 +40,9 @@ final class DeliveryFolders: Sendable {
     /// The mailbox's folders, made if they are missing.
     func open(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> DeliveryFolder {
         if let known = opened.withLock({ $0.value(for: folder) }), known.isCurrent(in: root) { return known }
-        let fresh = try DeliveryFolder(folder, mailbox: make(folder, in: root))
+        let fresh = try withMade(folder, in: root) { mailbox throws(MaildirError) in
+            try DeliveryFolder(folder, mailbox: mailbox)
+        }
         opened.withLock { $0.insert(fresh, for: folder, cost: 1) }
         return fresh
     }
@@ -48,6 +50,20 @@ final class DeliveryFolders: Sendable {
     /// The mailbox's own folder, durable with all its parts.
     func make(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
         try maker.open(folder, in: root)
+    }
+
+    /// Has `work` done in the mailbox's own folder, and again in a new one if it was removed meanwhile because it was empty.
+    func withMade<Value>(
+        _ folder: MailboxFolder, in root: OpenFile, _ work: (OpenFile) throws(MaildirError) -> Value
+    ) throws(MaildirError) -> Value {
+        for _ in 1..<FolderMaker.attemptsMax {
+            do throws(MaildirError) {
+                return try work(make(folder, in: root))
+            } catch {
+                guard error.isFolderGone else { throw error }
+            }
+        }
+        return try work(make(folder, in: root))
     }
 
     /// A folder of the same layout that has no parts, durable.

@@ -10,9 +10,22 @@ final class FolderMaker: Sendable {
     private let proven = Mutex<Set<UInt64>>([])
 
     private static let provenMax = 200_000
+    /// How often something is tried in folders that are removed meanwhile because they are empty.
+    static let attemptsMax = 8
 
     /// Opens the mailbox's folder, and makes what is missing.
     func open(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
+        for _ in 1..<Self.attemptsMax {
+            do throws(MaildirError) {
+                return try openOnce(folder, in: root)
+            } catch {
+                guard error.isFolderGone else { throw error }
+            }
+        }
+        return try openOnce(folder, in: root)
+    }
+
+    private func openOnce(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
         if let known = try folder.openIfThere(in: root), isProven(try Self.key(of: folder, known)) { return known }
         let directory = try way(to: folder, in: root)
         for part in MailboxFolder.parts { _ = try Self.made(part, in: directory) }

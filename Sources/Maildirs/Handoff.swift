@@ -47,12 +47,13 @@ struct Handoff {
     private func hold(
         _ name: MessageIdentity, from mailbox: OpenFile, _ root: OpenFile
     ) throws(MaildirError) -> Bool {
-        let spool = try core.folders.make(held, in: root)
-        if try linkMessage(name, from: mailbox, to: spool) { return true }
-        let path = Array("gone/\(name.text)".utf8)
-        guard try link(path, to: path, mailbox, spool, held) != .gone else { return false }
-        try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
-        return true
+        try core.folders.withMade(held, in: root) { spool throws(MaildirError) in
+            if try linkMessage(name, from: mailbox, to: spool) { return true }
+            let path = Array("gone/\(name.text)".utf8)
+            guard try link(path, to: path, mailbox, spool, held) != .gone else { return false }
+            try OpenFile.openDirectory("gone", in: spool.descriptor).sync("gone")
+            return true
+        }
     }
 
     private func linkMessage(
@@ -103,8 +104,11 @@ struct Handoff {
                 {
                     return .taken
                 }
-                if error.errorNumber == ENOENT { return .gone }
-                throw error
+                // Or the folder is gone that it should have come to.
+                guard error.errorNumber == ENOENT, fstatat(spool.descriptor, "new", &status, 0) == 0 else {
+                    throw error
+                }
+                return .gone
             }
         }
     }
@@ -215,7 +219,18 @@ struct Handoff {
         }
     }
 
-    private static func isWaiting(in spool: OpenFile, _ core: StoreCore) throws(MaildirError) -> Bool {
+    /// Whether something waits, or cannot be looked at.
+    static func mayWait(for target: SpoolTarget, _ core: StoreCore) throws(MaildirError) -> Bool {
+        var mayWait = false
+        try StoreWalk(core: core, top: MailboxFolder.top(target)).forEachMailbox(
+            { _, spool throws(MaildirError) in
+                if try isWaiting(in: spool, core) { mayWait = true }
+                return !mayWait
+            }, failed: { _ in mayWait = true })
+        return mayWait
+    }
+
+    static func isWaiting(in spool: OpenFile, _ core: StoreCore) throws(MaildirError) -> Bool {
         for part in ["new", "cur", "gone"] {
             let directory = try core.directory(part, in: spool)
             while let entry = try directory?.next() {

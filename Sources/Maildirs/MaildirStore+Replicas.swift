@@ -18,16 +18,17 @@ extension MaildirStore {
         core.remove(then: then) { [core] () throws(MaildirError) in
             if sites.path == .origin, Self.isForgotten(tombstone.name, core) { return }
             try core.root.withDirectory { root throws(MaildirError) in
-                let opened = try core.folders.make(folder, in: root)
-                // One that is here already was passed on when it came.
-                let isPassedOn = sites.isEmpty ? true : try Tombstones.isDurable(tombstone.name, in: opened)
-                let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
-                try Tombstones.write(
-                    tombstone, in: opened, folder, sites: isPassedOn ? SiteSpools() : sites, of: key, root, core
-                ) { () throws(MaildirError) in
-                    // What cannot be removed is hidden by the tombstone, and goes with a later listing.
-                    _ = try MailboxScan(mailbox: opened, core: core).remove(deleted)
-                    if target == nil { Handoff.forget(deleted, of: key, root, core) }
+                try core.folders.withMade(folder, in: root) { opened throws(MaildirError) in
+                    // One that is here already was passed on when it came.
+                    let isPassedOn = sites.isEmpty ? true : try Tombstones.isDurable(tombstone.name, in: opened)
+                    let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
+                    try Tombstones.write(
+                        tombstone, in: opened, folder, sites: isPassedOn ? SiteSpools() : sites, of: key, root, core
+                    ) { () throws(MaildirError) in
+                        // What cannot be removed is hidden by the tombstone, and goes with a later listing.
+                        _ = try MailboxScan(mailbox: opened, core: core).remove(deleted)
+                        if target == nil { Handoff.forget(deleted, of: key, root, core) }
+                    }
                 }
             }
         }

@@ -61,8 +61,7 @@ extension MaildirStore {
     private static func putSiteSpoolsAside(to aside: String, _ core: StoreCore) throws(MaildirError) {
         let root = core.root.directory
         for site in try Handoff.targets(core, .site) {
-            let page = try Handoff.mailboxes(for: site, after: nil, count: 1, core: core)
-            if page.keys.isEmpty, page.failure == nil { continue }
+            guard try Handoff.mayWait(for: site, core) else { continue }
             try SiteMarks(site: site, core: core).set(.needsSync)
             guard mkdirat(root.descriptor, aside, 0o700) == 0 || errno == EEXIST else { throw .failed("mkdir", aside) }
             let name = "\(aside)/\(site.folder)"

@@ -203,6 +203,15 @@ package final class MaildirStore: Sendable {
         core.read(then: then) { [core] () throws(MaildirError) in try TmpCleaner(core: core, age: age).clean() }
     }
 
+    /// Removes the folders of mailboxes in which nothing waits for a node any more, and nothing has changed for `age`, without
+    /// haste; `.clockChanged` as with `cleanTmp`.
+    package func removeEmptied(
+        olderThan age: Duration = .seconds(3600),
+        then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
+    ) {
+        core.read(then: then) { [core] () throws(MaildirError) in try EmptiedFolders(core: core, age: age).remove() }
+    }
+
     /// Removes tombstones older than the grace time and the resend window together, in all mailboxes, without haste: none that
     /// is to be kept (see `forget(onlyBefore:)`). A mailbox whose deleted messages cannot all be removed keeps its tombstones,
     /// and is told in the report; `.clockChanged` as with `cleanTmp`.

@@ -40,23 +40,8 @@ extension MaildirStore {
             let tombstones = snapshot.tombstoneNames.compactMap { MessageIdentity($0) }
             try Handoff.release(Array(0..<snapshot.count), tombstones, of: snapshot, core: core)
             try core.root.withDirectory { root throws(MaildirError) in
-                try Self.removeEmptyFolders(snapshot.folder, in: root)
+                try snapshot.folder.removeEmpty(in: root)
             }
-        }
-    }
-
-    /// From the inside out, up to the first that is not empty. `tmp/` goes first: a delivery that is under way keeps the
-    /// mailbox there, and one that comes later makes anew what is missing.
-    private static func removeEmptyFolders(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) {
-        var paths = MailboxFolder.parts.map { "\(folder.path)/\($0)" }
-        var components = folder.path.split(separator: "/")
-        while components.count > 1 {
-            paths.append(components.joined(separator: "/"))
-            components.removeLast()
-        }
-        for path in paths where unlinkat(root.descriptor, path, AT_REMOVEDIR) != 0 {
-            if errno == ENOTEMPTY || errno == EEXIST { return }
-            if errno != ENOENT { throw .failed("rmdir", path) }
         }
     }
 }

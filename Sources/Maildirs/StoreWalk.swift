@@ -6,6 +6,13 @@ package struct MailboxPage: Sendable {
     package var keys: [MailboxKey] = []
     /// Why there may be more among them: the first folder that could not be read.
     package var failure: MaildirError?
+    /// The last one that was looked at, behind which the next page begins; nil if these were all.
+    package var last: MailboxKey?
+
+    package init(keys: [MailboxKey] = [], failure: MaildirError? = nil) {
+        self.keys = keys
+        self.failure = failure
+    }
 }
 
 /// Goes over all mailboxes of a store, or over all that wait for another node: slowly, so that deliveries do not feel it.
@@ -18,6 +25,7 @@ struct StoreWalk {
     /// The path of a mailbox behind which to begin, in the order of paths; nil for the first.
     var start: String?
 
+    private static let mailboxesPerPage = 512
     private static let mailboxesPerPause = 16
     private static let pause = timespec(tv_sec: 0, tv_nsec: 2_000_000)
 
@@ -46,16 +54,26 @@ struct StoreWalk {
     /// Partition, domain, mailbox.
     static let levelsOfStore = 3
 
-    /// The first mailboxes, `count` at most, that are to be told.
+    /// The first mailboxes, `count` at most, that are to be told. There may be more although it has none: where many are passed
+    /// over, it ends before that takes long.
     func page(
         count: Int, where isTold: (OpenFile) throws(MaildirError) -> Bool = { _ in true }
     ) throws(MaildirError) -> MailboxPage {
         var page = MailboxPage()
+        var (looked, isAll) = (0, true)
         try forEachMailbox(
             { folder, mailbox throws(MaildirError) in
-                if let key = folder.key, try isTold(mailbox) { page.keys.append(key) }
-                return page.keys.count < count
+                guard let key = folder.key else { return true }
+                page.last = key
+                looked += 1
+                isAll = looked < Self.mailboxesPerPage
+                if try isTold(mailbox) {
+                    page.keys.append(key)
+                    isAll = isAll && page.keys.count < count
+                }
+                return isAll
             }, failed: { page.failure = page.failure ?? $0 })
+        if isAll { page.last = nil }
         return page
     }
 

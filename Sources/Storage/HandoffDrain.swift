@@ -11,11 +11,10 @@ struct HandoffDrain {
     private static let interval = Duration.seconds(1)
     /// Everything is looked through again after so many intervals: another process may serve the same store.
     private static let roundsPerWalk = 300
-    private static let mailboxesPerStep = 64
-
     /// Runs until it is cancelled.
     func run() async {
         var waiting: Set<SpoolTarget> = []
+        var failures: [SpoolTarget: MaildirError] = [:]
         var round = 0
         while !Task.isCancelled {
             if round % Self.roundsPerWalk == 0, let all = try? await replicator.store.targets() {
@@ -23,31 +22,36 @@ struct HandoffDrain {
             }
             round += 1
             waiting.formUnion(replicator.takeFreshTargets())
-            for target in waiting where await drain(target) { waiting.remove(target) }
+            for target in waiting where await drain(target, &failures) { waiting.remove(target) }
             try? await Task.sleep(for: Self.interval)
         }
     }
 
-    /// Whether nothing waits for the node any more.
-    private func drain(_ target: SpoolTarget) async -> Bool {
+    /// Whether nothing waits for the node any more. What could not be listed is told to the log once.
+    private func drain(_ target: SpoolTarget, _ failures: inout [SpoolTarget: MaildirError]) async -> Bool {
         let peers = replicator.peers
         if let node = peers.map.ring.index(of: target.name), !peers.isReachable(node) { return false }
         var isDone = true
-        var last: MailboxKey?
-        while !Task.isCancelled,
-            let page = try? await replicator.store.mailboxes(heldFor: target, after: last, count: Self.mailboxesPerStep)
-        {
-            if page.failure != nil { isDone = false }
-            guard !page.keys.isEmpty else { return isDone }
+        var pages = replicator.store.pages(heldFor: target)
+        while let page = await pages.next() {
+            guard !Task.isCancelled else { return false }
+            if let failure = page.failure {
+                isDone = false
+                if failures.updateValue(failure, forKey: target) != failure { note(failure, target) }
+            }
             for key in page.keys {
                 let takers = takers(of: key, for: target, peers)
                 guard await drain(key, for: target, to: takers, lettingGo: true) == nil else { continue }
                 isDone = false
                 guard takers.contains(where: \.isReachable) else { return false }
             }
-            last = page.keys.last
         }
-        return false
+        return isDone
+    }
+
+    private func note(_ error: MaildirError, _ target: SpoolTarget) {
+        if error == .shutDown { return }
+        replicator.log.error("handoff", metadata: ["for": "\(target)", "reason": "\(error)"])
     }
 
     /// Who is to have what waits for a node: the node, if it still owns the mailbox; else all who do.

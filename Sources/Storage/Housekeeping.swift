@@ -2,8 +2,8 @@ import Logging
 import Maildirs
 import Membership
 
-/// What a storage node does by itself, now and then: removes what crashed deliveries left in `tmp/`, and tombstones
-/// that have outlived everything that could bring their messages back.
+/// What a storage node does by itself, now and then: removes what crashed deliveries left in `tmp/`, folders of what was handed
+/// over, and tombstones that have outlived everything that could bring their messages back.
 struct Housekeeping {
     let context: StorageContext
 
@@ -19,6 +19,7 @@ struct Housekeeping {
         while !Task.isCancelled {
             let settings = context.housekeeping
             note("tmp cleaned", await outcome { context.store.cleanTmp(olderThan: settings.tmpAge, then: $0) })
+            note("empty folders removed", await outcome { context.store.removeEmptied(then: $0) })
             if let agreed = await Forgetting(context: context).agreed() {
                 forgotten = max(forgotten, agreed)
                 context.store.forget(onlyBefore: forgotten)

@@ -44,7 +44,6 @@ final class Mover: Sendable {
     private static let interval = Duration.seconds(1)
     /// When nothing is here that is another's, it is looked for so rarely: a process with an older map may bring something.
     private static let idleInterval = Duration.seconds(30)
-    private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 4
 
     init(replicator: Replicator, openMailboxes: OpenMailboxes, rate: Int) {
@@ -117,26 +116,16 @@ final class Mover: Sendable {
     /// Whether nothing of the partition is left here.
     private func move(_ partition: Int, _ peers: ReplicaPeers) async -> Bool {
         var isDone = true
-        var last: MailboxKey?
-        while !Task.isCancelled, replicator.peers === peers {
-            let page: MailboxPage
-            do throws(MaildirError) {
-                page = try await replicator.store.mailboxes(
-                    ofPartition: partition, after: last, count: Self.mailboxesPerStep)
-            } catch {
-                state.withLock { $0.obstacle = "\(error)" }
-                return false
-            }
+        var pages = replicator.store.pages(ofPartition: partition)
+        while let page = await pages.next() {
+            guard !Task.isCancelled, replicator.peers === peers else { return false }
             if let failure = page.failure {
                 isDone = false
                 state.withLock { $0.obstacle = "\(failure)" }
             }
-            let keys = page.keys
-            if keys.isEmpty { return isDone }
-            last = keys.last
             let outcomes = await withTaskGroup(of: Bool.self) { group in
                 var results: [Bool] = []
-                for (index, key) in keys.enumerated() {
+                for (index, key) in page.keys.enumerated() {
                     if index >= Self.mailboxesAtOnce, let result = await group.next() { results.append(result) }
                     group.addTask { await self.move(key, peers) }
                 }
@@ -145,7 +134,7 @@ final class Mover: Sendable {
             }
             if outcomes.contains(false) { isDone = false }
         }
-        return false
+        return isDone
     }
 
     /// Whether nothing of the mailbox is left here.

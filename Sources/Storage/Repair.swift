@@ -48,7 +48,6 @@ final class Repair: Sendable {
     /// How soon what could not be compared is tried again, at first and later on: at a start other nodes may be starting too.
     private static let retryDelay = Duration.seconds(10)
     private static let retryDelayMax = Duration.seconds(3600)
-    private static let mailboxesPerStep = 64
     private static let pause = Duration.milliseconds(20)
 
     init(replicator: Replicator) { self.replicator = replicator }
@@ -147,23 +146,14 @@ final class Repair: Sendable {
     func digests(ofPartition partition: Int) async -> (digests: [MailboxName: MailboxDigest], unread: Int) {
         var digests: [MailboxName: MailboxDigest] = [:]
         var unread = 0
-        var last: MailboxKey?
         func note(_ error: MaildirError) {
             unread += 1
             if error == .shutDown { return }
             replicator.log.error("repair", metadata: ["partition": "\(partition)", "reason": "\(error)"])
         }
-        while true {
-            let page: MailboxPage
-            do throws(MaildirError) {
-                page = try await replicator.store.mailboxes(
-                    ofPartition: partition, after: last, count: Self.mailboxesPerStep)
-            } catch {
-                note(error)
-                return (digests, unread)
-            }
+        var pages = replicator.store.pages(ofPartition: partition)
+        while let page = await pages.next() {
             if let failure = page.failure { note(failure) }
-            guard !page.keys.isEmpty else { return (digests, unread) }
             for key in page.keys {
                 do throws(MaildirError) {
                     let digest = try await replicator.store.snapshot(of: key).digest
@@ -172,7 +162,7 @@ final class Repair: Sendable {
                     note(error)
                 }
             }
-            last = page.keys.last
         }
+        return (digests, unread)
     }
 }

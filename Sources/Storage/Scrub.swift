@@ -14,8 +14,6 @@ struct Scrub {
     /// From the beginning of one pass to the next.
     let interval: Duration
 
-    private static let mailboxesPerStep = 64
-
     /// Runs until it is cancelled. Each pass begins anywhere, so that a node that is restarted often reads all the same.
     func run() async {
         guard rate > 0 else { return }
@@ -37,14 +35,12 @@ struct Scrub {
     /// What waits here for other nodes: a damaged copy is not handed over.
     private func scrubHeld(_ report: inout ScrubReport, _ pace: inout Resting) async {
         for target in (try? await replicator.store.targets()) ?? [] {
-            var last: MailboxKey?
-            while !Task.isCancelled,
-                let keys = try? await replicator.store.mailboxes(
-                    heldFor: target, after: last, count: Self.mailboxesPerStep
-                ).keys, !keys.isEmpty
-            {
-                for key in keys where !Task.isCancelled { await scrub(key, heldFor: target, &report, &pace) }
-                last = keys.last
+            var pages = replicator.store.pages(heldFor: target)
+            while !Task.isCancelled, let page = await pages.next() {
+                note(page.failure, &report)
+                for key in page.keys where !Task.isCancelled {
+                    await scrub(key, heldFor: target, &report, &pace)
+                }
             }
         }
     }
@@ -53,18 +49,20 @@ struct Scrub {
     private func scrub(
         from partition: Int?, until isEnd: (MailboxKey) -> Bool, _ report: inout ScrubReport, _ pace: inout Resting
     ) async {
-        var last: MailboxKey?
-        while !Task.isCancelled,
-            let keys = try? await replicator.store.mailboxes(
-                from: partition, after: last, count: Self.mailboxesPerStep
-            ).keys, !keys.isEmpty
-        {
-            for key in keys {
+        var pages = replicator.store.pages(from: partition)
+        while !Task.isCancelled, let page = await pages.next() {
+            note(page.failure, &report)
+            for key in page.keys {
                 guard !isEnd(key), !Task.isCancelled else { return }
                 await scrub(key, &report, &pace)
             }
-            last = keys.last
         }
+    }
+
+    private func note(_ failure: MaildirError?, _ report: inout ScrubReport) {
+        guard let failure, failure != .shutDown else { return }
+        replicator.log.error("scrub", metadata: ["error": "\(failure)"])
+        report.failures += 1
     }
 
     private func scrub(
@@ -197,7 +195,7 @@ struct ScrubReport: Sendable {
     var damaged = 0
     /// Of these, how many have been replaced by good ones.
     var replaced = 0
-    /// Mailboxes that could not be read through.
+    /// Mailboxes that could not be read through, and folders of mailboxes that could not be listed.
     var failures = 0
 
     var metadata: Logger.Metadata {

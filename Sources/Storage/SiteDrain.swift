@@ -26,7 +26,6 @@ struct SiteDrain {
     /// Another process that serves the same store may have been told.
     private static let lookInterval = Duration.seconds(1)
     private static let walkInterval = Duration.seconds(300)
-    private static let mailboxesPerStep = 64
     private static let mailboxesAtOnce = 16
     /// Found by the walk, and not begun: enough until it goes on.
     private static let mailboxesAheadMax = 256
@@ -107,17 +106,23 @@ struct SiteDrain {
     /// away.
     private struct Walk {
         var next: ContinuousClock.Instant
-        var last: MailboxKey?
-        var isUnderWay: Bool { last != nil }
+        var pages: MailboxPages?
+        var isUnderWay: Bool { pages != nil }
     }
 
     /// The next mailboxes in which something waits.
     private func step(_ walk: inout Walk) async -> [MailboxKey] {
-        let page = try? await replicator.store.mailboxes(
-            heldFor: target, after: walk.last, count: Self.mailboxesPerStep)
-        walk.last = page?.keys.last
-        if walk.last == nil { walk.next = .now + Self.walkInterval }
-        return page?.keys ?? []
+        var pages = walk.pages ?? replicator.store.pages(heldFor: target)
+        guard let page = await pages.next() else {
+            walk = Walk(next: .now + Self.walkInterval)
+            return []
+        }
+        walk.pages = pages
+        if let failure = page.failure, failure != .shutDown {
+            replicator.log.error(
+                "a folder is not carried to the site", metadata: ["site": "\(target.name)", "reason": "\(failure)"])
+        }
+        return page.keys
     }
 
     private func drain(_ key: MailboxKey, waitingSince since: Int64) async -> SiteRetries.Outcome {
@@ -223,20 +228,26 @@ struct SiteDrain {
         if let gauge = replicator.store.gauge(ofSite: target) {
             (status.files, status.filesMax) = (gauge.count, gauge.max)
         }
-        let page = try? await replicator.store.mailboxes(heldFor: target, after: nil, count: Self.countedMax)
-        // What cannot be looked at may wait.
-        if page.map({ $0.failure != nil }) ?? true { status.messages += 1 }
-        for key in page?.keys ?? [] {
-            guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else {
-                status.messages += 1
-                continue
-            }
-            status.messages += waiting.count
-            status.tombstones += waiting.tombstoneNames.count
-            status.octets += waiting.octets
-            if let oldest = waiting.oldest { status.oldest = min(status.oldest ?? oldest, oldest) }
+        var pages = replicator.store.pages(heldFor: target)
+        var mailboxes = 0
+        while mailboxes < Self.countedMax, let page = await pages.next() {
+            // What cannot be looked at may wait.
+            if page.failure != nil { status.messages += 1 }
+            mailboxes += page.keys.count
+            for key in page.keys { await count(key, in: &status) }
         }
         return status
+    }
+
+    private func count(_ key: MailboxKey, in status: inout SiteStatus) async {
+        guard let waiting = try? await replicator.store.snapshot(of: key, heldFor: target) else {
+            status.messages += 1
+            return
+        }
+        status.messages += waiting.count
+        status.tombstones += waiting.tombstoneNames.count
+        status.octets += waiting.octets
+        if let oldest = waiting.oldest { status.oldest = min(status.oldest ?? oldest, oldest) }
     }
 
     private static let countedMax = 10_000

@@ -49,10 +49,6 @@ struct SiteSync {
                     "a folder is not compared with the site",
                     metadata: ["site": "\(target.name)", "reason": "\(failure)"])
             }
-            if page.keys.isEmpty {
-                step.hasMore = false
-                return step
-            }
             let outcomes = await compare(page.keys)
             for (key, outcome) in zip(page.keys, outcomes) {
                 step.obstacle = step.obstacle ?? outcome.obstacle
@@ -61,6 +57,11 @@ struct SiteSync {
                 if step.obstacle == nil { step.last = key.mailbox }
             }
             if step.obstacle != nil { return step }
+            guard let last = page.last else {
+                step.hasMore = false
+                return step
+            }
+            step.last = last.mailbox
         } while ContinuousClock.now < end && !Task.isCancelled
         return step
     }

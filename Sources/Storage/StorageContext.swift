@@ -22,6 +22,7 @@ final class StorageContext: Sendable {
     let queueSessions = OpenMailboxes()
     let mover: Mover
     let repair: Repair
+    private let waiting: WaitingForNodes
     /// The ways to other sites, once they stand.
     let siteDrains = Mutex<[SiteDrain]>([])
     /// What comes into the relays' queues, by the relays' names.
@@ -41,6 +42,7 @@ final class StorageContext: Sendable {
         mover = Mover(
             replicator: replicator, openMailboxes: openMailboxes, rate: configuration.storage.moveRate)
         repair = Repair(replicator: replicator)
+        waiting = WaitingForNodes(store: store)
         relayInboxes = Dictionary(uniqueKeysWithValues: configuration.relays.map { ($0.name, RelayInbox()) })
         housekeeping = configuration.storage
         self.node = node
@@ -86,7 +88,7 @@ final class StorageContext: Sendable {
         status.octetsMoved = mover.transfer.octets
         status.repairPartitions = comparison.partitions
         status.repairDone = comparison.done
-        let waiting = await waiting()
+        let waiting = await waiting.look()
         status.mailboxesWaiting = waiting.mailboxes
         status.forgets = Forgetting(context: self).limit(status, oldestHeld: waiting.oldest)
         return status
@@ -118,26 +120,6 @@ final class StorageContext: Sendable {
         guard !relayInboxes.isEmpty, let queue = RelayQueue(mailbox) else { return }
         relayInboxes[queue.relay]?.note(
             RelayInbox.Arrival(queue: queue.number, identity: identity, octets: octets))
-    }
-
-    private static let waitingMax = 10_000
-
-    /// In how many mailboxes something waits for other nodes, and when the oldest of that was made, in seconds since 1970: nil if
-    /// nothing waits, 0 if not all of it can be looked at. Counting stops at a bound.
-    private func waiting() async -> (mailboxes: Int, oldest: Int64?) {
-        guard let targets = try? await store.targets() else { return (1, 0) }
-        var (count, oldest) = (0, Int64?.none)
-        for target in targets where count < Self.waitingMax {
-            let page = try? await store.mailboxes(heldFor: target, after: nil, count: Self.waitingMax - count)
-            if page.map({ $0.failure != nil }) ?? true { (count, oldest) = (count + 1, 0) }
-            for key in page?.keys ?? [] {
-                let held = try? await store.snapshot(of: key, heldFor: target)
-                guard held.map({ !$0.isEmpty }) ?? true else { continue }
-                count += 1
-                oldest = min(oldest ?? .max, held?.oldest ?? 0)
-            }
-        }
-        return (count, count < Self.waitingMax ? oldest : 0)
     }
 
     func partition(of mailbox: MailboxName) -> Int { replicator.key(of: mailbox).partition }

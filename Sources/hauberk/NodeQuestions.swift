@@ -48,25 +48,32 @@ final class NodeQuestions: Sendable {
     /// What each node says; nil for one that does not answer.
     func statuses() async -> [NodeStatus?] { await ofEach { try? await self.status(of: $0) } }
 
-    /// How each node stands with a site; nil for one that does not answer, or brings nothing there.
-    func statuses(ofSite site: String) async -> [SiteStatus?] {
-        await ofEach { node in (try? await self.ask(.xstatus(ofSite: site), at: node)).flatMap { SiteStatus($0) } }
+    /// How each node stands with a site.
+    func statuses(ofSite site: String) async -> [Result<SiteStatus, PeerError>] {
+        await ofEach(.xstatus(ofSite: site)) { SiteStatus($0) }
     }
 
-    /// Has each node send what waits for a relay: how many messages it has; nil for one that does not answer.
-    func flush(relay: String) async -> [Int?] {
-        await ofEach { node in
-            (try? await self.ask(.xflush(relay: relay), at: node)).flatMap { text in
-                text.split(separator: " ").first.flatMap { Int($0) }
-            }
-        }
+    /// Has each node send what waits for a relay: how many messages it has.
+    func flush(relay: String) async -> [Result<Int, PeerError>] {
+        await ofEach(.xflush(relay: relay)) { text in text.split(separator: " ").first.flatMap { Int($0) } }
     }
 
     /// What each node says to an order about a site.
     func order(_ order: SiteOrder, ofSite site: String) async -> [Result<String, PeerError>] {
+        await ofEach(.xsite(site, order)) { $0 }
+    }
+
+    /// - Parameter read: nil for an answer that is none.
+    private func ofEach<Answer: Sendable>(
+        _ command: POP3ClientCommand, _ read: @escaping @Sendable (String) -> Answer?
+    ) async -> [Result<Answer, PeerError>] {
         await ofEach { node in
             do throws(PeerError) {
-                return .success(try await self.ask(.xsite(site, order), at: node))
+                let text = try await self.ask(command, at: node)
+                guard let answer = read(text) else {
+                    throw .unreachable("the node says \"\(text)\", which is no answer")
+                }
+                return .success(answer)
             } catch {
                 return .failure(error)
             }
@@ -81,4 +88,11 @@ final class NodeQuestions: Sendable {
     }
 
     func quit() async { _ = await links.onEach { for link in $0 { link.quit() } } }
+}
+
+extension Result {
+    var failure: Failure? {
+        guard case .failure(let failure) = self else { return nil }
+        return failure
+    }
 }

@@ -30,6 +30,8 @@ struct RelayStatusCommand: AsyncParsableCommand {
         let relay: String
         let node: String
         let answers: Bool
+        /// Why it tells nothing.
+        var failure: String?
         var messages = 0
         var octets = 0
         var oldestSeconds: Int64?
@@ -44,11 +46,14 @@ struct RelayStatusCommand: AsyncParsableCommand {
         var rows: [Row] = []
         for relay in configuration.relays {
             let found = await questions.statuses(ofSite: SiteStatus.relayMark + relay.name)
-            for (node, status) in zip(configuration.nodes, found) {
+            for (node, answer) in zip(configuration.nodes, found) {
+                let status = try? answer.get()
                 rows.append(
                     Row(
-                        relay: relay.name, node: node.name, answers: status != nil, messages: status?.messages ?? 0,
-                        octets: status?.octets ?? 0, oldestSeconds: status?.oldest.map { max(0, now - $0) },
+                        relay: relay.name, node: node.name, answers: status != nil,
+                        failure: answer.failure?.description,
+                        messages: status?.messages ?? 0, octets: status?.octets ?? 0,
+                        oldestSeconds: status?.oldest.map { max(0, now - $0) },
                         lastSuccess: status?.succeeded, lastError: status?.error))
             }
         }
@@ -62,7 +67,7 @@ struct RelayStatusCommand: AsyncParsableCommand {
             ["relay", "node", "messages", "size", "oldest", "last success", "last error"], figures: [2, 3, 4])
         for row in rows {
             guard row.answers else {
-                table.add([row.relay, row.node, "", "", "", "", "the node does not answer"])
+                table.add([row.relay, row.node, "", "", "", "", "nothing is known: \(row.failure ?? "")"])
                 continue
             }
             table.add([
@@ -99,10 +104,10 @@ struct RelayFlushCommand: AsyncParsableCommand {
         let questions = try NodeQuestions(configuration)
         let counts = await questions.flush(relay: name)
         await questions.quit()
-        print("\(counts.compactMap { $0 }.reduce(0, +)) messages waiting")
-        let silent = zip(configuration.nodes, counts).filter { $0.1 == nil }.map(\.0.name)
-        if !silent.isEmpty {
-            throw CommandFailure("not told, because they do not answer: \(silent.joined(separator: ", "))")
+        print("\(counts.compactMap { try? $0.get() }.reduce(0, +)) messages waiting")
+        let failures = zip(configuration.nodes, counts).compactMap { node, count in
+            count.failure.map { "\(node.name) sends nothing: \($0)" }
         }
+        if !failures.isEmpty { throw CommandFailure(failures.joined(separator: "\n")) }
     }
 }

@@ -34,6 +34,8 @@ struct SiteStatusCommand: AsyncParsableCommand {
         let site: String
         let node: String
         let answers: Bool
+        /// Why it tells nothing.
+        var failure: String?
         var messages = 0
         var tombstones = 0
         var octets = 0
@@ -66,11 +68,12 @@ struct SiteStatusCommand: AsyncParsableCommand {
         let now = Int64(Date().timeIntervalSince1970)
         var rows: [Row] = []
         for site in configuration.sites where !site.addresses.isEmpty {
-            for (node, found) in zip(configuration.nodes, await questions.statuses(ofSite: site.name)) {
+            for (node, answer) in zip(configuration.nodes, await questions.statuses(ofSite: site.name)) {
+                let found = try? answer.get()
                 rows.append(
                     Row(
-                        site: site.name, node: node.name, answers: found != nil, messages: found?.messages ?? 0,
-                        tombstones: found?.tombstones ?? 0, octets: found?.octets ?? 0,
+                        site: site.name, node: node.name, answers: found != nil, failure: answer.failure?.description,
+                        messages: found?.messages ?? 0, tombstones: found?.tombstones ?? 0, octets: found?.octets ?? 0,
                         lagSeconds: found?.oldest.map { max(0, now - $0) }, lastSuccess: found?.succeeded,
                         lastError: found?.error, pausedSince: found?.paused, needsSyncSince: found?.needsSync,
                         spoolFiles: found?.files, spoolFilesMax: found?.filesMax))
@@ -87,7 +90,7 @@ struct SiteStatusCommand: AsyncParsableCommand {
             figures: [2, 3, 4, 5])
         for row in rows {
             guard row.answers else {
-                table.add([row.site, row.node, "", "", "", "", "", "the node does not answer", ""])
+                table.add([row.site, row.node, "", "", "", "", "", "nothing is known: \(row.failure ?? "")", ""])
                 continue
             }
             table.add([

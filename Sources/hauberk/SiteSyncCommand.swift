@@ -103,7 +103,8 @@ private actor SiteSync {
     }
 
     func run() async throws -> SiteSyncView {
-        for (node, status) in zip(map.nodes, await questions.statuses(ofSite: name)) where status?.paused != nil {
+        for (node, status) in zip(map.nodes, await questions.statuses(ofSite: name))
+        where (try? status.get())?.paused != nil {
             await questions.quit()
             throw CommandFailure("\(name) is paused on \(node.name): say 'hauberk site resume \(name)' first")
         }
@@ -129,8 +130,14 @@ private actor SiteSync {
 
     private func end() async {
         await tell(.endSync(token), "was not told that it is over")
-        for (node, status) in zip(map.nodes, await questions.statuses(ofSite: name)) where status?.needsSync != nil {
-            problem("\(node.name) has left out something meanwhile: more came to wait than may; sync again")
+        for (node, answer) in zip(map.nodes, await questions.statuses(ofSite: name)) {
+            switch answer {
+            case .success(let status) where status.needsSync != nil:
+                problem("\(node.name) has left out something meanwhile: more came to wait than may; sync again")
+            case .success: break
+            case .failure(let error):
+                problem("\(node.name) does not tell whether it has left out something meanwhile: \(error)")
+            }
         }
     }
 

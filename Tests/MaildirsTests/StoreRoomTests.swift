@@ -68,6 +68,28 @@ import Testing
         #expect(named.keys == [])
     }
 
+    @Test("A page ends although it has none where many mailboxes are passed over, and the next goes on behind them")
+    func longWay() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store()
+        let target = try #require(SpoolTarget(node: "b"))
+        for number in 0..<1_100 {
+            try FileManager.default.createDirectory(
+                atPath: "\(folder.root)/spool/handoff-b/3/example.test/\(number + 1_000)",
+                withIntermediateDirectories: true)
+        }
+        let mailbox = MailboxName.named("zoe")
+        _ = await store.deliver("x\r\n", .numbered(1), to: [mailbox])
+        try await result { store.hold(.numbered(1), of: mailbox, partition: 3, for: target, then: $0) }
+        var pages: [MailboxPage] = []
+        repeat {
+            let last = pages.last?.last
+            pages.append(try await result { store.heldMailboxes(for: target, after: last, count: 9, then: $0) })
+        } while pages.last?.last != nil
+        #expect(pages.map(\.keys.count) == [0, 0, 1])
+        #expect(pages.last?.keys.map(\.mailbox) == [mailbox])
+    }
+
     @Test("A folder that cannot be read is told, and the mailboxes beside it are too")
     func unreadable() async throws {
         let folder = try TestFolder()

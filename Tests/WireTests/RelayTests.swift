@@ -217,12 +217,8 @@ struct RelayTests {
             }
         }
         let client = try SocketClient(port: site.port)
-        for number in 0..<6 {
-            try await client.send("NOOP \(number)\r\n")
-            try await Task.sleep(for: .milliseconds(1_500))
-        }
+        try await client.send((0..<6).map { "NOOP \($0)\r\n" } + ["RETR\r\n"], every: .milliseconds(1_500))
         try await site.record.waits(for: "NOOP 5")
-        try await client.send("RETR\r\n")
         #expect(try await client.read(until: "6") == "123456")
         for listener in site.listeners { await listener.drain() }
     }

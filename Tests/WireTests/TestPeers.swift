@@ -140,6 +140,17 @@ final class SocketClient: Sendable {
         }
     }
 
+    /// Sends one text after the other, from a thread that waits for nothing but the time between them.
+    func send(_ texts: [String], every pause: Duration) async throws {
+        try await Self.threads.runIfActive { [descriptor] in
+            for (number, text) in texts.enumerated() {
+                if number > 0 { usleep(UInt32(pause / .microseconds(1))) }
+                let bytes = Array(text.utf8)
+                _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+            }
+        }
+    }
+
     /// Sends pieces until none is taken for a second; how many octets were.
     func sendUntilBlocked(_ piece: @escaping @Sendable (_ number: Int) -> [UInt8]) async throws -> Int {
         try await Self.threads.runIfActive { [descriptor] in

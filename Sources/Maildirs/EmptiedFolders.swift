@@ -1,0 +1,40 @@
+import FileTimes
+import Glibc
+
+/// Removes the folders of mailboxes in which nothing waits for a node any more: whoever asks what waits looks through each.
+///
+/// Those that changed lately stay, so that who delivers there seldom has to make anew what goes under his hands.
+struct EmptiedFolders {
+    let core: StoreCore
+    let age: Duration
+
+    func remove() throws(MaildirError) -> MaintenanceReport {
+        let limit = try core.ages.limit(core, age: age)
+        var report = MaintenanceReport()
+        for target in try Handoff.targets(core) {
+            try StoreWalk(core: core, top: MailboxFolder.top(target)).forEachMailbox(
+                { folder, spool throws(MaildirError) in
+                    report.mailboxes += 1
+                    guard try !Handoff.isWaiting(in: spool, core), try isOld(spool, limit) else { return true }
+                    try core.root.withDirectory { root throws(MaildirError) in try folder.removeEmpty(in: root) }
+                    report.removed += 1
+                    return true
+                }, failed: { report.failures.append($0) })
+        }
+        return report
+    }
+
+    /// Whether nothing came into it or went since.
+    private func isOld(_ spool: OpenFile, _ limit: FileTime) throws(MaildirError) -> Bool {
+        guard FileTime(try spool.status().st_mtim) < limit else { return false }
+        for part in MailboxFolder.parts {
+            var status = stat()
+            if fstatat(spool.descriptor, part, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+                if FileTime(status.st_mtim) >= limit { return false }
+            } else if errno != ENOENT {
+                throw .failed("fstatat", part)
+            }
+        }
+        return true
+    }
+}
