@@ -7,11 +7,11 @@ package import Wire
 package enum PeerError: Error, Sendable, CustomStringConvertible {
     /// It is down, hangs, or broke the protocol.
     case unreachable(String)
-    /// It says that it cannot do it; temporary, if it may be able to later.
-    case refused(String, isTemporary: Bool)
+    /// It says that it does not do it, and what may be done about that; without a code, there is nothing of what was asked for.
+    case refused(String, code: POP3ResponseCode?)
 
     init(_ reply: POP3Reply) {
-        self = .refused(reply.explanation, isTemporary: reply.code == .systemTemporary)
+        self = .refused(reply.explanation, code: reply.code)
     }
 
     package var description: String {

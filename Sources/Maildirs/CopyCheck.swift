@@ -40,16 +40,32 @@ package struct CopyPromise: Hashable, Sendable {
     }
 }
 
+/// How far a message is compared with what its name promises while it is read.
+package enum CopyComparison: Sendable {
+    /// It is taken as it is.
+    case none
+    /// Size and checksum: for who is given the message.
+    case octets
+    /// What they come to on the wire too: for who makes another copy of it, or mends this one.
+    case all
+}
+
 /// Compares a file that passes by in pieces with what its name promises.
 struct CopyCheck: Sendable {
     let promise: CopyPromise
+    private let countsLines: Bool
+    private var octets = 0
     private var size = WireSize()
     private var hash = RunningStableHash()
 
-    init(_ promise: CopyPromise) { self.promise = promise }
+    init(_ promise: CopyPromise, _ comparison: CopyComparison = .all) {
+        self.promise = promise
+        countsLines = comparison == .all
+    }
 
     mutating func add(_ bytes: UnsafeRawBufferPointer) {
-        size.add(bytes)
+        octets += bytes.count
+        if countsLines { size.add(bytes) }
         if promise.checksum != nil { hash.update(bytes) }
     }
 
@@ -57,8 +73,8 @@ struct CopyCheck: Sendable {
 
     /// What is wrong with all that came; nil if it is what the name promises.
     var damage: CopyDamage? {
-        if size.diskOctets != promise.diskOctets { return .size(size.diskOctets, promise.diskOctets) }
-        if size.wireOctets != promise.wireOctets { return .wireSize(size.wireOctets, promise.wireOctets) }
+        if octets != promise.diskOctets { return .size(octets, promise.diskOctets) }
+        if countsLines, size.wireOctets != promise.wireOctets { return .wireSize(size.wireOctets, promise.wireOctets) }
         if let checksum = promise.checksum, hash.value != checksum { return .checksum }
         return nil
     }

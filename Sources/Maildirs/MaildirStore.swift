@@ -144,10 +144,9 @@ package final class MaildirStore: Sendable {
 
     /// Opens one message of a snapshot, wherever another tool has moved it. Nil: it is gone.
     ///
-    /// - Parameter isCompared: the bytes are compared with what the name promises, and the last piece of a damaged file is an
-    ///   error: for those who make other copies of it.
+    /// - Parameter comparison: how far it is compared with what its name promises; the last piece of a damaged file is an error.
     package func read(
-        _ index: Int, of snapshot: MaildropSnapshot, isCompared: Bool = false,
+        _ index: Int, of snapshot: MaildropSnapshot, comparing comparison: CopyComparison = .none,
         then: @escaping @Sendable (Result<MessageReader?, MaildirError>) -> Void
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in
@@ -157,8 +156,8 @@ package final class MaildirStore: Sendable {
                         snapshot.path(at: index), identity: snapshot.identity(at: index), in: mailbox, core)
                 else { return nil }
                 return try MessageReader(
-                    file: file, path: snapshot.path(at: index), promise: isCompared ? snapshot.promise(at: index) : nil,
-                    core: core)
+                    file: file, path: snapshot.path(at: index), check: snapshot.check(at: index, comparison), core: core
+                )
             }
         }
     }
@@ -168,11 +167,14 @@ package final class MaildirStore: Sendable {
     ///
     /// - Parameter folder: the mailbox's, if it is open.
     package func readCached(
-        _ index: Int, of snapshot: MaildropSnapshot, in folder: OpenMailbox? = nil
+        _ index: Int, of snapshot: MaildropSnapshot, in folder: OpenMailbox? = nil,
+        comparing comparison: CopyComparison = .none
     ) -> MessageReader? {
         let path = folder == nil ? snapshot.fullPath(at: index) : snapshot.path(at: index)
         return core.cachedReads.open(path, in: folder?.place ?? core.root.directory).flatMap { file in
-            MessageReader(cached: file, promised: snapshot.diskOctets(at: index), path: path, core: core)
+            MessageReader(
+                cached: file, promised: snapshot.diskOctets(at: index), path: path,
+                check: snapshot.check(at: index, comparison), core: core)
         }
     }
 

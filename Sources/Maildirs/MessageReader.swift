@@ -18,9 +18,26 @@ package final class MessageReader: Sendable {
         var offset = 0
         /// Read when the message was opened, so that a small one costs one trip to a worker.
         var ahead: [UInt8]
-        /// What came so far, compared with the name; nil if that promises nothing, or nobody asked.
+        /// What was read so far, compared with the name; nil if that promises nothing, or nobody asked.
         var check: CopyCheck?
         var damage: CopyDamage?
+
+        init(file: OpenFile, size: Int, ahead: [UInt8], check: CopyCheck?) {
+            self.file = file
+            self.ahead = ahead
+            self.check = check
+            add(ahead, through: ahead.count, of: size)
+        }
+
+        /// A piece was read. At the end it shows whether the file is damaged: then the last piece is kept back, so that nobody
+        /// takes what came for a whole message.
+        mutating func add(_ piece: [UInt8], through offset: Int, of size: Int) {
+            guard check != nil else { return }
+            check?.add(piece)
+            guard offset >= size else { return }
+            damage = check?.damage
+            check = nil
+        }
     }
 
     private let core: StoreCore
@@ -31,8 +48,8 @@ package final class MessageReader: Sendable {
 
     /// Nil if it is not a file.
     ///
-    /// - Parameter promise: what the bytes are compared with, if they are to be.
-    init?(file: OpenFile, path: [UInt8], promise: CopyPromise? = nil, core: StoreCore) throws(MaildirError) {
+    /// - Parameter check: compares the bytes, if they are to be compared.
+    init?(file: OpenFile, path: [UInt8], check: CopyCheck?, core: StoreCore) throws(MaildirError) {
         let status = try file.status()
         guard status.st_mode & S_IFMT == S_IFREG else { return nil }
         size = Int(status.st_size)
@@ -41,15 +58,13 @@ package final class MessageReader: Sendable {
         let name = String(decoding: path, as: UTF8.self)
         try core.options.faults?.check(.read, name)
         let ahead = try Self.piece(of: file, name, at: 0, size: size)
-        var check = promise.map { CopyCheck($0) }
-        check?.add(ahead)
-        state = Mutex(State(file: file, ahead: ahead, check: check))
+        state = Mutex(State(file: file, size: size, ahead: ahead, check: check))
     }
 
     /// Nil if it is not a file, not in memory, or not as long as it should be.
     ///
     /// - Parameter promised: how long its name says it is; nil if that says nothing.
-    init?(cached file: OpenFile, promised: Int?, path: [UInt8], core: StoreCore) {
+    init?(cached file: OpenFile, promised: Int?, path: [UInt8], check: CopyCheck?, core: StoreCore) {
         let ahead: [UInt8]?
         if let promised, promised < Self.pieceBytesMax {
             size = promised
@@ -62,11 +77,11 @@ package final class MessageReader: Sendable {
         guard let ahead else { return nil }
         self.core = core
         self.path = path
-        state = Mutex(State(file: file, ahead: ahead, check: nil))
+        state = Mutex(State(file: file, size: size, ahead: ahead, check: check))
     }
 
-    /// What is wrong with the file, once a read has shown that: the last one of a reader that was asked to compare it, or one
-    /// that the disk refused.
+    /// What is wrong with the file, once a read has shown that: the last one of a reader that was asked to compare it, which for
+    /// a message of no more than a piece was at its opening, or one that the disk refused.
     package var damage: CopyDamage? { state.withLock { $0.damage } }
 
     /// The next piece if nothing has to be read for it, empty at the end.
@@ -75,7 +90,6 @@ package final class MessageReader: Sendable {
             let ahead = state.ahead
             state.ahead = []
             state.offset += ahead.count
-            noteEnd(&state)
             if let damage = state.damage { return .failure(.damaged(damage, path: name)) }
             return !ahead.isEmpty || state.file == nil || state.offset >= size ? .success(ahead) : nil
         }
@@ -93,8 +107,7 @@ package final class MessageReader: Sendable {
             let piece = try nextPiece(of: file, at: offset, size: min(size, offset + max(1, bytesMax)))
             let damage = state.withLock { state in
                 state.offset += piece.count
-                state.check?.add(piece)
-                noteEnd(&state)
+                state.add(piece, through: state.offset, of: size)
                 return state.damage
             }
             if let damage { throw .damaged(damage, path: name) }
@@ -109,14 +122,6 @@ package final class MessageReader: Sendable {
             if error.isDamage { state.withLock { $0.damage = .unreadable("\(error)") } }
             throw error
         }
-    }
-
-    /// At the end it shows whether the file is damaged: then the last piece is kept back, so that nobody takes what came for
-    /// a whole message.
-    private func noteEnd(_ state: inout State) {
-        guard state.offset >= size, let check = state.check else { return }
-        state.check = nil
-        state.damage = check.damage
     }
 
     /// Lets go of the file now rather than with the last reference. What is read after it is empty.

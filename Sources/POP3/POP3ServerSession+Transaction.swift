@@ -138,6 +138,12 @@ extension POP3ServerSession {
         refuseWithoutBlame("message cannot be read now", code: .systemTemporary)
     }
 
+    /// For another node: this copy of the message is no good one.
+    package mutating func messageDamaged() {
+        guard answeredMessage() != nil else { return }
+        refuseWithoutBlame("this copy is damaged", code: .systemPermanent)
+    }
+
     /// The whole message and its final dot are written.
     package mutating func messageSent() {
         _ = answered(.messageEnd)

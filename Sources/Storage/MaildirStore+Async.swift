@@ -17,7 +17,7 @@ extension MaildirStore {
 
     /// A message to be copied: a damaged one cannot be read to its end. Nil if it is gone.
     func reader(of index: Int, in snapshot: MaildropSnapshot) async throws(MaildirError) -> MessageReader? {
-        try await result { read(index, of: snapshot, isCompared: true, then: $0) }
+        try await result { read(index, of: snapshot, comparing: .all, then: $0) }
     }
 
     /// Nil if there is no such tombstone any more.

@@ -102,10 +102,21 @@ final class POP3NodeConversation: Conversation {
     }
 
     /// A message that is in memory.
-    func readCached(_ index: Int, of snapshot: MaildropSnapshot) -> MessageReader? {
+    func readCached(_ position: Int, of maildrop: ShownMessages) -> MessageReader? {
         readings += 1
-        if readings == 2 { folder = node.store.openMailbox(of: snapshot) }
-        return node.store.readCached(index, of: snapshot, in: folder)
+        if readings == 2 { folder = node.store.openMailbox(of: maildrop.snapshot) }
+        return node.store.readCached(
+            maildrop.index(at: position), of: maildrop.snapshot, in: folder, comparing: comparison(position, maildrop))
+    }
+
+    private func comparison(_ position: Int, _ maildrop: ShownMessages) -> CopyComparison {
+        maildrop.isWhole ? .all : node.mender.comparison(of: suspect(position, maildrop))
+    }
+
+    private func suspect(_ position: Int, _ maildrop: ShownMessages) -> CopyMender.Suspect {
+        CopyMender.Suspect(
+            key: MailboxKey(mailbox: maildrop.snapshot.mailbox, partition: maildrop.snapshot.partition),
+            uidl: maildrop.uidl(at: position))
     }
 
     /// An idle session keeps no folder open.
@@ -298,49 +309,69 @@ final class POP3NodeConversation: Conversation {
 
     /// True if it is written already.
     private func send(_ position: Int, topLines: Int?, _ connection: Connection) -> Bool {
-        guard let maildrop, let snapshot else { preconditionFailure("RETR without a maildrop") }
-        let index = maildrop.index(at: position)
-        let octets = snapshot.octets(at: index)
+        guard let maildrop else { preconditionFailure("RETR without a maildrop") }
         ahead?.asked(position, next: session.nextRetrieval)
+        return send(Retrieval(position: position, topLines: topLines, mends: !maildrop.isWhole), maildrop, connection)
+    }
+
+    private struct Retrieval {
+        let position: Int
+        let topLines: Int?
+        /// Whether a copy that cannot be read as its name promises is mended. Another node that asks may be mending its own.
+        var mends: Bool
+    }
+
+    private func send(_ retrieval: Retrieval, _ maildrop: ShownMessages, _ connection: Connection) -> Bool {
         isWaiting = true
-        if !maildrop.isWhole, let reader = readCached(index, of: snapshot) {
-            return start(reader, octets: octets, topLines: topLines, connection)
+        if !maildrop.isWhole, let reader = readCached(retrieval.position, of: maildrop) {
+            return start(reader, retrieval, maildrop, connection)
         }
         node.store.read(
-            index, of: snapshot, isCompared: maildrop.isWhole,
+            maildrop.index(at: retrieval.position), of: maildrop.snapshot,
+            comparing: comparison(retrieval.position, maildrop),
             then: connection.completion { [self] result in
+                guard connection.isOpen else { return }
                 switch result {
                 case .success(let reader?):
-                    guard connection.isOpen else { return }
-                    if start(reader, octets: octets, topLines: topLines, connection) { run(connection) }
+                    guard start(reader, retrieval, maildrop, connection) else { return }
                 case .success(nil):
                     isWaiting = false
                     session.messageGone()
-                    run(connection)
                 case .failure(let error):
+                    guard !error.isDamage else { return damaged("\(error)", retrieval, maildrop, connection) }
+                    noteFailure("\(error)", retrieval, maildrop)
                     isWaiting = false
-                    log.error("message cannot be read", metadata: ["error": "\(error)"])
-                    node.metrics.storeErrors.increment()
                     session.messageFailed()
-                    run(connection)
                 }
+                run(connection)
             })
         return false
     }
 
     /// True if it is written already.
-    private func start(_ reader: MessageReader, octets: Int, topLines: Int?, _ connection: Connection) -> Bool {
-        session.messageFound(octets: octets)
+    private func start(
+        _ reader: MessageReader, _ retrieval: Retrieval, _ maildrop: ShownMessages, _ connection: Connection
+    ) -> Bool {
+        if let damage = reader.damage {
+            reader.close()
+            damaged("\(damage)", retrieval, maildrop, connection)
+            return false
+        }
+        session.messageFound(octets: maildrop.octets(at: retrieval.position))
         var isInside = true
         sending = MessageSending(
-            head: session.takeOutput(), reader: reader, encoder: POP3MessageEncoder(topLines: topLines),
+            head: session.takeOutput(), reader: reader, encoder: POP3MessageEncoder(topLines: retrieval.topLines),
             connection: connection
         ) { [self] whole in
             sending = nil
             guard whole else {
                 // Half a message is out: only the end of the connection says so.
-                node.metrics.storeErrors.increment()
-                log.error("message broke off while it was read")
+                noteFailure(reader.damage.map { "\($0)" } ?? "it broke off", retrieval, maildrop)
+                if retrieval.mends {
+                    Task { [mender = node.mender, suspect = suspect(retrieval.position, maildrop)] in
+                        await mender.mend(suspect)
+                    }
+                }
                 return connection.abort()
             }
             isWaiting = false
@@ -351,6 +382,29 @@ final class POP3NodeConversation: Conversation {
         sending?.goOn()
         isInside = false
         return !isWaiting
+    }
+
+    /// Nothing of it is out yet: another owner's copy may take its place, and is what the client gets.
+    private func damaged(
+        _ why: String, _ retrieval: Retrieval, _ maildrop: ShownMessages, _ connection: Connection
+    ) {
+        noteFailure(why, retrieval, maildrop)
+        perform(connection) { [mender = node.mender, suspect = suspect(retrieval.position, maildrop)] in
+            retrieval.mends ? await mender.mend(suspect) : .later
+        } then: { [self] outcome in
+            if maildrop.isWhole { return session.messageDamaged() }
+            guard outcome != .later else { return session.messageFailed() }
+            var again = retrieval
+            again.mends = false
+            _ = send(again, maildrop, connection)
+        }
+    }
+
+    private func noteFailure(_ why: String, _ retrieval: Retrieval, _ maildrop: ShownMessages) {
+        node.metrics.storeErrors.increment()
+        log.error(
+            "message cannot be read",
+            metadata: ["message": "\(maildrop.uidl(at: retrieval.position))", "reason": "\(why)"])
     }
 
     private func delete(_ positions: [Int], _ connection: Connection) {

@@ -41,12 +41,13 @@ final class RemoteReplica: Sendable {
             let lines = try await ask(.xgoneOne(name))
             return Tombstone(name: name, lines: lines.flatMap { $0 + [UInt8(ascii: "\n")] })
         } catch {
-            if case .refused(_, isTemporary: false) = error { return nil }
+            if case .refused(_, code: nil) = error { return nil }
             throw error
         }
     }
 
-    /// Reads a message into a writer, which the caller commits. False if it is gone there.
+    /// Reads a message into a writer, which the caller commits. False if it is gone there; refused with `.systemPermanent` if the
+    /// copy there is damaged, unless it is so large that the connection has to break.
     func read(_ number: Int, into writer: MessageWriter) async throws(PeerError) -> Bool {
         let result: Result<Void, PeerError> = await withCheckedContinuation { done in
             loop.execute { [maildrop, loop] in
@@ -63,7 +64,7 @@ final class RemoteReplica: Sendable {
                 }
             }
         }
-        if case .failure(.refused(_, isTemporary: false)) = result { return false }
+        if case .failure(.refused(_, code: nil)) = result { return false }
         try result.get()
         return true
     }

@@ -6,10 +6,11 @@ import Maildirs
 import Membership
 
 /// Reads through this node's own messages, slowly, and compares each with what its name promises: disks lose bits without
-/// a word. A damaged copy is replaced by another owner's, and put into quarantine.
+/// a word. A damaged copy is mended.
 struct Scrub {
     let replicator: Replicator
-    /// Bytes a second; 0: everything at once.
+    let mender: CopyMender
+    /// Bytes a second; 0: nothing is read.
     let rate: Int
     /// From the beginning of one pass to the next.
     let interval: Duration
@@ -74,115 +75,20 @@ struct Scrub {
                 // A name that promises nothing is not worth reading.
                 guard !Task.isCancelled else { return }
                 guard snapshot.promise(at: index) != nil else { continue }
-                let damage = try await damage(of: index, in: snapshot, &report, &pace)
-                if let damage { await mend(DamagedCopy(key, heldFor: target, snapshot, index, damage), &report) }
+                report.messages += 1
+                replicator.metrics.messagesScrubbed.increment()
+                let damage = try await mender.damage(of: index, in: snapshot) { octets in
+                    report.octets += octets
+                    await pace.rest(after: octets)
+                }
+                guard let damage else { continue }
+                report.damaged += 1
+                let outcome = await mender.mend(DamagedCopy(key, heldFor: target, snapshot, index, damage))
+                if outcome == .mended { report.mended += 1 }
             }
         } catch {
             replicator.log.error("scrub", metadata: ["mailbox": "\(key.mailbox)", "error": "\(error)"])
             report.failures += 1
-        }
-    }
-
-    // MARK: comparing
-
-    /// Nil if the copy is what its name promises, or is not there any more.
-    private func damage(
-        of index: Int, in snapshot: MaildropSnapshot, _ report: inout ScrubReport, _ pace: inout Resting
-    ) async throws(MaildirError) -> CopyDamage? {
-        do throws(MaildirError) {
-            guard let reader = try await replicator.store.reader(of: index, in: snapshot) else { return nil }
-            defer { reader.close() }
-            report.messages += 1
-            replicator.metrics.messagesScrubbed.increment()
-            var octets = 0
-            while case let piece = try await reader.next(), !piece.isEmpty {
-                octets += piece.count
-                report.octets += piece.count
-                await pace.rest(after: piece.count)
-            }
-            return octets < reader.size ? .size(octets, reader.size) : nil
-        } catch .damaged(let damage, _) {
-            return damage
-        } catch {
-            if error.isDamage { return .unreadable("\(error)") }
-            throw error
-        }
-    }
-
-    // MARK: mending
-
-    private struct DamagedCopy {
-        let key: MailboxKey
-        let target: SpoolTarget?
-        let snapshot: MaildropSnapshot
-        let index: Int
-        let damage: CopyDamage
-        let name: MessageIdentity?
-
-        init(
-            _ key: MailboxKey, heldFor target: SpoolTarget?, _ snapshot: MaildropSnapshot, _ index: Int,
-            _ damage: CopyDamage
-        ) {
-            self.key = key
-            self.target = target
-            self.snapshot = snapshot
-            self.index = index
-            self.damage = damage
-            name = MessageIdentity(snapshot.uidl(at: index))
-        }
-    }
-
-    private func mend(_ copy: DamagedCopy, _ report: inout ScrubReport) async {
-        var log = replicator.log
-        log[metadataKey: "mailbox"] = "\(copy.key.mailbox)"
-        log[metadataKey: "message"] = "\(copy.snapshot.uidl(at: copy.index))"
-        replicator.metrics.damagedCopies.increment()
-        report.damaged += 1
-        log.error("a copy is damaged", metadata: ["damage": "\(copy.damage)"])
-        for peer in replicator.peers.owners(of: copy.key.mailbox) {
-            switch await replace(copy, from: peer, log) {
-            case .replaced(let quarantine):
-                replicator.metrics.damagedCopiesReplaced.increment()
-                report.replaced += 1
-                return log.notice(
-                    "the damaged copy is replaced", metadata: ["node": "\(peer.name)", "quarantine": "\(quarantine)"])
-            case .gone: return log.info("the damaged copy is gone")
-            case .different, nil: continue
-            }
-        }
-        replicator.metrics.damagedCopiesLeft.increment()
-        log.error(
-            "the damaged copy stays: no other owner has a good one now",
-            metadata: ["file": "\(copy.snapshot.file(at: copy.index))"])
-    }
-
-    /// Nil if the node has no copy to give now.
-    private func replace(_ copy: DamagedCopy, from peer: Peer, _ log: Logger) async -> ReplacementOutcome? {
-        guard let name = copy.name, peer.isReachable else { return nil }
-        let remote = peer.replica(of: copy.key.mailbox)
-        defer { remote.quit() }
-        do {
-            guard let number = try await remote.contents().numbers[name.text] else { return nil }
-            let recipient = DeliveryRecipient(
-                mailbox: copy.key.mailbox, partition: copy.key.partition, header: [], heldFor: copy.target)
-            let writer = replicator.store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
-            do {
-                guard try await remote.read(number, into: writer) else {
-                    writer.discard()
-                    return nil
-                }
-            } catch {
-                writer.discard()
-                throw error
-            }
-            let outcome = try await writer.commit(replacing: copy.index, of: copy.snapshot)
-            if outcome == .different {
-                log.warning("another node's copy is another one, too", metadata: ["node": "\(peer.name)"])
-            }
-            return outcome
-        } catch {
-            log.warning("no copy", metadata: ["node": "\(peer.name)", "reason": "\(error)"])
-            return nil
         }
     }
 }
@@ -193,14 +99,14 @@ struct ScrubReport: Sendable {
     var messages = 0
     var octets = 0
     var damaged = 0
-    /// Of these, how many have been replaced by good ones.
-    var replaced = 0
+    /// Of these, how many have been replaced by good ones, or are gone.
+    var mended = 0
     /// Mailboxes that could not be read through, and folders of mailboxes that could not be listed.
     var failures = 0
 
     var metadata: Logger.Metadata {
         [
-            "messages": "\(messages)", "octets": "\(octets)", "damaged": "\(damaged)", "replaced": "\(replaced)",
+            "messages": "\(messages)", "octets": "\(octets)", "damaged": "\(damaged)", "mended": "\(mended)",
             "failures": "\(failures)",
         ]
     }

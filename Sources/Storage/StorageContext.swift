@@ -22,6 +22,7 @@ final class StorageContext: Sendable {
     let queueSessions = OpenMailboxes()
     let mover: Mover
     let repair: Repair
+    let mender: CopyMender
     private let waiting: WaitingForNodes
     /// The ways to other sites, once they stand.
     let siteDrains = Mutex<[SiteDrain]>([])
@@ -42,6 +43,7 @@ final class StorageContext: Sendable {
         mover = Mover(
             replicator: replicator, openMailboxes: openMailboxes, rate: configuration.storage.moveRate)
         repair = Repair(replicator: replicator)
+        mender = CopyMender(replicator)
         waiting = WaitingForNodes(store: store)
         relayInboxes = Dictionary(uniqueKeysWithValues: configuration.relays.map { ($0.name, RelayInbox()) })
         housekeeping = configuration.storage

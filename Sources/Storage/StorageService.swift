@@ -100,7 +100,8 @@ package final class StorageService: Service {
         let scrub = Task { [context] in
             let settings = context.housekeeping
             await Scrub(
-                replicator: context.replicator, rate: settings.scrubRate, interval: settings.scrubInterval
+                replicator: context.replicator, mender: context.mender, rate: settings.scrubRate,
+                interval: settings.scrubInterval
             ).run()
         }
         try? await gracefulShutdown()

@@ -31,7 +31,7 @@ import Testing
         let snapshot = try await store.list()
         let reader = try #require(
             try await withCheckedContinuation { waiting in
-                store.read(0, of: snapshot, isCompared: true) { waiting.resume(returning: $0) }
+                store.read(0, of: snapshot, comparing: .all) { waiting.resume(returning: $0) }
             }.get())
         do {
             _ = try await reader.text()
@@ -52,6 +52,33 @@ import Testing
         return try await withCheckedContinuation { waiting in
             writer.commit(replacing: 0, of: snapshot) { waiting.resume(returning: $0) }
         }.get()
+    }
+
+    @Test(
+        "Who is given a message hears of damage before the end, of a small one before anything; without comparing nobody does"
+    )
+    func given() async throws {
+        for (lines, isCached) in [(1, false), (1, true), (20_000, false), (20_000, true)] {
+            let folder = try TestFolder()
+            let store = try folder.store()
+            let text = "Subject: x\r\n\r\n" + String(repeating: "xxx\r\n", count: lines)
+            _ = await store.deliver(text, .numbered(1))
+            let snapshot = try await store.list()
+            func reader(_ comparison: CopyComparison) async throws -> MessageReader {
+                if isCached { return try #require(store.readCached(0, of: snapshot, comparing: comparison)) }
+                return try #require(
+                    try await withCheckedContinuation { waiting in
+                        store.read(0, of: snapshot, comparing: comparison) { waiting.resume(returning: $0) }
+                    }.get())
+            }
+            #expect(try await reader(.octets).text().hasSuffix("xxx\n"))
+            try damage(folder)
+            let compared = try await reader(.octets)
+            #expect(compared.damage == (lines == 1 ? .checksum : nil))
+            await #expect(throws: MaildirError.self) { _ = try await compared.text() }
+            #expect(compared.damage == .checksum)
+            #expect(try await reader(.none).text().hasSuffix("xxx\n"))
+        }
     }
 
     @Test("A good copy can be read to its end; one byte changed, missing or added cannot, however large the file is")

@@ -157,4 +157,108 @@ extension SystemTests {
             #expect(owners[1].names("new") == [])
         }
     }
+
+    /// Two copies of each mailbox, and nobody looks for damage but who retrieves.
+    @Suite(
+        "What a client is given of what a disk damages",
+        .cluster { text in
+            TestCluster.twoCopies(text).replacing("storage:\n", with: "storage:\n  scrubRate: 0\n")
+                + "\ndelivery:\n  connectTimeout: 1s\n  reconnectDelayMax: 500ms\n"
+        })
+    struct DamagedRetrievalTests {
+        let cluster: TestCluster
+
+        init() throws { cluster = try SystemTests.cluster() }
+
+        /// Messages in a mailbox that have been stored by both owners; what each has as files, in the order of their names.
+        private func deliver(_ texts: [String]) async throws -> (TestCluster.Account, [MailboxPlace], [String]) {
+            let reader = try await cluster.makeAccount()
+            for text in texts {
+                let reply = try await cluster.deliver(text, to: reader, port: 2525)
+                try #require(reply.hasPrefix("250"), "\(reply)")
+            }
+            let owners = try await cluster.places(of: reader.address)
+            for _ in 0..<600 where !owners.allSatisfy({ $0.names("new").count == texts.count }) {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            let names = owners[0].names("new").sorted()
+            try #require(names.count == texts.count && owners[1].names("new").sorted() == names)
+            return (reader, owners, names)
+        }
+
+        private func text(_ number: Int, octets: Int = 0) -> String {
+            "Subject: \(number)\r\n\r\n" + String(repeating: "\(number)\(number)\r\n", count: 1 + octets / 4)
+        }
+
+        @Test("The good copy of the other owner, in the same session, also where each answer is waited for")
+        func small() async throws {
+            let texts = (1...6).map { text($0) }
+            let (reader, owners, names) = try await deliver(texts)
+            let good = try owners[1].file("new/\(names[3])")
+            for (index, name) in names[3...].enumerated() { try damage(name, at: owners[index % 2]) }
+            for port in [1110, 1111] {
+                let shown = try await cluster.messages(reader, port: port)
+                #expect(zip(shown, texts).allSatisfy { $0.hasSuffix($1) } && shown.count == texts.count)
+            }
+            #expect(try owners[0].file("new/\(names[3])") == good)
+            try await cluster.waitForLog(owners[0].node, "the damaged copy is replaced")
+        }
+
+        private func retrieve(_ number: Int, _ session: RawConnection) async throws -> String {
+            String(decoding: try await session.retrieve(number), as: UTF8.self)
+        }
+
+        /// In its last line.
+        private func damage(_ name: String, at owner: MailboxPlace) throws {
+            try flipByte(of: owner.path("new/\(name)"), at: owner.file("new/\(name)").count - 3)
+        }
+
+        @Test("A large one is never whole when it is not good, and soon is")
+        func large() async throws {
+            let whole = text(1, octets: 300_000)
+            let (reader, owners, names) = try await deliver([whole])
+            let good = try owners[1].file("new/\(names[0])")
+            try damage(names[0], at: owners[0])
+            var isGood = false
+            for _ in 0..<100 where !isGood {
+                let session = try await cluster.login(reader)
+                guard let shown = try? await retrieve(1, session) else {
+                    try await Task.sleep(for: .milliseconds(50))
+                    continue
+                }
+                isGood = shown.hasSuffix(whole)
+                try #require(isGood)
+            }
+            #expect(isGood)
+            for _ in 0..<600 where try owners[0].file("new/\(names[0])") != good {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(try owners[0].file("new/\(names[0])") == good)
+        }
+
+        @Test("Not now, while the other owner is away; and as it is where both copies are damaged")
+        func noGoodCopy() async throws {
+            let (reader, owners, names) = try await deliver([text(1), text(2)])
+            for owner in owners { try damage(names[0], at: owner) }
+            let bad = try owners.map { try shownFile(of: $0, names[0]) }
+            try await cluster.crash(owners[1].node)
+            let session = try await cluster.login(reader)
+            #expect(try await session.ask("RETR 1").hasPrefix("-ERR [SYS/TEMP]"))
+            #expect(try await retrieve(2, session).hasSuffix(text(2)))
+            #expect(try await session.ask("QUIT").hasPrefix("+OK"))
+            try await cluster.restart(owners[1].node, try #require(TestCluster.storePorts[owners[1].node]))
+            var shown: String?
+            for _ in 0..<100 where shown == nil {
+                let session = try await cluster.login(reader)
+                shown = try? await retrieve(1, session)
+            }
+            #expect(bad.contains(try #require(shown)))
+            #expect(try owners.map { try shownFile(of: $0, names[0]) } == bad)
+        }
+
+        /// As a client is shown it.
+        private func shownFile(of place: MailboxPlace, _ name: String) throws -> String {
+            String(decoding: try place.file("new/\(name)"), as: UTF8.self).replacing("\n", with: "\r\n")
+        }
+    }
 }

@@ -1,0 +1,214 @@
+import Cluster
+import CoreMetrics
+import Hops
+import Logging
+import Mail
+import Maildirs
+import Membership
+import POP3
+import Synchronization
+
+/// Compares this node's copies of messages with what their names promise, and puts other owners' good copies in the place of
+/// damaged ones, which go into quarantine.
+final class CopyMender: Sendable {
+    /// What became of a copy that is not what its name promises.
+    enum Outcome: Sendable {
+        /// It is now, or is gone.
+        case mended
+        /// No owner has a good one: it is given as it is, but to no other node.
+        case left
+        /// Another owner may have a good one, and does not give it now.
+        case later
+    }
+
+    /// A message of which a session could not read this node's copy.
+    struct Suspect: Hashable, Sendable {
+        let key: MailboxKey
+        let uidl: String
+    }
+
+    private struct State {
+        var running: [Suspect: Task<Outcome, Never>] = [:]
+        var left: Set<Suspect> = []
+    }
+
+    private let replicator: Replicator
+    private let state = Mutex(State())
+    /// Whether `left` has any: sessions ask for each message.
+    private let hasLeft = Atomic(false)
+
+    /// What sessions have looked at together.
+    private static let runningMax = 16
+    /// What is remembered; a copy that is forgotten is looked at again.
+    private static let leftMax = 1_000
+
+    init(_ replicator: Replicator) { self.replicator = replicator }
+
+    // MARK: for sessions
+
+    /// How far a client's message is compared.
+    func comparison(of suspect: @autoclosure () -> Suspect) -> CopyComparison {
+        guard hasLeft.load(ordering: .relaxed) else { return .octets }
+        let suspect = suspect()
+        return state.withLock { $0.left.contains(suspect) } ? .none : .octets
+    }
+
+    /// Looks at a copy that could not be read, and mends it. `.later` if too many are looked at.
+    @discardableResult
+    func mend(_ suspect: Suspect) async -> Outcome {
+        let task = state.withLock { state -> Task<Outcome, Never>? in
+            if let running = state.running[suspect] { return running }
+            guard state.running.count < Self.runningMax else { return nil }
+            let task = Task { await self.look(at: suspect) }
+            state.running[suspect] = task
+            return task
+        }
+        guard let task else { return .later }
+        let outcome = await task.value
+        state.withLock { $0.running[suspect] = nil }
+        return outcome
+    }
+
+    private func look(at suspect: Suspect) async -> Outcome {
+        do throws(MaildirError) {
+            let snapshot = try await replicator.store.snapshot(of: suspect.key)
+            guard let index = (0..<snapshot.count).first(where: { snapshot.uidl(at: $0) == suspect.uidl }),
+                snapshot.promise(at: index) != nil,
+                let damage = try await damage(of: index, in: snapshot)
+            else { return .mended }
+            return await mend(DamagedCopy(suspect.key, snapshot, index, damage))
+        } catch {
+            replicator.log.error("mend", metadata: ["mailbox": "\(suspect.key.mailbox)", "error": "\(error)"])
+            return .later
+        }
+    }
+
+    // MARK: comparing
+
+    /// Nil if the copy is what its name promises, or is not there any more.
+    ///
+    /// - Parameter read: told the octets of each piece.
+    func damage(
+        of index: Int, in snapshot: MaildropSnapshot, read: (Int) async -> Void = { _ in }
+    ) async throws(MaildirError) -> CopyDamage? {
+        do throws(MaildirError) {
+            guard let reader = try await replicator.store.reader(of: index, in: snapshot) else { return nil }
+            defer { reader.close() }
+            var octets = 0
+            while case let piece = try await reader.next(), !piece.isEmpty {
+                octets += piece.count
+                await read(piece.count)
+            }
+            return octets < reader.size ? .size(octets, reader.size) : nil
+        } catch .damaged(let damage, _) {
+            return damage
+        } catch {
+            if error.isDamage { return .unreadable("\(error)") }
+            throw error
+        }
+    }
+
+    // MARK: mending
+
+    func mend(_ copy: DamagedCopy) async -> Outcome {
+        let outcome = await replace(copy)
+        if copy.target == nil { note(outcome, of: Suspect(key: copy.key, uidl: copy.snapshot.uidl(at: copy.index))) }
+        return outcome
+    }
+
+    private func note(_ outcome: Outcome, of suspect: Suspect) {
+        state.withLock { state in
+            state.left.remove(suspect)
+            if outcome == .left {
+                if state.left.count >= Self.leftMax { state.left = [] }
+                state.left.insert(suspect)
+            }
+            hasLeft.store(!state.left.isEmpty, ordering: .relaxed)
+        }
+    }
+
+    private func replace(_ copy: DamagedCopy) async -> Outcome {
+        var log = replicator.log
+        log[metadataKey: "mailbox"] = "\(copy.key.mailbox)"
+        log[metadataKey: "message"] = "\(copy.snapshot.uidl(at: copy.index))"
+        replicator.metrics.damagedCopies.increment()
+        log.error("a copy is damaged", metadata: ["damage": "\(copy.damage)"])
+        var areAllAsked = true
+        for peer in replicator.peers.owners(of: copy.key.mailbox) {
+            do {
+                switch try await replace(copy, from: peer, log) {
+                case .replaced(let quarantine):
+                    replicator.metrics.damagedCopiesReplaced.increment()
+                    log.notice(
+                        "the damaged copy is replaced",
+                        metadata: ["node": "\(peer.name)", "quarantine": "\(quarantine)"])
+                    return .mended
+                case .gone:
+                    log.info("the damaged copy is gone")
+                    return .mended
+                case .different, nil: continue
+                }
+            } catch {
+                // Otherwise it may have a good one.
+                let isDamagedThere =
+                    if case .refused(_, code: .systemPermanent)? = error as? PeerError { true } else { false }
+                areAllAsked = areAllAsked && isDamagedThere
+                log.warning("no copy", metadata: ["node": "\(peer.name)", "reason": "\(error)"])
+            }
+        }
+        replicator.metrics.damagedCopiesLeft.increment()
+        log.error(
+            "the damaged copy stays: no other owner has a good one now",
+            metadata: ["file": "\(copy.snapshot.file(at: copy.index))"])
+        return areAllAsked ? .left : .later
+    }
+
+    /// Nil if the node has no copy.
+    private func replace(_ copy: DamagedCopy, from peer: Peer, _ log: Logger) async throws -> ReplacementOutcome? {
+        guard let name = copy.name else { return nil }
+        guard peer.isReachable else { throw PeerError.unreachable("the node cannot be reached") }
+        let remote = peer.replica(of: copy.key.mailbox)
+        defer { remote.quit() }
+        guard let number = try await remote.contents().numbers[name.text] else { return nil }
+        let recipient = DeliveryRecipient(
+            mailbox: copy.key.mailbox, partition: copy.key.partition, header: [], heldFor: copy.target)
+        let writer = replicator.store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
+        do {
+            guard try await remote.read(number, into: writer) else {
+                writer.discard()
+                return nil
+            }
+        } catch {
+            writer.discard()
+            throw error
+        }
+        let outcome = try await writer.commit(replacing: copy.index, of: copy.snapshot)
+        if outcome == .different {
+            log.warning("another node's copy is another one, too", metadata: ["node": "\(peer.name)"])
+        }
+        return outcome
+    }
+}
+
+/// A copy that is not what its name promises.
+struct DamagedCopy: Sendable {
+    let key: MailboxKey
+    /// For whom it is kept; nil for one of this node's own.
+    let target: SpoolTarget?
+    let snapshot: MaildropSnapshot
+    let index: Int
+    let damage: CopyDamage
+
+    var name: MessageIdentity? { MessageIdentity(snapshot.uidl(at: index)) }
+
+    init(
+        _ key: MailboxKey, heldFor target: SpoolTarget? = nil, _ snapshot: MaildropSnapshot, _ index: Int,
+        _ damage: CopyDamage
+    ) {
+        self.key = key
+        self.target = target
+        self.snapshot = snapshot
+        self.index = index
+        self.damage = damage
+    }
+}
