@@ -58,7 +58,7 @@ final class FetchedQueues {
             guard !isHeardOf, case .failure(let error) = result else { return }
             switch error {
             case .unreachable(let why): skipQueue(why, then)
-            // Gone meanwhile.
+            // Gone meanwhile, or damaged: it waits for the next time.
             case .refused: next(then)
             }
         }

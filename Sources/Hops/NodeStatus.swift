@@ -14,8 +14,10 @@ package struct NodeStatus: Sendable, Equatable {
     /// Messages and octets that were moved since the node started.
     package var messagesMoved = 0
     package var octetsMoved = 0
-    /// Mailboxes in which something waits for other nodes; there are more where counting them took too long.
+    /// Mailboxes in which something waits for other nodes.
     package var mailboxesWaiting = 0
+    /// Whether there may be more: counting them took too long, or something cannot be looked at.
+    package var mayMoreWait = false
     /// The daily comparison of this node's partitions with their other owners.
     package var repairPartitions = 0
     package var repairDone = 0
@@ -39,6 +41,7 @@ extension NodeStatus {
     package var text: String {
         var words = ["epoch=\(epoch)", "settled=\(settledEpoch)", "ring=\(ring)"]
         words += Self.numbers.map { "\($0.key)=\(self[keyPath: $0.place])" }
+        if mayMoreWait { words.append("more") }
         if isLooking { words.append("looking") }
         if let forgets { words.append("forgets=\(forgets)") }
         if let obstacle { words.append("obstacle=\(obstacle)") }
@@ -53,6 +56,7 @@ extension NodeStatus {
         for word in (halves.first ?? "").split(separator: " ") {
             let pair = word.split(separator: "=", maxSplits: 1)
             if word == "looking" { isLooking = true }
+            if word == "more" { mayMoreWait = true }
             guard pair.count == 2, let value = UInt64(pair[1]) else { continue }
             switch pair[0] {
             case "epoch": epoch = value

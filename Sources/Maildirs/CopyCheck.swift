@@ -63,6 +63,17 @@ struct CopyCheck: Sendable {
         countsLines = comparison == .all
     }
 
+    /// Nil where there is nothing to compare.
+    ///
+    /// - Parameter path: ends with the file's name.
+    init?(path: [UInt8], _ comparison: CopyComparison) {
+        guard comparison != .none else { return nil }
+        let start = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+        let promise = path.withUnsafeBytes { CopyPromise(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+        guard let promise else { return nil }
+        self.init(promise, comparison)
+    }
+
     mutating func add(_ bytes: UnsafeRawBufferPointer) {
         octets += bytes.count
         if countsLines { size.add(bytes) }
@@ -71,21 +82,31 @@ struct CopyCheck: Sendable {
 
     mutating func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes { add($0) } }
 
+    /// The same for a file that came in one piece.
+    func damage(ofWhole bytes: UnsafeRawBufferPointer) -> CopyDamage? {
+        var size = WireSize()
+        if countsLines { size.add(bytes) }
+        return damage(octets: bytes.count, size) { StableHash.xxh64(bytes) }
+    }
+
     /// What is wrong with all that came; nil if it is what the name promises.
-    var damage: CopyDamage? {
+    var damage: CopyDamage? { damage(octets: octets, size) { hash.value } }
+
+    private func damage(octets: Int, _ size: WireSize, _ hash: () -> UInt64) -> CopyDamage? {
         if octets != promise.diskOctets { return .size(octets, promise.diskOctets) }
         if countsLines, size.wireOctets != promise.wireOctets { return .wireSize(size.wireOctets, promise.wireOctets) }
-        if let checksum = promise.checksum, hash.value != checksum { return .checksum }
+        if let checksum = promise.checksum, hash() != checksum { return .checksum }
         return nil
     }
 }
 
 extension MaildirError {
-    /// Whether the disk said that what was written there cannot be had any more, rather than that it cannot be read now.
+    /// Whether what was written cannot be had any more, by the disk's word or the name's, rather than that it cannot be read now.
     package var isDamage: Bool {
+        if case .damaged = self { return true }
         switch errorNumber {
-        case EIO, EBADMSG, EUCLEAN: true
-        default: false
+        case EIO, EBADMSG, EUCLEAN: return true
+        default: return false
         }
     }
 }

@@ -58,6 +58,8 @@ struct Delivery {
         var leftOut: [MailboxFolder] = []
         /// It is not in `tmp/` any more.
         var isMoved = false
+        /// Where it has its name.
+        var place: DeliveryFolder?
         /// Its job has been told of a failure.
         var isGivenUp = false
     }
@@ -328,14 +330,20 @@ struct Delivery {
                 file.file, at: file.name, in: tmp, as: name, in: folder.new, where: core.canMove, fault: fault)
         file.outcome = outcome == .taken ? .alreadyThere : .stored
         file.isMoved = outcome == .moved
+        file.place = folder
     }
 
     private func answer(_ written: [Written]) {
-        guard written.contains(where: { $0.outcome != nil }) else { return }
-        let synced: Result<Void, MaildirError> = Result { () throws(MaildirError) in try syncNew() }
-        if case .failure(let error) = synced { forgetFolder(after: error) }
+        // All in one, unless it was opened anew between two of them.
+        var last: (place: DeliveryFolder, synced: Result<Void, MaildirError>)?
         for file in written {
-            if let outcome = file.outcome { file.job.finish(confirmed(file, synced).map { outcome }) }
+            guard let outcome = file.outcome, let place = file.place else { continue }
+            if last?.place !== place {
+                let synced = Result { () throws(MaildirError) in try syncNew(of: place) }
+                if case .failure(let error) = synced { forgetFolder(after: error) }
+                last = (place, synced)
+            }
+            if let last { file.job.finish(confirmed(file, last.synced).map { outcome }) }
         }
     }
 
@@ -345,7 +353,7 @@ struct Delivery {
         return Result { () throws(MaildirError) in try core.confirm(leftOut: file.leftOut) }
     }
 
-    private func syncNew() throws(MaildirError) {
+    private func syncNew(of folder: DeliveryFolder) throws(MaildirError) {
         if case .fail(let number) = core.options.faults?.decide(.syncDirectory, folder.newPath) {
             throw .failed(operation: "fsync", path: folder.newPath, errno: number)
         }

@@ -56,14 +56,14 @@ final class DeliveryFolders: Sendable {
     func withMade<Value>(
         _ folder: MailboxFolder, in root: OpenFile, _ work: (OpenFile) throws(MaildirError) -> Value
     ) throws(MaildirError) -> Value {
-        for _ in 1..<FolderMaker.attemptsMax {
+        for attempt in 1..<FolderMaker.attemptsMax {
             do throws(MaildirError) {
-                return try work(make(folder, in: root))
+                return try work(maker.open(folder, in: root, isKnown: attempt == 1))
             } catch {
                 guard error.isFolderGone else { throw error }
             }
         }
-        return try work(make(folder, in: root))
+        return try work(maker.open(folder, in: root, isKnown: false))
     }
 
     /// A folder of the same layout that has no parts, durable.

@@ -16,8 +16,10 @@ struct EmptiedFolders {
                 { folder, spool throws(MaildirError) in
                     report.mailboxes += 1
                     guard try !Handoff.isWaiting(in: spool, core), try isOld(spool, limit) else { return true }
-                    try core.root.withDirectory { root throws(MaildirError) in try folder.removeEmpty(in: root) }
-                    report.removed += 1
+                    let isGone = try core.root.withDirectory { root throws(MaildirError) in
+                        try folder.removeEmpty(in: root)
+                    }
+                    if isGone { report.removed += 1 }
                     return true
                 }, failed: { report.failures.append($0) })
         }

@@ -14,19 +14,23 @@ final class FolderMaker: Sendable {
     static let attemptsMax = 8
 
     /// Opens the mailbox's folder, and makes what is missing.
-    func open(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
+    ///
+    /// - Parameter isKnown: whether it is believed that nothing is missing where that was proven and no time tells otherwise.
+    func open(_ folder: MailboxFolder, in root: OpenFile, isKnown: Bool = true) throws(MaildirError) -> OpenFile {
+        if isKnown, let known = try folder.openIfThere(in: root), isProven(try Self.key(of: folder, known)) {
+            return known
+        }
         for _ in 1..<Self.attemptsMax {
             do throws(MaildirError) {
-                return try openOnce(folder, in: root)
+                return try make(folder, in: root)
             } catch {
                 guard error.isFolderGone else { throw error }
             }
         }
-        return try openOnce(folder, in: root)
+        return try make(folder, in: root)
     }
 
-    private func openOnce(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
-        if let known = try folder.openIfThere(in: root), isProven(try Self.key(of: folder, known)) { return known }
+    private func make(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
         let directory = try way(to: folder, in: root)
         for part in MailboxFolder.parts { _ = try Self.made(part, in: directory) }
         try prove(directory, try Self.key(of: folder, directory), folder.path)

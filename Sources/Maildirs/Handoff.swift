@@ -105,12 +105,17 @@ struct Handoff {
                     return .taken
                 }
                 // Or the folder is gone that it should have come to.
-                guard error.errorNumber == ENOENT, fstatat(spool.descriptor, "new", &status, 0) == 0 else {
-                    throw error
-                }
+                guard error.errorNumber == ENOENT, isThere(partOf: copy, in: spool) else { throw error }
                 return .gone
             }
         }
+    }
+
+    /// Whether the folder is there that `new/NAME` or `gone/NAME` is in.
+    private func isThere(partOf path: UnsafePointer<CChar>, in spool: OpenFile) -> Bool {
+        var status = stat()
+        let part = String(String(cString: path).prefix { $0 != "/" })
+        return fstatat(spool.descriptor, part, &status, AT_SYMLINK_NOFOLLOW) == 0
     }
 
     /// Removes from the spool what the other node has.

@@ -68,18 +68,20 @@ struct MailboxFolder: Hashable, Sendable {
     }
 
     /// Removes it and what holds it as far as they are empty, from the inside out. `tmp/` goes first: a delivery that is under
-    /// way keeps the mailbox there, and one that comes later makes anew what is missing.
-    func removeEmpty(in root: OpenFile) throws(MaildirError) {
+    /// way keeps the mailbox there, and one that comes later makes anew what is missing. Whether the mailbox's own folder is gone.
+    @discardableResult
+    func removeEmpty(in root: OpenFile) throws(MaildirError) -> Bool {
         var paths = Self.parts.map { "\(path)/\($0)" }
         var components = path.split(separator: "/")
         while components.count > 1 {
             paths.append(components.joined(separator: "/"))
             components.removeLast()
         }
-        for path in paths where unlinkat(root.descriptor, path, AT_REMOVEDIR) != 0 {
-            if errno == ENOTEMPTY || errno == EEXIST { return }
+        for (number, path) in paths.enumerated() where unlinkat(root.descriptor, path, AT_REMOVEDIR) != 0 {
+            if errno == ENOTEMPTY || errno == EEXIST { return number > Self.parts.count }
             if errno != ENOENT { throw .failed("rmdir", path) }
         }
+        return true
     }
 
     /// Makes the names of messages and tombstones durable: who made them may have died before, or not be so far yet.

@@ -151,13 +151,13 @@ package final class MaildirStore: Sendable {
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in
             try core.root.withDirectory { root throws(MaildirError) in
+                let path = snapshot.path(at: index)
                 guard let mailbox = try snapshot.folder.openIfThere(in: root),
                     let file = try snapshot.moved.open(
-                        snapshot.path(at: index), identity: snapshot.identity(at: index), in: mailbox, core)
+                        path, identity: snapshot.identity(at: index), in: mailbox, core)
                 else { return nil }
                 return try MessageReader(
-                    file: file, path: snapshot.path(at: index), check: snapshot.check(at: index, comparison), core: core
-                )
+                    file: file, path: path, check: CopyCheck(path: path, comparison), core: core)
             }
         }
     }
@@ -174,7 +174,7 @@ package final class MaildirStore: Sendable {
         return core.cachedReads.open(path, in: folder?.place ?? core.root.directory).flatMap { file in
             MessageReader(
                 cached: file, promised: snapshot.diskOctets(at: index), path: path,
-                check: snapshot.check(at: index, comparison), core: core)
+                check: CopyCheck(path: path, comparison), core: core)
         }
     }
 
@@ -208,8 +208,7 @@ package final class MaildirStore: Sendable {
     /// Removes the folders of mailboxes in which nothing waits for a node any more, and nothing has changed for `age`, without
     /// haste; `.clockChanged` as with `cleanTmp`.
     package func removeEmptied(
-        olderThan age: Duration = .seconds(3600),
-        then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
+        olderThan age: Duration, then: @escaping @Sendable (Result<MaintenanceReport, MaildirError>) -> Void
     ) {
         core.read(then: then) { [core] () throws(MaildirError) in try EmptiedFolders(core: core, age: age).remove() }
     }

@@ -146,11 +146,6 @@ package final class MaildropSnapshot: Sendable {
     /// What the message's file name promises of its bytes; nil for a foreign name.
     package func promise(at index: Int) -> CopyPromise? { name(at: index).withUnsafeBytes { CopyPromise($0) } }
 
-    /// Nil where there is nothing to compare.
-    func check(at index: Int, _ comparison: CopyComparison) -> CopyCheck? {
-        comparison == .none ? nil : promise(at: index).map { CopyCheck($0, comparison) }
-    }
-
     /// Where the message's file was, below the root.
     package func file(at index: Int) -> String {
         String(decoding: fullPath(at: index), as: UTF8.self)

@@ -25,8 +25,12 @@ package final class MessageReader: Sendable {
         init(file: OpenFile, size: Int, ahead: [UInt8], check: CopyCheck?) {
             self.file = file
             self.ahead = ahead
-            self.check = check
-            add(ahead, through: ahead.count, of: size)
+            if ahead.count < size {
+                self.check = check
+                self.check?.add(ahead)
+            } else {
+                damage = ahead.withUnsafeBytes { check?.damage(ofWhole: $0) }
+            }
         }
 
         /// A piece was read. At the end it shows whether the file is damaged: then the last piece is kept back, so that nobody

@@ -33,14 +33,18 @@ extension MaildirStore {
     /// Removes what a snapshot shows and nothing that came since, then the mailbox's folders as far as they are empty.
     ///
     /// Nothing is synced: what a power cut brings back is looked at again, and is with its owners.
+    ///
+    /// - Parameter then: told whether nothing is left. What came since may be, or what cannot be read and so is in no snapshot.
     package func purge(
-        _ snapshot: MaildropSnapshot, then: @escaping @Sendable (Result<Void, MaildirError>) -> Void
+        _ snapshot: MaildropSnapshot, then: @escaping @Sendable (Result<Bool, MaildirError>) -> Void
     ) {
         core.remove(then: then) { [core] () throws(MaildirError) in
             let tombstones = snapshot.tombstoneNames.compactMap { MessageIdentity($0) }
             try Handoff.release(Array(0..<snapshot.count), tombstones, of: snapshot, core: core)
-            try core.root.withDirectory { root throws(MaildirError) in
+            return try core.root.withDirectory { root throws(MaildirError) in
                 try snapshot.folder.removeEmpty(in: root)
+                guard let rest = try snapshot.folder.openIfThere(in: root) else { return true }
+                return try !Handoff.isWaiting(in: rest, core)
             }
         }
     }

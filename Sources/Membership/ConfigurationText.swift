@@ -43,7 +43,8 @@ package struct ConfigurationText: Sendable {
         guard let list = try root()["cluster"]?["epochs"]?.sequence, let last = list.last else {
             return try insertInCluster(["epochs:"] + epochs.map { "  - \($0)" })
         }
-        guard list.style != .flow, epochs.count >= list.count, let place = position(of: last) else {
+        guard !isFlow(try root()["cluster"]?["epochs"]), epochs.count >= list.count, let place = position(of: last)
+        else {
             throw ConfigurationTextError(description: "cluster.epochs is not a list with a line for each epoch")
         }
         let indent = lines[place.line].prefix { $0 == " " }
@@ -54,8 +55,7 @@ package struct ConfigurationText: Sendable {
         guard let cluster = try root().mapping?.first(where: { $0.key.string == "cluster" }) else {
             return insert(["cluster:"] + added.map { "  \($0)" }, before: 0)
         }
-        guard let mapping = cluster.value.mapping, mapping.style != .flow, let first = mapping.first?.key,
-            let place = position(of: first)
+        guard !isFlow(cluster.value), let first = cluster.value.mapping?.first?.key, let place = position(of: first)
         else {
             throw ConfigurationTextError(description: "cluster is not a mapping with a line for each key")
         }
@@ -66,9 +66,8 @@ package struct ConfigurationText: Sendable {
     // MARK: nodes
 
     private mutating func add(_ node: NodeSettings) throws(ConfigurationTextError) {
-        guard let list = try root()["nodes"]?.sequence, list.style != .flow, let last = list.last,
-            let place = position(of: last)
-        else {
+        let nodes = try root()["nodes"]
+        guard !isFlow(nodes), let last = nodes?.sequence?.last, let place = position(of: last) else {
             throw ConfigurationTextError(description: "nodes is not a list with lines of its own for each node")
         }
         let indent = lines[place.line].prefix { $0 == " " }
@@ -99,7 +98,7 @@ package struct ConfigurationText: Sendable {
             throw ConfigurationTextError(description: "no node \(name) is in the text")
         }
         if let value = node["weight"] { return try replace(value, with: "\(weight)") }
-        guard node.mapping?.style != .flow else {
+        guard !isFlow(node) else {
             throw ConfigurationTextError(description: "\(name) is written on one line and has no weight there")
         }
         insert([String(repeating: " ", count: place.column) + "weight: \(weight)"], before: place.line + 1)
@@ -130,6 +129,13 @@ package struct ConfigurationText: Sendable {
     /// Counted from 0.
     private func position(of node: Node) -> (line: Int, column: Int)? {
         node.mark.map { ($0.line - 1, $0.column - 1) }
+    }
+
+    /// Whether it is written in brackets. What the parser says of its style is that of its end, which has none.
+    private func isFlow(_ node: Node?) -> Bool {
+        guard let node, let place = position(of: node), place.line < lines.count else { return false }
+        let start = lines[place.line].dropFirst(place.column).first
+        return start == "{" || start == "["
     }
 
     private mutating func replace(_ value: Node, with new: String) throws(ConfigurationTextError) {

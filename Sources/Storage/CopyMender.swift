@@ -27,30 +27,62 @@ final class CopyMender: Sendable {
         let uidl: String
     }
 
+    /// What is known of a copy that was found damaged.
+    enum Knowledge: Sendable {
+        /// Another owner may have a good one.
+        case damaged
+        case left
+    }
+
+    private enum Known {
+        case damaged
+        case left(until: ContinuousClock.Instant)
+    }
+
     private struct State {
         var running: [Suspect: Task<Outcome, Never>] = [:]
-        var left: Set<Suspect> = []
+        var known: [Suspect: Known] = [:]
     }
 
     private let replicator: Replicator
     private let state = Mutex(State())
-    /// Whether `left` has any: sessions ask for each message.
-    private let hasLeft = Atomic(false)
+    /// Whether anything is known: sessions ask for each message.
+    private let hasKnown = Atomic(false)
 
     /// What sessions have looked at together.
     private static let runningMax = 16
-    /// What is remembered; a copy that is forgotten is looked at again.
-    private static let leftMax = 1_000
+    /// What is forgotten is found again.
+    private static let knownMax = 1_000
+    /// How long it is believed that no owner has a good copy: one may be given one, or be found that was not asked.
+    private static let leftTime = Duration.seconds(3600)
 
     init(_ replicator: Replicator) { self.replicator = replicator }
 
     // MARK: for sessions
 
-    /// How far a client's message is compared.
-    func comparison(of suspect: @autoclosure () -> Suspect) -> CopyComparison {
-        guard hasLeft.load(ordering: .relaxed) else { return .octets }
+    /// Nil of nearly all.
+    func knowledge(of suspect: @autoclosure () -> Suspect) -> Knowledge? {
+        guard hasKnown.load(ordering: .relaxed) else { return nil }
         let suspect = suspect()
-        return state.withLock { $0.left.contains(suspect) } ? .none : .octets
+        switch state.withLock({ $0.known[suspect] }) {
+        case nil: return nil
+        case .left(let until)? where .now < until: return .left
+        case .left?, .damaged?: return .damaged
+        }
+    }
+
+    /// A copy was read to its end, and is not what its name promises.
+    func noteDamaged(_ suspect: Suspect) { note(.damaged, of: suspect) }
+
+    /// Whether a copy is damaged that was: somebody else may have mended it.
+    func isDamaged(_ suspect: Suspect) async -> Bool {
+        do throws(MaildirError) {
+            if try await find(suspect) != nil { return true }
+            note(nil, of: suspect)
+            return false
+        } catch {
+            return true
+        }
     }
 
     /// Looks at a copy that could not be read, and mends it. `.later` if too many are looked at.
@@ -59,27 +91,49 @@ final class CopyMender: Sendable {
         let task = state.withLock { state -> Task<Outcome, Never>? in
             if let running = state.running[suspect] { return running }
             guard state.running.count < Self.runningMax else { return nil }
-            let task = Task { await self.look(at: suspect) }
+            let task = Task {
+                let outcome = await self.look(at: suspect)
+                self.state.withLock { $0.running[suspect] = nil }
+                return outcome
+            }
             state.running[suspect] = task
             return task
         }
-        guard let task else { return .later }
-        let outcome = await task.value
-        state.withLock { $0.running[suspect] = nil }
-        return outcome
+        return await task?.value ?? .later
     }
 
     private func look(at suspect: Suspect) async -> Outcome {
+        let outcome: Outcome
         do throws(MaildirError) {
-            let snapshot = try await replicator.store.snapshot(of: suspect.key)
-            guard let index = (0..<snapshot.count).first(where: { snapshot.uidl(at: $0) == suspect.uidl }),
-                snapshot.promise(at: index) != nil,
-                let damage = try await damage(of: index, in: snapshot)
-            else { return .mended }
-            return await mend(DamagedCopy(suspect.key, snapshot, index, damage))
+            let copy = try await find(suspect)
+            outcome = if let copy { await mend(copy) } else { .mended }
         } catch {
             replicator.log.error("mend", metadata: ["mailbox": "\(suspect.key.mailbox)", "error": "\(error)"])
             return .later
+        }
+        switch outcome {
+        case .mended: note(nil, of: suspect)
+        case .left: note(.left(until: .now + Self.leftTime), of: suspect)
+        case .later: note(.damaged, of: suspect)
+        }
+        return outcome
+    }
+
+    /// Nil if it is gone, or is what its name promises.
+    private func find(_ suspect: Suspect) async throws(MaildirError) -> DamagedCopy? {
+        let snapshot = try await replicator.store.snapshot(of: suspect.key)
+        guard let index = (0..<snapshot.count).first(where: { snapshot.uidl(at: $0) == suspect.uidl }),
+            snapshot.promise(at: index) != nil,
+            let damage = try await damage(of: index, in: snapshot)
+        else { return nil }
+        return DamagedCopy(suspect.key, snapshot, index, damage)
+    }
+
+    private func note(_ known: Known?, of suspect: Suspect) {
+        state.withLock { state in
+            if state.known.count >= Self.knownMax { state.known = [:] }
+            state.known[suspect] = known
+            hasKnown.store(!state.known.isEmpty, ordering: .relaxed)
         }
     }
 
@@ -110,31 +164,15 @@ final class CopyMender: Sendable {
 
     // MARK: mending
 
+    /// Of one copy at a time: this node's own come by `mend(_:)` of a suspect.
     func mend(_ copy: DamagedCopy) async -> Outcome {
-        let outcome = await replace(copy)
-        if copy.target == nil { note(outcome, of: Suspect(key: copy.key, uidl: copy.snapshot.uidl(at: copy.index))) }
-        return outcome
-    }
-
-    private func note(_ outcome: Outcome, of suspect: Suspect) {
-        state.withLock { state in
-            state.left.remove(suspect)
-            if outcome == .left {
-                if state.left.count >= Self.leftMax { state.left = [] }
-                state.left.insert(suspect)
-            }
-            hasLeft.store(!state.left.isEmpty, ordering: .relaxed)
-        }
-    }
-
-    private func replace(_ copy: DamagedCopy) async -> Outcome {
         var log = replicator.log
         log[metadataKey: "mailbox"] = "\(copy.key.mailbox)"
         log[metadataKey: "message"] = "\(copy.snapshot.uidl(at: copy.index))"
         replicator.metrics.damagedCopies.increment()
         log.error("a copy is damaged", metadata: ["damage": "\(copy.damage)"])
         var areAllAsked = true
-        for peer in replicator.peers.owners(of: copy.key.mailbox) {
+        for peer in holders(of: copy.key) {
             do {
                 switch try await replace(copy, from: peer, log) {
                 case .replaced(let quarantine):
@@ -156,11 +194,27 @@ final class CopyMender: Sendable {
                 log.warning("no copy", metadata: ["node": "\(peer.name)", "reason": "\(error)"])
             }
         }
+        let file = copy.snapshot.file(at: copy.index)
+        guard areAllAsked else {
+            log.error(
+                "the damaged copy stays for now: an owner that may have a good one does not give it",
+                metadata: ["file": "\(file)"])
+            return .later
+        }
         replicator.metrics.damagedCopiesLeft.increment()
-        log.error(
-            "the damaged copy stays: no other owner has a good one now",
-            metadata: ["file": "\(copy.snapshot.file(at: copy.index))"])
-        return areAllAsked ? .left : .later
+        log.error("the damaged copy stays: no owner has a good one", metadata: ["file": "\(file)"])
+        return .left
+    }
+
+    /// Its other owners, and those of the epochs before.
+    private func holders(of key: MailboxKey) -> [Peer] {
+        let peers = replicator.peers
+        var nodes: [Ring.NodeIndex] = []
+        for node in peers.map.transition.holders(ofPartition: key.partition).joined()
+        where node != peers.own && !nodes.contains(node) {
+            nodes.append(node)
+        }
+        return nodes.map(peers.peer)
     }
 
     /// Nil if the node has no copy.

@@ -11,6 +11,7 @@ struct HandoffDrain {
     private static let interval = Duration.seconds(1)
     /// Everything is looked through again after so many intervals: another process may serve the same store.
     private static let roundsPerWalk = 300
+
     /// Runs until it is cancelled.
     func run() async {
         var waiting: Set<SpoolTarget> = []
@@ -22,7 +23,10 @@ struct HandoffDrain {
             }
             round += 1
             waiting.formUnion(replicator.takeFreshTargets())
-            for target in waiting where await drain(target, &failures) { waiting.remove(target) }
+            for target in waiting where await drain(target, &failures) {
+                waiting.remove(target)
+                failures[target] = nil
+            }
             try? await Task.sleep(for: Self.interval)
         }
     }

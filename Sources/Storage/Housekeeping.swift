@@ -8,6 +8,8 @@ struct Housekeeping {
     let context: StorageContext
 
     private static let interval = Duration.seconds(3600)
+    private static let emptyTime = Duration.seconds(60)
+    private static let restsPerRound = 10
     /// How many of a round's failures have a line of their own.
     private static let failuresMax = 20
 
@@ -19,7 +21,6 @@ struct Housekeeping {
         while !Task.isCancelled {
             let settings = context.housekeeping
             note("tmp cleaned", await outcome { context.store.cleanTmp(olderThan: settings.tmpAge, then: $0) })
-            note("empty folders removed", await outcome { context.store.removeEmptied(then: $0) })
             if let agreed = await Forgetting(context: context).agreed() {
                 forgotten = max(forgotten, agreed)
                 context.store.forget(onlyBefore: forgotten)
@@ -28,6 +29,19 @@ struct Housekeeping {
                 "tombstones expired",
                 await outcome { context.store.expireTombstones(olderThan: settings.tombstoneGrace, then: $0) })
             try? await Task.sleep(for: Self.interval)
+        }
+    }
+
+    /// Runs until it is cancelled: removes the folders of what was handed over. Where that takes long, it rests for longer.
+    func removeEmptied() async {
+        let clock = ContinuousClock()
+        while !Task.isCancelled {
+            let took = await clock.measure {
+                note(
+                    "empty folders removed",
+                    await outcome { context.store.removeEmptied(olderThan: Self.emptyTime, then: $0) })
+            }
+            try? await Task.sleep(for: max(Self.emptyTime, took * Self.restsPerRound))
         }
     }
 

@@ -79,7 +79,8 @@ extension MaildirStore {
         try await result { mailboxes(ofPartition: partition, after: last, count: count, then: $0) }
     }
 
-    func purge(_ snapshot: MaildropSnapshot) async throws(MaildirError) {
+    /// Whether nothing is left.
+    func purge(_ snapshot: MaildropSnapshot) async throws(MaildirError) -> Bool {
         try await result { purge(snapshot, then: $0) }
     }
 

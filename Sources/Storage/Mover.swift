@@ -142,13 +142,15 @@ final class Mover: Sendable {
         do {
             let snapshot = try await replicator.store.snapshot(of: key)
             if snapshot.isEmpty {
-                try await replicator.store.purge(snapshot)
+                guard try await replicator.store.purge(snapshot) else {
+                    throw Obstacle(
+                        "\(key.mailbox) has files that no listing shows, because they cannot be read, or has new ones")
+                }
                 return true
             }
             guard let compared = try await give(key, peers) else { return false }
             guard !openMailboxes.isOpen(key.mailbox) else { throw Obstacle("\(key.mailbox) is open here") }
-            try await replicator.store.purge(compared)
-            return try await replicator.store.snapshot(of: key).isEmpty
+            return try await replicator.store.purge(compared)
         } catch {
             state.withLock { $0.obstacle = "\(error)" }
             return false

@@ -38,7 +38,9 @@ extension POP3NodeConversation {
         while let position = ahead?.next, connection.isWritable {
             guard maildrop.octets(at: position) < ahead?.room ?? 0 else { break }
             // What takes a disk or a server to read waits until it is asked for: it may never be.
-            guard let reader = readCached(position, of: maildrop) else {
+            guard let comparison = comparison(position, maildrop),
+                let reader = readCached(position, of: maildrop, comparing: comparison)
+            else {
                 ahead?.stop()
                 break
             }

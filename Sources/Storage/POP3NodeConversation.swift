@@ -102,15 +102,23 @@ final class POP3NodeConversation: Conversation {
     }
 
     /// A message that is in memory.
-    func readCached(_ position: Int, of maildrop: ShownMessages) -> MessageReader? {
+    func readCached(
+        _ position: Int, of maildrop: ShownMessages, comparing comparison: CopyComparison
+    ) -> MessageReader? {
         readings += 1
         if readings == 2 { folder = node.store.openMailbox(of: maildrop.snapshot) }
         return node.store.readCached(
-            maildrop.index(at: position), of: maildrop.snapshot, in: folder, comparing: comparison(position, maildrop))
+            maildrop.index(at: position), of: maildrop.snapshot, in: folder, comparing: comparison)
     }
 
-    private func comparison(_ position: Int, _ maildrop: ShownMessages) -> CopyComparison {
-        maildrop.isWhole ? .all : node.mender.comparison(of: suspect(position, maildrop))
+    /// How far a message is compared while it is read; nil if it is to be looked at first.
+    func comparison(_ position: Int, _ maildrop: ShownMessages) -> CopyComparison? {
+        switch node.mender.knowledge(of: suspect(position, maildrop)) {
+        case nil: maildrop.isWhole ? .all : .octets
+        // What goes on to other servers would not be known there to be damaged.
+        case .left? where !maildrop.isWhole && RelayQueue(maildrop.snapshot.mailbox) == nil: CopyComparison.none
+        case .left?, .damaged?: nil
+        }
     }
 
     private func suspect(_ position: Int, _ maildrop: ShownMessages) -> CopyMender.Suspect {
@@ -311,24 +319,27 @@ final class POP3NodeConversation: Conversation {
     private func send(_ position: Int, topLines: Int?, _ connection: Connection) -> Bool {
         guard let maildrop else { preconditionFailure("RETR without a maildrop") }
         ahead?.asked(position, next: session.nextRetrieval)
-        return send(Retrieval(position: position, topLines: topLines, mends: !maildrop.isWhole), maildrop, connection)
+        return send(Retrieval(position: position, topLines: topLines), maildrop, connection)
     }
 
     private struct Retrieval {
         let position: Int
         let topLines: Int?
-        /// Whether a copy that cannot be read as its name promises is mended. Another node that asks may be mending its own.
-        var mends: Bool
+        /// Whether a damaged copy has been looked at for it.
+        var isLookedAt = false
     }
 
     private func send(_ retrieval: Retrieval, _ maildrop: ShownMessages, _ connection: Connection) -> Bool {
         isWaiting = true
-        if !maildrop.isWhole, let reader = readCached(retrieval.position, of: maildrop) {
+        guard let comparison = comparison(retrieval.position, maildrop) else {
+            damaged("it was found damaged", retrieval, maildrop, connection)
+            return false
+        }
+        if !maildrop.isWhole, let reader = readCached(retrieval.position, of: maildrop, comparing: comparison) {
             return start(reader, retrieval, maildrop, connection)
         }
         node.store.read(
-            maildrop.index(at: retrieval.position), of: maildrop.snapshot,
-            comparing: comparison(retrieval.position, maildrop),
+            maildrop.index(at: retrieval.position), of: maildrop.snapshot, comparing: comparison,
             then: connection.completion { [self] result in
                 guard connection.isOpen else { return }
                 switch result {
@@ -367,11 +378,10 @@ final class POP3NodeConversation: Conversation {
             guard whole else {
                 // Half a message is out: only the end of the connection says so.
                 noteFailure(reader.damage.map { "\($0)" } ?? "it broke off", retrieval, maildrop)
-                if retrieval.mends {
-                    Task { [mender = node.mender, suspect = suspect(retrieval.position, maildrop)] in
-                        await mender.mend(suspect)
-                    }
-                }
+                let suspect = suspect(retrieval.position, maildrop)
+                if reader.damage != nil { node.mender.noteDamaged(suspect) }
+                // Two nodes that mend for each other would never end.
+                if !maildrop.isWhole { Task { [mender = node.mender] in await mender.mend(suspect) } }
                 return connection.abort()
             }
             isWaiting = false
@@ -384,19 +394,25 @@ final class POP3NodeConversation: Conversation {
         return !isWaiting
     }
 
-    /// Nothing of it is out yet: another owner's copy may take its place, and is what the client gets.
+    /// Nothing of it is out yet: another owner's copy may take its place, and is what the client gets. Another node hears that it
+    /// is damaged: it may be mending its own.
     private func damaged(
         _ why: String, _ retrieval: Retrieval, _ maildrop: ShownMessages, _ connection: Connection
     ) {
         noteFailure(why, retrieval, maildrop)
         perform(connection) { [mender = node.mender, suspect = suspect(retrieval.position, maildrop)] in
-            retrieval.mends ? await mender.mend(suspect) : .later
+            if retrieval.isLookedAt { return CopyMender.Outcome.later }
+            if maildrop.isWhole { return await mender.isDamaged(suspect) ? .left : .mended }
+            return await mender.mend(suspect)
         } then: { [self] outcome in
-            if maildrop.isWhole { return session.messageDamaged() }
-            guard outcome != .later else { return session.messageFailed() }
+            guard connection.isOpen else { return }
             var again = retrieval
-            again.mends = false
-            _ = send(again, maildrop, connection)
+            again.isLookedAt = true
+            switch outcome {
+            case .mended: _ = send(again, maildrop, connection)
+            case .left where comparison(retrieval.position, maildrop) != nil: _ = send(again, maildrop, connection)
+            case .left, .later: if maildrop.isWhole { session.messageDamaged() } else { session.messageFailed() }
+            }
         }
     }
 

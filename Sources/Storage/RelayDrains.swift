@@ -82,7 +82,8 @@ struct RelayDrains {
                 RelayDrain(
                     relay,
                     queues: RelayQueues(
-                        relay: relay.name, replicator: node.replicator, openMailboxes: node.openMailboxes),
+                        relay: relay.name, replicator: node.replicator, mender: node.mender,
+                        openMailboxes: node.openMailboxes),
                     carrier: carrier, bouncer: bouncer, inbox: inbox, metrics: node.metrics, log: log))
         }
         self.drains = drains

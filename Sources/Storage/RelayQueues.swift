@@ -43,13 +43,15 @@ actor RelayQueues {
 
     private let mailboxes: [MailboxName]
     private let replicator: Replicator
+    private let mender: CopyMender
     private let openMailboxes: OpenMailboxes
     private var queues: [Int: Queue] = [:]
     private var isEnding = false
 
-    init(relay: String, replicator: Replicator, openMailboxes: OpenMailboxes) {
+    init(relay: String, replicator: Replicator, mender: CopyMender, openMailboxes: OpenMailboxes) {
         mailboxes = (0..<RelayQueue.count).map { RelayQueue(relay: relay, number: $0).mailbox }
         self.replicator = replicator
+        self.mender = mender
         self.openMailboxes = openMailboxes
     }
 
@@ -140,13 +142,19 @@ actor RelayQueues {
         let (number, uidl) = place(entry)
         guard leads(number) else { throw .othersQueue }
         let (snapshot, index) = try await find(number, uidl)
+        @Sendable func readOnce() async throws(MaildirError) -> Message?? {
+            guard let reader = try await replicator.store.reader(of: index, in: snapshot) else { return nil }
+            defer { reader.close() }
+            return .some(try await read(reader, snapshot, index))
+        }
         let message: Message??
         do throws(MaildirError) {
-            let reader = try await replicator.store.reader(of: index, in: snapshot)
-            defer { reader?.close() }
-            message = if let reader { .some(try await read(reader, snapshot, index)) } else { nil }
+            message = try await readOnce()
         } catch {
-            throw .unreadable("\(error)")
+            guard error.isDamage, await mender.mend(CopyMender.Suspect(key: key(number), uidl: uidl)) == .mended,
+                let mended = try? await readOnce()
+            else { throw .unreadable("\(error)") }
+            message = mended
         }
         guard let found = message else { throw .gone }
         guard let found else { throw .unreadable("the file does not begin with Return-Path: and Delivered-To:") }

@@ -83,7 +83,10 @@ struct Scrub {
                 }
                 guard let damage else { continue }
                 report.damaged += 1
-                let outcome = await mender.mend(DamagedCopy(key, heldFor: target, snapshot, index, damage))
+                let outcome =
+                    target == nil
+                    ? await mender.mend(CopyMender.Suspect(key: key, uidl: snapshot.uidl(at: index)))
+                    : await mender.mend(DamagedCopy(key, heldFor: target, snapshot, index, damage))
                 if outcome == .mended { report.mended += 1 }
             }
         } catch {

@@ -220,7 +220,7 @@ struct MailboxSync {
             while try await !reader.next().isEmpty {}
             return .whole
         } catch {
-            guard isDamage(error) else { throw error }
+            guard error.isDamage else { throw error }
             log.error(
                 "a damaged copy is not given to the site",
                 metadata: [
@@ -228,10 +228,6 @@ struct MailboxSync {
                 ])
             return .damaged
         }
-    }
-
-    private func isDamage(_ error: MaildirError) -> Bool {
-        if case .damaged = error { true } else { error.isDamage }
     }
 
     /// As many at a time as the spool has room for; other mailboxes come at the same time.

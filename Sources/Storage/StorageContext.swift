@@ -92,6 +92,7 @@ final class StorageContext: Sendable {
         status.repairDone = comparison.done
         let waiting = await waiting.look()
         status.mailboxesWaiting = waiting.mailboxes
+        status.mayMoreWait = waiting.isPart
         status.forgets = Forgetting(context: self).limit(status, oldestHeld: waiting.oldest)
         return status
     }

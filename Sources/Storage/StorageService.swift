@@ -88,6 +88,7 @@ package final class StorageService: Service {
         context.log.notice("ready", metadata: ["lmtp": "\(lmtp.endpoint)", "pop3": "\(pop3.endpoint)"])
         let housekeeping = Task { [context] in await Housekeeping(context: context).run() }
         let heartbeat = Task { [context] in await Self.beat(context) }
+        let emptied = Task { [context] in await Housekeeping(context: context).removeEmptied() }
         let repair = Task { [context] in await context.repair.run() }
         let mover = Task { [context] in await context.mover.run() }
         let drains = try await SiteDrains(sites, replicator: context.replicator, group: group)
@@ -106,6 +107,7 @@ package final class StorageService: Service {
         }
         try? await gracefulShutdown()
         housekeeping.cancel()
+        emptied.cancel()
         heartbeat.cancel()
         repair.cancel()
         mover.cancel()

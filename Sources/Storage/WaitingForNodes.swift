@@ -6,11 +6,13 @@ final class WaitingForNodes: Sendable {
     struct Count: Sendable {
         /// Mailboxes in which something waits.
         var mailboxes = 0
+        /// Whether there may be more.
+        var isPart = false
         /// When the oldest of it was made, in seconds since 1970: nil if nothing waits, 0 if not all of it was looked at.
         var oldest: Int64?
 
         /// Something that could not be looked at.
-        mutating func addUnknown() { (mailboxes, oldest) = (mailboxes + 1, 0) }
+        mutating func addUnknown() { (mailboxes, isPart, oldest) = (max(mailboxes, 1), true, 0) }
     }
 
     private let store: MaildirStore

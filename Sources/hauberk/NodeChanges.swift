@@ -159,7 +159,8 @@ extension NodeCommand {
             }
             guard status.isEmptied(in: map.ring) else {
                 throw CommandFailure(
-                    "\(node) still has mail of \(status.straysLeft) partitions, and \(status.mailboxesWaiting) mailboxes wait "
+                    "\(node) still has mail of \(status.straysLeft) partitions, and "
+                        + "\(status.mayMoreWait ? "at least " : "")\(status.mailboxesWaiting) mailboxes wait "
                         + "there for other nodes: 'hauberk status' shows how far it is")
             }
             for site in configuration.sites where !site.addresses.isEmpty {

@@ -119,6 +119,8 @@ struct ClusterStatus: Encodable {
         let messagesMoved: Int?
         let octetsMoved: Int?
         let mailboxesWaiting: Int?
+        /// Whether there may be more: counting took too long, or something cannot be looked at.
+        let mayMoreWait: Bool?
         let repairPartitions: Int?
         let repairDone: Int?
         /// What was deleted before it may be forgotten as far as the node knows, in seconds since 1970.
@@ -146,6 +148,7 @@ struct ClusterStatus: Encodable {
                 node: node.name, zone: node.zone, weight: node.weight, answers: status != nil, epoch: status?.epoch,
                 strays: status?.strays, straysLeft: status?.straysLeft, messagesMoved: status?.messagesMoved,
                 octetsMoved: status?.octetsMoved, mailboxesWaiting: status?.mailboxesWaiting,
+                mayMoreWait: status?.mayMoreWait,
                 repairPartitions: status?.repairPartitions, repairDone: status?.repairDone, forgets: status?.forgets,
                 obstacle: status?.obstacle)
         }
@@ -168,7 +171,8 @@ struct ClusterStatus: Encodable {
             }
             table.add([
                 node.node, node.zone ?? "", "\(node.weight)", "\(epoch)", "\(node.straysLeft ?? 0)",
-                MoveProgress.size(node.octetsMoved ?? 0), "\(node.mailboxesWaiting ?? 0)", compared ?? "",
+                MoveProgress.size(node.octetsMoved ?? 0),
+                "\(node.mailboxesWaiting ?? 0)\(node.mayMoreWait == true ? "+" : "")", compared ?? "",
                 node.obstacle ?? (node.weight == 0 ? "is to be emptied" : " "),
             ])
         }

@@ -11,6 +11,7 @@ struct NodeStatusTests {
         status.ring = .max
         status.strays = 4
         status.mailboxesWaiting = 2
+        status.mayMoreWait = true
         status.isLooking = true
         status.forgets = 1_700_000_000
         status.obstacle = "alice@example.test is open here"

@@ -70,13 +70,13 @@ import Testing
             _ = await store.deliver("x\r\n", .numbered(number), to: [mailbox])
             try await hold(.numbered(number), of: mailbox)
         }
-        let unchanged = try await result { store.removeEmptied(then: $0) }
+        let unchanged = try await result { store.removeEmptied(olderThan: .seconds(60), then: $0) }
         #expect((unchanged.mailboxes, unchanged.removed) == (7, 0))
         let partial = "\(folder.root)/\(spool(mailboxes[5]))/tmp/partial"
         try Data("x".utf8).write(to: URL(fileURLWithPath: partial))
         for mailbox in mailboxes where mailbox != mailboxes[2] { _ = try await handOver(mailbox) }
         // They changed a moment ago.
-        #expect(try await result { store.removeEmptied(then: $0) }.removed == 0)
+        #expect(try await result { store.removeEmptied(olderThan: .seconds(60), then: $0) }.removed == 0)
         try await tidy()
         #expect(mailboxes.filter { exists(spool($0)) } == [mailboxes[2], mailboxes[5]])
         try FileManager.default.removeItem(atPath: partial)

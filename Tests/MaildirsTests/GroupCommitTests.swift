@@ -48,6 +48,52 @@ import Testing
         #expect(folder.names(.alice, "new").count == 100)
     }
 
+    @Test("Where a mailbox's folder is replaced between two of them, each is durable in the one that it came into")
+    func replacedFolder() async throws {
+        let folder = try TestFolder()
+        let gate = DispatchSemaphore(value: 0)
+        // Most of them wait together.
+        let count = 20
+        let (first, last) = (MessageIdentity.numbered(0).text, MessageIdentity.numbered(count - 1).text)
+        let place = MailboxFolder(.alice, partition: 3).path
+        let hasMoved = Mutex(false)
+        let synced = Mutex(0)
+        let store = try folder.store(
+            threads: 1,
+            faults: FaultPlan { step, name in
+                // The only worker waits with the first message until all others are queued.
+                if step == .create, name.hasPrefix(first) { gate.wait() }
+                if step == .syncDirectory, name == "\(place)/new" { synced.withLock { $0 += 1 } }
+                guard step == .link, name.hasPrefix(last), hasMoved.withLock({ !$0 }) else { return nil }
+                hasMoved.withLock { $0 = true }
+                synced.withLock { $0 = 0 }
+                let path = "\(folder.root)/\(place)"
+                return rename(path, "\(path).old") == 0 ? .fail(ESTALE) : nil
+            })
+        let results = Mutex<[Outcome]>([])
+        let finished = DispatchSemaphore(value: 0)
+        for number in 0..<count {
+            let writer = store.writer(identity: .numbered(number), mayBeRepeat: false, recipients: [.to(.alice)])
+            writer.append("x\r\n")
+            writer.commit { outcomes in
+                results.withLock { $0 += outcomes }
+                finished.signal()
+            }
+        }
+        gate.signal()
+        await withCheckedContinuation { (waiting: CheckedContinuation<Void, Never>) in
+            DispatchQueue.global().async {
+                for _ in 0..<count { finished.wait() }
+                waiting.resume()
+            }
+        }
+        #expect(results.withLock { $0 } == Array(repeating: .success(.stored), count: count))
+        #expect(try await store.list().uidls == [last])
+        let old = try FileManager.default.contentsOfDirectory(atPath: "\(folder.root)/\(place).old/new")
+        #expect(old.count == count - 1)
+        #expect(synced.withLock { $0 } == 2)
+    }
+
     @Test("A thousand concurrent deliveries are all stored, once each and whole")
     func thousand() async throws {
         let folder = try TestFolder()

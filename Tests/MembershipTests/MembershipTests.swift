@@ -136,5 +136,15 @@ struct MembershipTests {
             }
         }
         #expect(throws: ConfigurationTextError.self) { try Self.changed(flow) { $0[0].weight = 2 } }
+        // Where the nodes have lines, but the ring's history would come between brackets.
+        for cluster in ["{name: small}", "\n  name: small\n  epochs: [\"1: a+1\"]"] {
+            let text =
+                "cluster: \(cluster)\nnodes:\n  - {name: a, weight: 1, lmtp: \"127.0.0.1:1\", pop3: \"127.0.0.1:2\"}\n"
+            #expect {
+                try Self.changed(text) { $0[0].weight = 2 }
+            } throws: {
+                "\($0)".contains("line for each")
+            }
+        }
     }
 }

@@ -136,7 +136,8 @@ class Run:
     def _abilities(self):
         able = {
             "network": self.network.can_be_cut, "disks": self.disks.can_fail, "namespaces": self.options.isolated,
-            "one server per store": self.shape.servers == 1, "sites": bool(self.sites)}
+            "one server per store": self.shape.servers == 1, "two durable copies": self.shape.quorum >= 2,
+            "sites": bool(self.sites)}
         return {need for need, can in able.items() if can} | set(self.tools)
 
     def _choose_kinds(self):

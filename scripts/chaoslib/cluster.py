@@ -8,7 +8,7 @@ import threading
 
 from mailcheck.cluster import START_SECONDS_MAX, Cluster, ClusterError
 
-from . import configuration
+from . import configuration, stores
 from .network import wait_until_listening
 
 
@@ -29,6 +29,8 @@ class ChaosCluster(Cluster):
         self.shape, self.network, self.disks, self.clocks, self.registry = shape, network, disks, clocks, registry
         self._places = places
         self._has_store = set()
+        # Files in which a bit was changed, and what they were then.
+        self.rotten = []
         # Processes that are down on purpose: whoever took them down starts them again.
         self._down = set()
         self._lock = threading.Lock()
@@ -142,6 +144,11 @@ class ChaosCluster(Cluster):
         """Folder of the mailbox on each of its owners: {node: folder}."""
         found = json.loads(self.command("locate", mailbox, "--json"))
         return {owner["node"]: owner["folder"] for owner in found["mailboxes"][0]["owners"]}
+
+    def damaged(self):
+        """How many files are still what a fault of the disk made of them."""
+        self.rotten = [(path, digest) for path, digest in self.rotten if stores.is_still(path, digest)]
+        return len(self.rotten)
 
     def waiting(self):
         """How many messages and tombstones wait in handoff on all nodes."""

@@ -89,6 +89,8 @@ def text(shape, places, data_of, side="a", more=(), cluster="chaos"):
         lines.append(f'    telemetry: {{address: "127.0.0.1:{_FIRST_PORTS["telemetry"] + number}"}}')
     lines += [
         *more,
+        # What a disk damages is to be mended before the end.
+        "storage: {scrubInterval: 5s}",
         f"delivery: {{deliveredTo: {'single' if shape.one_file else 'always'}}}",
         "directory:",
         "  path: directory.sqlite",

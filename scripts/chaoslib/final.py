@@ -12,19 +12,28 @@ READERS = 3
 
 
 def wait_until_drained(cluster, history):
-    """Waits until nothing waits in handoff and everything is with its owners. Whether that came about in time."""
+    """Waits until nothing waits in handoff, everything is with its owners, and what is damaged is mended. Whether that came
+    about in time."""
     deadline = time.monotonic() + DRAIN_SECONDS_MAX
-    while (waiting := cluster.waiting()) > 0 or not cluster.has_moved():
+    while obstacle := _obstacle(cluster):
         if time.monotonic() > deadline:
-            history.problem(
-                f"{waiting} messages and tombstones still wait in handoff {DRAIN_SECONDS_MAX} s after the end"
-                if waiting else f"not everything is with its owners {DRAIN_SECONDS_MAX} s after the end")
+            history.problem(f"{obstacle} {DRAIN_SECONDS_MAX} s after the end")
             return False
         for node, status in cluster.crashed():
             history.problem(f"{node} ended by itself with status {status}: {cluster.tail(node)}")
             cluster.rise(node)
         time.sleep(0.5)
     return True
+
+
+def _obstacle(cluster):
+    if waiting := cluster.waiting():
+        return f"{waiting} messages and tombstones still wait in handoff"
+    if not cluster.has_moved():
+        return "not everything is with its owners"
+    if damaged := cluster.damaged():
+        return f"{damaged} damaged copies are not mended"
+    return None
 
 
 def read_everything(cluster, history, passwords):

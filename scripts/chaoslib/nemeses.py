@@ -4,6 +4,7 @@ A further kind is a class here, an entry in KINDS, and an entry in plan.KINDS th
 """
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import time
 
 from mailcheck.cluster import ClusterError
 
-from . import exports
+from . import exports, stores
 
 ETCD = "etcd"
 _MEMBERS_TRIES_MAX = 5
@@ -183,6 +184,28 @@ class ReadOnlyDisk(Nemesis):
         self.cluster.rise(self.target)
 
 
+class Rot(Nemesis):
+    """The disk gives a wrong bit in some messages. It befalls one node only: of each message there is a good copy elsewhere.
+
+    It heals by itself: who reads such a copy mends it, and the scrub does.
+    """
+
+    needs = ("two durable copies",)
+    _FILES_MAX = 5
+
+    def inject(self):
+        noise = random.Random(f"rot {self.step.number}")
+        files = list(stores.files(self.cluster.disks.data(self.target)))
+        for path in noise.sample(files, min(len(files), self._FILES_MAX)):
+            try:
+                self.cluster.rotten.append((path, stores.flip_bit(path, noise)))
+            except OSError:
+                pass  # deleted or handed over meanwhile, or the disk has another fault
+
+    def heal(self):
+        pass
+
+
 class ClockJump(Nemesis):
     """The process's time of day jumps, and jumps back."""
 
@@ -242,6 +265,7 @@ KINDS = {
     "power": PowerLoss,
     "clock": ClockJump,
     "readonly": ReadOnlyDisk,
+    "rot": Rot,
     "link": Link,
     "mute": Mute,
     "site": Site,

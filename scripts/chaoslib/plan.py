@@ -36,8 +36,8 @@ class Step:
 class Kind:
     """What the plan has to know of a kind of fault."""
 
-    # What it befalls: "node", "process" (a node or a frontend), "network", "members" (and where they are kept), "link"
-    # (between two sites) or "site".
+    # What it befalls: "node", "first node" (always that), "process" (a node or a frontend), "network", "members" (and where
+    # they are kept), "link" (between two sites) or "site".
     befalls: str
     # How long it holds, in seconds.
     holds: tuple
@@ -55,6 +55,7 @@ KINDS = {
     "power": Kind("node", (0.2, 4)),
     "clock": Kind("process", (3, 10)),
     "readonly": Kind("node", (1, 6)),
+    "rot": Kind("first node", (0.2, 2)),
     "link": Kind("link", (2, 60)),
     "mute": Kind("link", (1, 5)),
     "site": Kind("site", (2, 12)),
@@ -71,8 +72,8 @@ def plan(seed, seconds, kinds, nodes, frontends, links=(), sites=(), cut_seconds
     befalls the sites meanwhile and afterwards.
     """
     targets = {
-        "node": nodes, "process": nodes + frontends, NETWORK: [NETWORK], MEMBERS: [MEMBERS], "link": list(links),
-        "site": list(sites)}
+        "node": nodes, "first node": nodes[:1], "process": nodes + frontends, NETWORK: [NETWORK], MEMBERS: [MEMBERS],
+        "link": list(links), "site": list(sites)}
     noise = random.Random(f"chaos {seed}")
     deck, steps = [], []
     if cut_seconds:

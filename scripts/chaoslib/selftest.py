@@ -4,13 +4,18 @@ Each test writes the history of a few operations by hand, as a run would have, a
 """
 
 import io
+import os
+import pathlib
+import random
 import re
 import socket
+import sys
+import tempfile
 import threading
 import types
 import unittest
 
-from . import checker
+from . import checker, stores
 from .content import BODY_OCTETS_MAX, content, recognise
 from .nemeses import Link, Mute
 from .plan import AT_SITES, KINDS, LANES, MEMBERS, NETWORK, OF_SITES, Step, plan
@@ -404,6 +409,8 @@ class PlanTests(unittest.TestCase):
                 self.assertIn(step.target, whole.get(step.kind, self.nodes + self.frontends))
                 if KINDS[step.kind].befalls == "node":
                     self.assertIn(step.target, self.nodes)
+                if step.kind == "rot":
+                    self.assertEqual(step.target, self.nodes[0])
 
     def test_a_line_is_cut_for_as_long_as_it_was_said_and_sites_fail_meanwhile(self):
         nodes, frontends = ([f"{site}/{name}" for site in self.sites for name in names]
@@ -435,6 +442,25 @@ class PlanTests(unittest.TestCase):
                 if detail["form"] in ("one", "halves"):
                     self.assertEqual({(b, a) for a, b in detail["cuts"]}, set(detail["cuts"]))
         self.assertEqual(forms, {"one", "halves", "deaf", "mute"})
+
+
+class RotTests(unittest.TestCase):
+    def test_one_bit_of_a_message_is_wrong_until_it_is_mended(self):
+        with tempfile.TemporaryDirectory() as root:
+            folder = os.path.join(root, "mail", "7", "example.test", "reader", "new")
+            os.makedirs(folder)
+            path, good = os.path.join(folder, "1.M1"), bytes(100)
+            pathlib.Path(path).write_bytes(good)
+            self.assertEqual(list(stores.files(root)), [path])
+            bad = stores.flip_bit(path, random.Random(1))
+            found = pathlib.Path(path).read_bytes()
+            self.assertEqual(sum(one.bit_count() for one in found), 1)
+            self.assertEqual(len(found), len(good))
+            self.assertTrue(stores.is_still(path, bad))
+            pathlib.Path(path).write_bytes(good)
+            self.assertFalse(stores.is_still(path, bad))
+            os.unlink(path)
+            self.assertFalse(stores.is_still(path, bad))
 
 
 class LinkTests(unittest.TestCase):
@@ -509,8 +535,7 @@ class LinkTests(unittest.TestCase):
 
 def run():
     """Runs them all. Returns the exit status, and prints one line."""
-    suite = unittest.TestSuite(
-        unittest.defaultTestLoader.loadTestsFromTestCase(case) for case in (CheckerTests, ContentTests, PlanTests, LinkTests))
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
     text = io.StringIO()
     result = unittest.TextTestRunner(stream=text).run(suite)
     if not result.wasSuccessful():

@@ -209,5 +209,8 @@ class Sites:
     def waiting(self):
         return sum(cluster.waiting() for cluster in self.clusters.values())
 
+    def damaged(self):
+        return sum(cluster.damaged() for cluster in self.clusters.values())
+
     def has_moved(self):
         return all(cluster.has_moved() for cluster in self.clusters.values())

@@ -18,12 +18,44 @@ def copies(folder):
     for part in ("new", "cur"):
         for name in _names(os.path.join(folder, part)):
             with open(os.path.join(folder, part, name), "rb") as file:
-                messages[identity(name)] = [name.split(":")[0], hashlib.sha256(file.read()).hexdigest()]
+                messages[identity(name)] = [name.split(":")[0], _digest(file.read())]
     deleted = set()
     for name in _names(os.path.join(folder, "gone")):
         with open(os.path.join(folder, "gone", name), encoding="utf-8", errors="replace") as file:
             deleted.update(line for line in file.read().split("\n") if line)
     return messages, sorted(deleted)
+
+
+def files(root):
+    """The messages of a store, what waits for others too."""
+    for top in ("mail", "spool"):
+        for folder, _, names in os.walk(os.path.join(root, top)):
+            if os.path.basename(folder) in ("new", "cur"):
+                yield from (os.path.join(folder, name) for name in sorted(names))
+
+
+def flip_bit(path, noise):
+    """Changes one bit of a file. The digest of what it is then."""
+    with open(path, "r+b") as file:
+        content = bytearray(file.read())
+        place = noise.randrange(len(content))
+        content[place] ^= 1 << noise.randrange(8)
+        file.seek(place)
+        file.write(content[place:place + 1])
+    return _digest(content)
+
+
+def is_still(path, digest):
+    """Whether a file is what it was when it had this digest."""
+    try:
+        with open(path, "rb") as file:
+            return _digest(file.read()) == digest
+    except OSError:
+        return False
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def _names(folder):
