@@ -42,6 +42,14 @@ extension MaildirStore {
         return seconds < core.forgets(before: limit)
     }
 
+    /// Whether a tombstone deletes a message, by its name or as a repeat of one.
+    package func deletes(_ tombstone: Tombstone, _ index: Int, of snapshot: MaildropSnapshot) -> Bool {
+        let deleted = DeletedMessages(lines: tombstone.lines, window: core.options.resendWindow)
+        return snapshot.identity(at: index).withUnsafeBytes { identity in
+            snapshot.name(at: index).withUnsafeBytes { deleted.contains(identity, name: $0) }
+        }
+    }
+
     /// What a tombstone says; nil if there is none of that name.
     package func tombstone(
         _ name: MessageIdentity, of snapshot: MaildropSnapshot,

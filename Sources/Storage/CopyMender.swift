@@ -21,9 +21,11 @@ final class CopyMender: Sendable {
         case later
     }
 
-    /// A message of which a session could not read this node's copy.
+    /// A message of which this node's copy could not be read as its name promises.
     struct Suspect: Hashable, Sendable {
         let key: MailboxKey
+        /// For whom it is kept; nil for one of this node's own.
+        var target: SpoolTarget?
         let uidl: String
     }
 
@@ -49,7 +51,7 @@ final class CopyMender: Sendable {
     /// Whether anything is known: sessions ask for each message.
     private let hasKnown = Atomic(false)
 
-    /// What sessions have looked at together.
+    /// What is looked at together.
     private static let runningMax = 16
     /// What is forgotten is found again.
     private static let knownMax = 1_000
@@ -58,7 +60,7 @@ final class CopyMender: Sendable {
 
     init(_ replicator: Replicator) { self.replicator = replicator }
 
-    // MARK: for sessions
+    // MARK: suspects
 
     /// Nil of nearly all.
     func knowledge(of suspect: @autoclosure () -> Suspect) -> Knowledge? {
@@ -121,15 +123,17 @@ final class CopyMender: Sendable {
 
     /// Nil if it is gone, or is what its name promises.
     private func find(_ suspect: Suspect) async throws(MaildirError) -> DamagedCopy? {
-        let snapshot = try await replicator.store.snapshot(of: suspect.key)
+        let snapshot = try await replicator.store.snapshot(of: suspect.key, heldFor: suspect.target)
         guard let index = (0..<snapshot.count).first(where: { snapshot.uidl(at: $0) == suspect.uidl }),
             snapshot.promise(at: index) != nil,
             let damage = try await damage(of: index, in: snapshot)
         else { return nil }
-        return DamagedCopy(suspect.key, snapshot, index, damage)
+        return DamagedCopy(suspect: suspect, snapshot: snapshot, index: index, damage: damage)
     }
 
+    /// What is kept for others no session reads.
     private func note(_ known: Known?, of suspect: Suspect) {
+        if suspect.target != nil { return }
         state.withLock { state in
             if state.known.count >= Self.knownMax { state.known = [:] }
             state.known[suspect] = known
@@ -164,15 +168,14 @@ final class CopyMender: Sendable {
 
     // MARK: mending
 
-    /// Of one copy at a time: this node's own come by `mend(_:)` of a suspect.
-    func mend(_ copy: DamagedCopy) async -> Outcome {
+    private func mend(_ copy: DamagedCopy) async -> Outcome {
         var log = replicator.log
-        log[metadataKey: "mailbox"] = "\(copy.key.mailbox)"
-        log[metadataKey: "message"] = "\(copy.snapshot.uidl(at: copy.index))"
+        log[metadataKey: "mailbox"] = "\(copy.suspect.key.mailbox)"
+        log[metadataKey: "message"] = "\(copy.suspect.uidl)"
         replicator.metrics.damagedCopies.increment()
         log.error("a copy is damaged", metadata: ["damage": "\(copy.damage)"])
         var areAllAsked = true
-        for peer in holders(of: copy.key) {
+        for peer in holders(of: copy.suspect.key) {
             do {
                 switch try await replace(copy, from: peer, log) {
                 case .replaced(let quarantine):
@@ -217,15 +220,23 @@ final class CopyMender: Sendable {
         return nodes.map(peers.peer)
     }
 
-    /// Nil if the node has no copy.
+    /// Nil if the node has no copy. What was kept for others is let go of where it was deleted.
     private func replace(_ copy: DamagedCopy, from peer: Peer, _ log: Logger) async throws -> ReplacementOutcome? {
-        guard let name = copy.name else { return nil }
+        guard let name = MessageIdentity(copy.suspect.uidl) else { return nil }
         guard peer.isReachable else { throw PeerError.unreachable("the node cannot be reached") }
-        let remote = peer.replica(of: copy.key.mailbox)
+        let remote = peer.replica(of: copy.suspect.key.mailbox)
         defer { remote.quit() }
-        guard let number = try await remote.contents().numbers[name.text] else { return nil }
+        let (contents, numbers) = try await remote.contents()
+        guard let number = numbers[name.text] else {
+            guard copy.suspect.target != nil, try await isDeleted(copy, contents.tombstones, at: remote) else {
+                return nil
+            }
+            try await replicator.store.letGo(messages: [copy.index], tombstones: [], of: copy.snapshot)
+            return .gone
+        }
         let recipient = DeliveryRecipient(
-            mailbox: copy.key.mailbox, partition: copy.key.partition, header: [], heldFor: copy.target)
+            mailbox: copy.suspect.key.mailbox, partition: copy.suspect.key.partition, header: [],
+            heldFor: copy.suspect.target)
         let writer = replicator.store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
         do {
             guard try await remote.read(number, into: writer) else {
@@ -242,27 +253,25 @@ final class CopyMender: Sendable {
         }
         return outcome
     }
+
+    private func isDeleted(
+        _ copy: DamagedCopy, _ tombstones: Set<String>, at remote: RemoteReplica
+    ) async throws -> Bool {
+        for name in tombstones.compactMap({ MessageIdentity($0) }) {
+            if let tombstone = try await remote.tombstone(name),
+                replicator.store.deletes(tombstone, copy.index, of: copy.snapshot)
+            {
+                return true
+            }
+        }
+        return false
+    }
 }
 
 /// A copy that is not what its name promises.
-struct DamagedCopy: Sendable {
-    let key: MailboxKey
-    /// For whom it is kept; nil for one of this node's own.
-    let target: SpoolTarget?
+private struct DamagedCopy: Sendable {
+    let suspect: CopyMender.Suspect
     let snapshot: MaildropSnapshot
     let index: Int
     let damage: CopyDamage
-
-    var name: MessageIdentity? { MessageIdentity(snapshot.uidl(at: index)) }
-
-    init(
-        _ key: MailboxKey, heldFor target: SpoolTarget? = nil, _ snapshot: MaildropSnapshot, _ index: Int,
-        _ damage: CopyDamage
-    ) {
-        self.key = key
-        self.target = target
-        self.snapshot = snapshot
-        self.index = index
-        self.damage = damage
-    }
 }

@@ -7,6 +7,8 @@ import Membership
 /// Hands over what waits on this node for others, as soon as they take it.
 struct HandoffDrain {
     let replicator: Replicator
+    /// Mends damaged copies before they are handed over; nil to leave them.
+    var mender: CopyMender?
 
     private static let interval = Duration.seconds(1)
     /// Everything is looked through again after so many intervals: another process may serve the same store.
@@ -121,8 +123,14 @@ struct HandoffDrain {
             var messages = Set(heldMessages)
             var isWhole = true
             for taker in takers {
-                let carriage = SpoolCarriage(
+                var carriage = SpoolCarriage(
                     snapshot: snapshot, taker: taker, store: replicator.store, log: replicator.log)
+                if let mender {
+                    carriage.mend = { index in
+                        let uidl = snapshot.uidl(at: index)
+                        return await mender.mend(CopyMender.Suspect(key: key, target: target, uidl: uidl)) == .mended
+                    }
+                }
                 let (takenTombstones, _, areTombstonesWhole) = try await carriage.carry(heldTombstones.sorted())
                 let (takenMessages, _, areMessagesWhole) = await carriage.carry(heldMessages)
                 tombstones.formIntersection(takenTombstones.map(\.text))

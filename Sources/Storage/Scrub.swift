@@ -81,12 +81,10 @@ struct Scrub {
                     report.octets += octets
                     await pace.rest(after: octets)
                 }
-                guard let damage else { continue }
+                guard damage != nil else { continue }
                 report.damaged += 1
-                let outcome =
-                    target == nil
-                    ? await mender.mend(CopyMender.Suspect(key: key, uidl: snapshot.uidl(at: index)))
-                    : await mender.mend(DamagedCopy(key, heldFor: target, snapshot, index, damage))
+                let suspect = CopyMender.Suspect(key: key, target: target, uidl: snapshot.uidl(at: index))
+                let outcome = await mender.mend(suspect)
                 if outcome == .mended { report.mended += 1 }
             }
         } catch {

@@ -29,6 +29,8 @@ struct SpoolCarriage {
     var known: Set<SpoolRefusal> = []
     /// Done with a message before it is carried.
     var prepare: @Sendable (Int) async throws(MaildirError) -> Void = { _ in }
+    /// Done with a copy that is damaged; whether it is good then, or gone.
+    var mend: @Sendable (Int) async -> Bool = { _ in false }
 
     /// The tombstones that were taken, those that were refused, and whether none was deferred.
     func carry(
@@ -90,25 +92,37 @@ struct SpoolCarriage {
         }
     }
 
-    /// Nil if the message is gone: somebody else handed it over, or it was deleted.
+    private enum Outcome {
+        /// Nil if the message is gone: somebody else handed it over, or it was deleted.
+        case told(Verdict?)
+        case damaged(CopyDamage)
+    }
+
     private func carryMessage(_ index: Int) async -> Verdict? {
-        guard let name = MessageIdentity(snapshot.uidl(at: index)) else { return .deferred(.unexpected) }
+        var outcome = await carryOnce(index)
+        if case .damaged = outcome, await mend(index) { outcome = await carryOnce(index) }
+        switch outcome {
+        case .told(let verdict): return verdict
+        case .damaged(let damage): return .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)"))
+        }
+    }
+
+    private func carryOnce(_ index: Int) async -> Outcome {
+        guard let name = MessageIdentity(snapshot.uidl(at: index)) else { return .told(.deferred(.unexpected)) }
         let reader: MessageReader
         do throws(MaildirError) {
             try await prepare(index)
-            guard let found = try await store.reader(of: index, in: snapshot) else { return nil }
+            guard let found = try await store.reader(of: index, in: snapshot) else { return .told(nil) }
             reader = found
         } catch {
-            return error.isDamage ? Self.damaged(error) : .deferred(Reason(451, "4.3.0", "\(error)"))
+            if error.isDamage { return .damaged(.unreadable("\(error)")) }
+            return .told(.deferred(Reason(451, "4.3.0", "\(error)")))
         }
         defer { reader.close() }
+        if let damage = reader.damage { return .damaged(damage) }
         let verdict = await taker.take(
             .message(name, reader), of: snapshot.mailbox, at: snapshot.sitePath(at: index))
-        if let damage = reader.damage { return Self.damaged(damage) }
-        return verdict
-    }
-
-    private static func damaged(_ damage: some CustomStringConvertible) -> Verdict {
-        .refused(Reason(554, "5.6.0", "the copy is damaged: \(damage)"))
+        if let damage = reader.damage { return .damaged(damage) }
+        return .told(verdict)
     }
 }

@@ -97,7 +97,9 @@ package final class StorageService: Service {
         let relayDrains = try await RelayDrains(relays, node: context, group: group)
         context.relayDrains.withLock { $0 = relayDrains.drains }
         let relays = Task { await relayDrains.run() }
-        let handoff = Task { [context] in await HandoffDrain(replicator: context.replicator).run() }
+        let handoff = Task { [context] in
+            await HandoffDrain(replicator: context.replicator, mender: context.mender).run()
+        }
         let scrub = Task { [context] in
             let settings = context.housekeeping
             await Scrub(

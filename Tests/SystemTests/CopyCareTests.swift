@@ -170,7 +170,7 @@ extension SystemTests {
 
         init() throws { cluster = try SystemTests.cluster() }
 
-        /// Messages in a mailbox that have been stored by both owners; what each has as files, in the order of their names.
+        /// Messages in a mailbox that have been stored by both owners, and the names of their files in the order of the texts.
         private func deliver(_ texts: [String]) async throws -> (TestCluster.Account, [MailboxPlace], [String]) {
             let reader = try await cluster.makeAccount()
             for text in texts {
@@ -181,8 +181,12 @@ extension SystemTests {
             for _ in 0..<600 where !owners.allSatisfy({ $0.names("new").count == texts.count }) {
                 try await Task.sleep(for: .milliseconds(50))
             }
-            let names = owners[0].names("new").sorted()
-            try #require(names.count == texts.count && owners[1].names("new").sorted() == names)
+            let stored = owners[0].names("new")
+            try #require(owners[1].names("new") == stored)
+            let files = try stored.map { String(decoding: try owners[0].file("new/\($0)"), as: UTF8.self) }
+            let names = try texts.map { text in
+                stored[try #require(files.firstIndex { $0.hasSuffix(text.replacing("\r\n", with: "\n")) })]
+            }
             return (reader, owners, names)
         }
 
@@ -263,6 +267,57 @@ extension SystemTests {
             let isBad = bad.contains(try #require(shown))
             #expect(isBad)
             #expect(try owners.map { try shownFile(of: $0, names[0]) } == bad)
+        }
+
+        @Test(
+            "What waits for an owner and is damaged is mended before it is handed over, and let go where it was deleted"
+        )
+        func heldCopy() async throws {
+            let reader = try await cluster.makeAccount()
+            let owners = try await cluster.places(of: reader.address)
+            let (first, second) = (owners[0], owners[1])
+            let third = try #require(TestCluster.storePorts.keys.first { $0 != first.node && $0 != second.node })
+            let waiting = MailboxPlace(
+                node: third,
+                folder: second.folder.replacing("/\(second.node)/", with: "/\(third)/")
+                    .replacing("/mail/", with: "/spool/handoff-\(second.node)/"))
+            try await cluster.crash(second.node)
+            let reply = try await cluster.deliver(text(1), to: reader, port: 2525)
+            try #require(reply.hasPrefix("250"), "\(reply)")
+            let name = try #require(waiting.names("new").first)
+            let good = try first.file("new/\(name)")
+            try damage(name, at: waiting)
+            let bad = try waiting.file("new/\(name)")
+            #expect(bad != good && bad.count == good.count)
+            try await restart(second.node)
+            try await eventually("it is handed over, and good") {
+                waiting.names("new").isEmpty && (try? second.file("new/\(name)")) == good
+            }
+
+            let session = try await cluster.login(reader)
+            #expect(try await session.ask("DELE 1").hasPrefix("+OK"))
+            #expect(try await session.ask("QUIT").hasPrefix("+OK"))
+            // As if it had waited on a node that did not hear of the deletion.
+            try await cluster.crash(third)
+            try FileManager.default.createDirectory(
+                atPath: waiting.path("new"), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            try bad.write(to: URL(fileURLWithPath: waiting.path("new/\(name)")))
+            try await restart(third)
+            try await eventually("it is let go") { waiting.names("new").isEmpty }
+            for owner in owners { #expect(owner.names("new") == []) }
+            #expect(try await cluster.messages(reader) == [])
+        }
+
+        private func restart(_ node: String) async throws {
+            try await cluster.restart(node, try #require(TestCluster.storePorts[node]))
+        }
+
+        private func eventually(_ what: String, _ isSo: () -> Bool) async throws {
+            for _ in 0..<600 {
+                if isSo() { return }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            Issue.record("it never came that \(what)")
         }
 
         /// As a client is shown it.
