@@ -32,8 +32,11 @@ final class FolderMaker: Sendable {
 
     private func make(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {
         let directory = try way(to: folder, in: root)
-        for part in MailboxFolder.parts { _ = try Self.made(part, in: directory) }
-        try prove(directory, try Self.key(of: folder, directory), folder.path)
+        var isNew = false
+        for part in MailboxFolder.parts where try Self.made(part, in: directory) { isNew = true }
+        let key = try Self.key(of: folder, directory)
+        if isNew { _ = proven.withLock { $0.remove(key) } }
+        try prove(directory, key, folder.path)
         return directory
     }
 

@@ -10,7 +10,8 @@ import Mail
 // | the other node said 250        | in the spool                   | sent again: the name is there, nothing is stored |
 // | removed from the spool         | in the spool, or not           | the same                                         |
 //
-// Tombstones wait in the same way. A copy is removed only after the other node's own 250 for it.
+// Tombstones wait in the same way. A copy is removed only after the other node's own 250 for it; one that is damaged, and so
+// cannot be sent, also where an owner has a tombstone for it.
 
 /// What waits in one mailbox for one other node.
 struct Handoff {

@@ -113,7 +113,10 @@ package struct ConfigurationText: Sendable {
 
     // MARK: lines
 
-    private var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
+    /// Where a line ends with CR too, that is its last character.
+    private var lines: [Substring] {
+        text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { Substring($0) }
+    }
 
     private func root() throws(ConfigurationTextError) -> Node {
         do {
@@ -157,14 +160,16 @@ package struct ConfigurationText: Sendable {
         let lines = lines
         var end = line + 1
         while end < lines.count,
-            lines[end].isEmpty || lines[end].first == " " || lines[end].first == "#"
+            Self.isBlank(lines[end]) || lines[end].first == " " || lines[end].first == "#"
                 || lines[end].first == "-"
         {
             end += 1
         }
-        while end > line + 1, lines[end - 1].allSatisfy({ $0 == " " }) || lines[end - 1].first == "#" { end -= 1 }
+        while end > line + 1, Self.isBlank(lines[end - 1]) || lines[end - 1].first == "#" { end -= 1 }
         return end
     }
+
+    private static func isBlank(_ line: Substring) -> Bool { line.allSatisfy { $0 == " " || $0 == "\r" } }
 
     private mutating func insert(_ added: [String], before line: Int) {
         replaceLines(line..<line, with: added)
@@ -172,7 +177,8 @@ package struct ConfigurationText: Sendable {
 
     private mutating func replaceLines(_ range: Range<Int>, with new: [String]) {
         var all = lines.map(String.init)
-        all.replaceSubrange(range, with: new)
+        let end = all[0].hasSuffix("\r") ? "\r" : ""
+        all.replaceSubrange(range, with: new.map { $0.hasSuffix(end) ? $0 : $0 + end })
         text = all.joined(separator: "\n")
     }
 }

@@ -37,7 +37,7 @@ final class CopyMender: Sendable {
     }
 
     private enum Known {
-        case damaged
+        case damaged(since: ContinuousClock.Instant)
         case left(until: ContinuousClock.Instant)
     }
 
@@ -57,6 +57,8 @@ final class CopyMender: Sendable {
     private static let knownMax = 1_000
     /// How long it is believed that no owner has a good copy: one may be given one, or be found that was not asked.
     private static let leftTime = Duration.seconds(3600)
+    /// How long an owner that lacks the message may yet be brought it, by a node that keeps it for him.
+    private static let lackingTime = Duration.seconds(300)
 
     init(_ replicator: Replicator) { self.replicator = replicator }
 
@@ -74,16 +76,19 @@ final class CopyMender: Sendable {
     }
 
     /// A copy was read to its end, and is not what its name promises.
-    func noteDamaged(_ suspect: Suspect) { note(.damaged, of: suspect) }
+    func noteDamaged(_ suspect: Suspect) { note(.damaged(since: .now), of: suspect) }
 
-    /// Whether a copy is damaged that was: somebody else may have mended it.
-    func isDamaged(_ suspect: Suspect) async -> Bool {
+    /// Looks at a copy that was found damaged, and leaves it: `.later` where it cannot be known, because the disk gives nothing now.
+    func look(at suspect: Suspect) async -> Outcome {
         do throws(MaildirError) {
-            if try await find(suspect) != nil { return true }
-            note(nil, of: suspect)
-            return false
+            guard let copy = try await find(suspect) else {
+                note(nil, of: suspect)
+                return .mended
+            }
+            if case .unreadable = copy.damage { try await replicator.store.sayInService() }
+            return .left
         } catch {
-            return true
+            return .later
         }
     }
 
@@ -94,7 +99,7 @@ final class CopyMender: Sendable {
             if let running = state.running[suspect] { return running }
             guard state.running.count < Self.runningMax else { return nil }
             let task = Task {
-                let outcome = await self.look(at: suspect)
+                let outcome = await self.lookAndMend(suspect)
                 self.state.withLock { $0.running[suspect] = nil }
                 return outcome
             }
@@ -104,7 +109,15 @@ final class CopyMender: Sendable {
         return await task?.value ?? .later
     }
 
-    private func look(at suspect: Suspect) async -> Outcome {
+    /// Mends what waits in a spool; told whether a copy is good then, or gone.
+    func mending(_ snapshot: MaildropSnapshot, heldFor target: SpoolTarget) -> @Sendable (Int) async -> Bool {
+        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
+        return { index in
+            await self.mend(Suspect(key: key, target: target, uidl: snapshot.uidl(at: index))) == .mended
+        }
+    }
+
+    private func lookAndMend(_ suspect: Suspect) async -> Outcome {
         let outcome: Outcome
         do throws(MaildirError) {
             let copy = try await find(suspect)
@@ -114,9 +127,11 @@ final class CopyMender: Sendable {
             return .later
         }
         switch outcome {
-        case .mended: note(nil, of: suspect)
+        case .mended:
+            note(nil, of: suspect)
+            if let target = suspect.target { replicator.noteHeld(for: target) }
         case .left: note(.left(until: .now + Self.leftTime), of: suspect)
-        case .later: note(.damaged, of: suspect)
+        case .later: note(.damaged(since: .now), of: suspect)
         }
         return outcome
     }
@@ -135,7 +150,9 @@ final class CopyMender: Sendable {
     private func note(_ known: Known?, of suspect: Suspect) {
         if suspect.target != nil { return }
         state.withLock { state in
-            if state.known.count >= Self.knownMax { state.known = [:] }
+            // The first time counts.
+            if case .damaged = known, case .damaged = state.known[suspect] { return }
+            if known != nil, state.known.count >= Self.knownMax { state.known = [:] }
             state.known[suspect] = known
             hasKnown.store(!state.known.isEmpty, ordering: .relaxed)
         }
@@ -174,10 +191,12 @@ final class CopyMender: Sendable {
         log[metadataKey: "message"] = "\(copy.suspect.uidl)"
         replicator.metrics.damagedCopies.increment()
         log.error("a copy is damaged", metadata: ["damage": "\(copy.damage)"])
-        var areAllAsked = true
+        var (areAllAsked, lacks) = (true, false)
         for peer in holders(of: copy.suspect.key) {
             do {
                 switch try await replace(copy, from: peer, log) {
+                case nil: lacks = true
+                case .different: continue
                 case .replaced(let quarantine):
                     replicator.metrics.damagedCopiesReplaced.increment()
                     log.notice(
@@ -187,7 +206,6 @@ final class CopyMender: Sendable {
                 case .gone:
                     log.info("the damaged copy is gone")
                     return .mended
-                case .different, nil: continue
                 }
             } catch {
                 // Otherwise it may have a good one.
@@ -198,7 +216,7 @@ final class CopyMender: Sendable {
             }
         }
         let file = copy.snapshot.file(at: copy.index)
-        guard areAllAsked else {
+        guard areAllAsked, !lacks || isKnownForLong(copy.suspect) else {
             log.error(
                 "the damaged copy stays for now: an owner that may have a good one does not give it",
                 metadata: ["file": "\(file)"])
@@ -207,6 +225,14 @@ final class CopyMender: Sendable {
         replicator.metrics.damagedCopiesLeft.increment()
         log.error("the damaged copy stays: no owner has a good one", metadata: ["file": "\(file)"])
         return .left
+    }
+
+    private func isKnownForLong(_ suspect: Suspect) -> Bool {
+        switch state.withLock({ $0.known[suspect] }) {
+        case .damaged(let since)?: since + Self.lackingTime < .now
+        case .left?: true
+        case nil: false
+        }
     }
 
     /// Its other owners, and those of the epochs before.

@@ -125,12 +125,7 @@ struct HandoffDrain {
             for taker in takers {
                 var carriage = SpoolCarriage(
                     snapshot: snapshot, taker: taker, store: replicator.store, log: replicator.log)
-                if let mender {
-                    carriage.mend = { index in
-                        let uidl = snapshot.uidl(at: index)
-                        return await mender.mend(CopyMender.Suspect(key: key, target: target, uidl: uidl)) == .mended
-                    }
-                }
+                if let mender { carriage.mend = mender.mending(snapshot, heldFor: target) }
                 let (takenTombstones, _, areTombstonesWhole) = try await carriage.carry(heldTombstones.sorted())
                 let (takenMessages, _, areMessagesWhole) = await carriage.carry(heldMessages)
                 tombstones.formIntersection(takenTombstones.map(\.text))

@@ -59,6 +59,7 @@ struct Housekeeping {
             if report.failures.count > Self.failuresMax {
                 context.log.error("housekeeping", metadata: ["failures": "\(report.failures.count)"])
             }
+        case .failure(.shutDown): break
         case .failure(let error):
             context.log.error("housekeeping", metadata: ["error": "\(error)"])
         }

@@ -402,16 +402,16 @@ final class POP3NodeConversation: Conversation {
         noteFailure(why, retrieval, maildrop)
         perform(connection) { [mender = node.mender, suspect = suspect(retrieval.position, maildrop)] in
             if retrieval.isLookedAt { return CopyMender.Outcome.later }
-            if maildrop.isWhole { return await mender.isDamaged(suspect) ? .left : .mended }
-            return await mender.mend(suspect)
+            return maildrop.isWhole ? await mender.look(at: suspect) : await mender.mend(suspect)
         } then: { [self] outcome in
             guard connection.isOpen else { return }
             var again = retrieval
             again.isLookedAt = true
             switch outcome {
             case .mended: _ = send(again, maildrop, connection)
+            case .left where maildrop.isWhole: session.messageDamaged()
             case .left where comparison(retrieval.position, maildrop) != nil: _ = send(again, maildrop, connection)
-            case .left, .later: if maildrop.isWhole { session.messageDamaged() } else { session.messageFailed() }
+            case .left, .later: session.messageFailed()
             }
         }
     }

@@ -151,10 +151,10 @@ actor RelayQueues {
         do throws(MaildirError) {
             message = try await readOnce()
         } catch {
-            guard error.isDamage, await mender.mend(CopyMender.Suspect(key: key(number), uidl: uidl)) == .mended,
-                let mended = try? await readOnce()
-            else { throw .unreadable("\(error)") }
-            message = mended
+            guard error.isDamage, await mender.mend(CopyMender.Suspect(key: key(number), uidl: uidl)) == .mended else {
+                throw .unreadable("\(error)")
+            }
+            do throws(MaildirError) { message = try await readOnce() } catch { throw .unreadable("\(error)") }
         }
         guard let found = message else { throw .gone }
         guard let found else { throw .unreadable("the file does not begin with Return-Path: and Delivered-To:") }

@@ -12,12 +12,14 @@ import Membership
 /// to let it go. Where that is not heard, it goes there again, and its name makes that harmless.
 struct SiteDrain {
     let replicator: Replicator
+    private let mender: CopyMender
     let site: SiteLink
     let target: SpoolTarget
     private let refusals = SiteRefusals()
 
-    init(replicator: Replicator, site: SiteLink, target: SpoolTarget) {
+    init(replicator: Replicator, mender: CopyMender, site: SiteLink, target: SpoolTarget) {
         self.replicator = replicator
+        self.mender = mender
         self.site = site
         self.target = target
     }
@@ -142,6 +144,7 @@ struct SiteDrain {
                 snapshot: snapshot, taker: site, store: replicator.store, log: replicator.log,
                 inFlightMax: Self.inFlightMax, octetsInFlightMax: Self.octetsInFlightMax,
                 known: refusals.known(of: key))
+            carriage.mend = mender.mending(snapshot, heldFor: target)
             if replicator.peers.owns(partition: key.partition) {
                 // The spool lets go of what it carried, so the mailbox must have it for good.
                 let own = try await replicator.store.durableSnapshot(of: key)

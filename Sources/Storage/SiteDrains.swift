@@ -23,7 +23,7 @@ struct SiteDrains {
 
     let drains: [SiteDrain]
 
-    init(_ settings: Settings, replicator: Replicator, group: any EventLoopGroup) async throws {
+    init(_ settings: Settings, replicator: Replicator, mender: CopyMender, group: any EventLoopGroup) async throws {
         var drains: [SiteDrain] = []
         for site in replicator.sites.peers {
             guard let secret = settings.secrets[site.name], let target = SpoolTarget(site: site.name) else {
@@ -32,7 +32,7 @@ struct SiteDrains {
             let link = try await SiteLink.make(
                 site, own: replicator.sites.own, hostname: settings.hostname, secret: secret,
                 tls: settings.tls[site.name], on: group.next(), log: replicator.log)
-            drains.append(SiteDrain(replicator: replicator, site: link, target: target))
+            drains.append(SiteDrain(replicator: replicator, mender: mender, site: link, target: target))
         }
         self.drains = drains
     }

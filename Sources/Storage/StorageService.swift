@@ -91,7 +91,8 @@ package final class StorageService: Service {
         let emptied = Task { [context] in await Housekeeping(context: context).removeEmptied() }
         let repair = Task { [context] in await context.repair.run() }
         let mover = Task { [context] in await context.mover.run() }
-        let drains = try await SiteDrains(sites, replicator: context.replicator, group: group)
+        let drains = try await SiteDrains(
+            sites, replicator: context.replicator, mender: context.mender, group: group)
         context.siteDrains.withLock { $0 = drains.drains }
         let sites = Task { await drains.run() }
         let relayDrains = try await RelayDrains(relays, node: context, group: group)

@@ -12,7 +12,7 @@ final class WaitingForNodes: Sendable {
         var oldest: Int64?
 
         /// Something that could not be looked at.
-        mutating func addUnknown() { (mailboxes, isPart, oldest) = (max(mailboxes, 1), true, 0) }
+        mutating func addUnknown() { (isPart, oldest) = (true, 0) }
     }
 
     private let store: MaildirStore
@@ -29,7 +29,8 @@ final class WaitingForNodes: Sendable {
     func look() async -> Count {
         let begun = ContinuousClock.now
         if let (count, time) = last.withLock({ $0 }), begun - time < Self.lifetime { return count }
-        let count = await count(until: begun + Self.timeMax)
+        var count = await count(until: begun + Self.timeMax)
+        if count.isPart { count.mailboxes = max(count.mailboxes, 1) }
         last.withLock { $0 = count.mailboxes > 0 ? (count, .now) : nil }
         return count
     }

@@ -51,8 +51,7 @@ import Testing
     @Test("Where a mailbox's folder is replaced between two of them, each is durable in the one that it came into")
     func replacedFolder() async throws {
         let folder = try TestFolder()
-        let gate = DispatchSemaphore(value: 0)
-        // Most of them wait together.
+        let (isBusy, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         let count = 20
         let (first, last) = (MessageIdentity.numbered(0).text, MessageIdentity.numbered(count - 1).text)
         let place = MailboxFolder(.alice, partition: 3).path
@@ -62,7 +61,10 @@ import Testing
             threads: 1,
             faults: FaultPlan { step, name in
                 // The only worker waits with the first message until all others are queued.
-                if step == .create, name.hasPrefix(first) { gate.wait() }
+                if step == .create, name.hasPrefix(first) {
+                    isBusy.signal()
+                    gate.wait()
+                }
                 if step == .syncDirectory, name == "\(place)/new" { synced.withLock { $0 += 1 } }
                 guard step == .link, name.hasPrefix(last), hasMoved.withLock({ !$0 }) else { return nil }
                 hasMoved.withLock { $0 = true }
@@ -79,6 +81,7 @@ import Testing
                 results.withLock { $0 += outcomes }
                 finished.signal()
             }
+            if number == 0 { isBusy.wait() }
         }
         gate.signal()
         await withCheckedContinuation { (waiting: CheckedContinuation<Void, Never>) in

@@ -47,6 +47,25 @@ import Testing
         #expect((0..<3).map(all.index) == [0, 1, 2])
     }
 
+    @Test("A tombstone deletes whom it names, and who repeats one within the window, and nobody else")
+    func deletes() async throws {
+        let folder = try TestFolder()
+        let store = try folder.store { $0.resendWindow = ResendWindow(.seconds(60)) }
+        _ = await store.deliver(Self.text(), .numbered(100))
+        _ = await store.deliver(Self.text(2), .numbered(200))
+        let names = folder.names(.alice, "new")
+        let snapshot = try await store.list()
+        #expect(snapshot.uidls == ids(100, 200))
+        for (numbers, like, deleted) in [
+            ([100], nil, [true, false]), ([7, 200], nil, [false, true]), ([7], nil, [false, false]),
+            ([101], names[0], [true, false]), ([101], names[1], [false, false]), ([140], names[1], [false, true]),
+            ([400], names[0], [false, false]),
+        ] as [([Int], String?, [Bool])] {
+            let tombstone = try tombstone(numbers, like: like)
+            #expect((0..<2).map { store.deletes(tombstone, $0, of: snapshot) } == deleted, "\(numbers) \(like ?? "")")
+        }
+    }
+
     @Test("Positions skip what is hidden, wherever that is")
     func positions() async throws {
         let folder = try TestFolder()

@@ -126,6 +126,20 @@ struct MembershipTests {
         }
     }
 
+    @Test("A file whose lines end with CR LF is changed as well, and its new lines end so too")
+    func carriageReturns() throws {
+        let changed = try Self.changed(Self.file.replacing("\n", with: "\r\n")) { nodes in
+            nodes[1].weight = 5
+            var node = NodeSettings()
+            node.name = "c"
+            (node.lmtp, node.pop3) = (.tcp(host: "127.0.0.1", port: 1003), .tcp(host: "127.0.0.1", port: 2003))
+            nodes.append(node)
+        }
+        #expect(changed.configuration.nodes.map(\.name) == ["a", "b", "c"])
+        #expect(changed.configuration.nodes[1].weight == 5)
+        #expect(changed.text.utf8.count { $0 == 0x0A } == changed.text.utf8.count { $0 == 0x0D })
+    }
+
     @Test("A file that is written in another way is not guessed at")
     func otherText() throws {
         let flow = "nodes: [{name: a, lmtp: \"127.0.0.1:1\", pop3: \"127.0.0.1:2\"}]\n"
@@ -137,7 +151,8 @@ struct MembershipTests {
         }
         #expect(throws: ConfigurationTextError.self) { try Self.changed(flow) { $0[0].weight = 2 } }
         // Where the nodes have lines, but the ring's history would come between brackets.
-        for cluster in ["{name: small}", "\n  name: small\n  epochs: [\"1: a+1\"]"] {
+        let history = RingHistory(founders: [RingMember(name: "a", weight: 1, zone: nil)]).lines
+        for cluster in ["{name: small}", "\n  name: small\n  epochs: \(history)"] {
             let text =
                 "cluster: \(cluster)\nnodes:\n  - {name: a, weight: 1, lmtp: \"127.0.0.1:1\", pop3: \"127.0.0.1:2\"}\n"
             #expect {

@@ -65,6 +65,27 @@ extension SystemTests {
             }
         }
 
+        @Test("A copy that is damaged while it waits for a site is mended from another owner's, and then carried")
+        func damaged() async throws {
+            try await TestSites.run(["east": ["west"], "west": []]) { sites in
+                let reader = try await sites.makeAccount()
+                try await sites.crash("west")
+                try await deliver("damaged", to: reader, at: sites["east"])
+                let owners = try await sites["east"].places(of: reader.address)
+                try await eventually("both owners have it") { owners.allSatisfy { $0.names("new").count == 1 } }
+                let name = try #require(owners[0].names("new").first)
+                let good = try owners[1].file("new/\(name)")
+                // What waits is the same file.
+                try flipByte(of: owners[0].path("new/\(name)"), at: good.count - 3)
+                #expect(try owners[0].file("new/\(name)") != good)
+                try await sites.restart("west")
+                let shown = try await sites.converge(reader, count: 1)
+                let text = String(decoding: good, as: UTF8.self).replacing("\n", with: "\r\n")
+                #expect(shown.values.map { String(decoding: $0, as: UTF8.self) } == [text])
+                try await eventually("nothing waits any more") { try sites.waiting(at: "east").isEmpty }
+            }
+        }
+
         @Test("In a ring of sites mail passes on to the next one, and does not go round for ever")
         func ring() async throws {
             try await TestSites.run(["a": ["b"], "b": ["c"], "c": ["a"]]) { sites in

@@ -185,7 +185,7 @@ class ReadOnlyDisk(Nemesis):
 
 
 class Rot(Nemesis):
-    """The disk gives a wrong bit in some messages. It befalls one node only: of each message there is a good copy elsewhere.
+    """The disk gives a wrong bit in some messages, all on one node, of which there is a good copy elsewhere.
 
     It heals by itself: who reads such a copy mends it, and the scrub does.
     """
@@ -195,12 +195,15 @@ class Rot(Nemesis):
 
     def inject(self):
         noise = random.Random(f"rot {self.step.number}")
-        files = list(stores.files(self.cluster.disks.data(self.target)))
-        for path in noise.sample(files, min(len(files), self._FILES_MAX)):
+        disks, nodes = self.cluster.disks, self.cluster.shape.node_names
+        files = stores.files_with_copies(
+            disks.data(self.target), [disks.data(node) for node in nodes if node != self.target])
+        for paths in noise.sample(files, min(len(files), self._FILES_MAX)):
             try:
-                self.cluster.rotten.append((path, stores.flip_bit(path, noise)))
+                digest = stores.flip_bit(paths[0], noise)
             except OSError:
-                pass  # deleted or handed over meanwhile, or the disk has another fault
+                continue  # deleted or handed over meanwhile, or the disk has another fault
+            self.cluster.rotten += [(path, digest) for path in paths]
 
     def heal(self):
         pass

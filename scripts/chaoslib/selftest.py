@@ -451,7 +451,12 @@ class RotTests(unittest.TestCase):
             os.makedirs(folder)
             path, good = os.path.join(folder, "1.M1"), bytes(100)
             pathlib.Path(path).write_bytes(good)
-            self.assertEqual(list(stores.files(root)), [path])
+            other = path + ".linked"
+            os.link(path, other)
+            self.assertEqual(stores.files(root), [[path, other]])
+            os.unlink(other)
+            self.assertEqual(stores.files_with_copies(root, []), [])
+            self.assertEqual(stores.files_with_copies(root, [root]), [[path]])
             bad = stores.flip_bit(path, random.Random(1))
             found = pathlib.Path(path).read_bytes()
             self.assertEqual(sum(one.bit_count() for one in found), 1)

@@ -27,11 +27,24 @@ def copies(folder):
 
 
 def files(root):
-    """The messages of a store, what waits for others too."""
+    """The messages of a store, what waits for others too: a list of all paths of each file."""
+    found = {}
     for top in ("mail", "spool"):
         for folder, _, names in os.walk(os.path.join(root, top)):
             if os.path.basename(folder) in ("new", "cur"):
-                yield from (os.path.join(folder, name) for name in sorted(names))
+                for name in sorted(names):
+                    path = os.path.join(folder, name)
+                    try:
+                        found.setdefault(os.stat(path).st_ino, []).append(path)
+                    except OSError:
+                        pass  # gone meanwhile
+    return list(found.values())
+
+
+def files_with_copies(root, others):
+    """Those of a store whose message is in another store too."""
+    elsewhere = {identity(os.path.basename(path)) for other in others for paths in files(other) for path in paths}
+    return [paths for paths in files(root) if identity(os.path.basename(paths[0])) in elsewhere]
 
 
 def flip_bit(path, noise):
