@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Mail
 import NIOCore
@@ -140,13 +141,23 @@ final class SocketClient: Sendable {
         }
     }
 
-    /// Sends one text after the other, from a thread that waits for nothing but the time between them.
-    func send(_ texts: [String], every pause: Duration) async throws {
-        try await Self.threads.runIfActive { [descriptor] in
-            for (number, text) in texts.enumerated() {
-                if number > 0 { usleep(UInt32(pause / .microseconds(1))) }
-                let bytes = Array(text.utf8)
-                _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    /// Connects, sends one text after the other and reads until `end` has come, from a thread that waits for nothing else:
+    /// where the machine is busy, what the pool of tasks begins comes late.
+    static func converse(
+        port: Int, says texts: [String], every pause: Duration, until end: String
+    ) async throws -> String {
+        try await withCheckedThrowingContinuation { done in
+            Thread.detachNewThread {
+                done.resume(
+                    with: Result {
+                        let client = try SocketClient(port: port)
+                        for (number, text) in texts.enumerated() {
+                            if number > 0 { usleep(UInt32(pause / .microseconds(1))) }
+                            let bytes = Array(text.utf8)
+                            _ = Glibc.send(client.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+                        }
+                        return String(decoding: try client.readBlocking(until: Array(end.utf8)), as: UTF8.self)
+                    })
             }
         }
     }
