@@ -196,6 +196,7 @@ final class SocketClient: Sendable {
         // Bytes, not characters: to Swift CRLF is one character, in which there is no LF.
         while end.map({ !all.suffix($0.count).elementsEqual($0) }) ?? true {
             let count = recv(descriptor, &bytes, bytes.count, 0)
+            if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN { throw SocketError(code: errno) }
             guard count > 0 else { break }
             all += bytes[..<count]
