@@ -56,7 +56,7 @@ struct Deletion {
     /// The mailbox in which they are durable now. A foreign one had no `gone/` before.
     private func writeTombstones() throws(MaildirError) -> OpenFile {
         let mailbox = try core.folders.make(folder, in: root)
-        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
+        let key = snapshot.key
         for tombstone in tombstones {
             let leftOut = try Tombstones.spool(tombstone, for: sites, of: key, in: root, core)
             try Tombstones.write(tombstone.lines, named: tombstone.name.text, in: mailbox, folder: folder, core: core)
@@ -69,7 +69,7 @@ struct Deletion {
     private func unlinkAll(in mailbox: OpenFile) throws(MaildirError) -> Int {
         Handoff.forget(
             DeletedMessages(identities: Set(indices.map(snapshot.identity)), window: core.options.resendWindow),
-            of: MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition), root, core)
+            of: snapshot.key, root, core)
         let found = Mutex(Unlinked())
         // Each waits for its file system, for a server or for the blocks to be given back: together they wait less.
         core.removals.spread(indices.count, pieceMax: Self.pieceMax) { piece in

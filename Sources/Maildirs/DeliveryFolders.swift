@@ -56,14 +56,9 @@ final class DeliveryFolders: Sendable {
     func withMade<Value>(
         _ folder: MailboxFolder, in root: OpenFile, _ work: (OpenFile) throws(MaildirError) -> Value
     ) throws(MaildirError) -> Value {
-        for attempt in 1..<FolderMaker.attemptsMax {
-            do throws(MaildirError) {
-                return try work(maker.open(folder, in: root, isKnown: attempt == 1))
-            } catch {
-                guard error.isFolderGone else { throw error }
-            }
+        try FolderMaker.retrying { isFirst throws(MaildirError) in
+            try work(maker.open(folder, in: root, isKnown: isFirst))
         }
-        return try work(maker.open(folder, in: root, isKnown: false))
     }
 
     /// A folder of the same layout that has no parts, durable.

@@ -11,17 +11,12 @@ struct EmptiedFolders {
     func remove() throws(MaildirError) -> MaintenanceReport {
         let limit = try core.ages.limit(core, age: age)
         var report = MaintenanceReport()
-        for target in try Handoff.targets(core) {
-            try StoreWalk(core: core, top: MailboxFolder.top(target)).forEachMailbox(
-                { folder, spool throws(MaildirError) in
-                    report.mailboxes += 1
-                    guard try !Handoff.isWaiting(in: spool, core), try isOld(spool, limit) else { return true }
-                    let isGone = try core.root.withDirectory { root throws(MaildirError) in
-                        try folder.removeEmpty(in: root)
-                    }
-                    if isGone { report.removed += 1 }
-                    return true
-                }, failed: { report.failures.append($0) })
+        let tops = try Handoff.targets(core).map { MailboxFolder.top($0) }
+        try report.forEachMailbox(in: tops, core) { folder, spool, removed throws(MaildirError) in
+            guard try !Handoff.isWaiting(in: spool, core), try isOld(spool, limit) else { return }
+            try core.root.withDirectory { root throws(MaildirError) in
+                if try folder.removeEmpty(in: root) { removed += 1 }
+            }
         }
         return report
     }

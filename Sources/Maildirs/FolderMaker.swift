@@ -13,6 +13,20 @@ final class FolderMaker: Sendable {
     /// How often something is tried in folders that are removed meanwhile because they are empty.
     static let attemptsMax = 8
 
+    /// Does `work` again while it fails because a folder is gone, a few times at most; it is told whether it is the first time.
+    static func retrying<Value>(
+        _ work: (_ isFirst: Bool) throws(MaildirError) -> Value
+    ) throws(MaildirError) -> Value {
+        for attempt in 1..<attemptsMax {
+            do throws(MaildirError) {
+                return try work(attempt == 1)
+            } catch {
+                guard error.isFolderGone else { throw error }
+            }
+        }
+        return try work(false)
+    }
+
     /// Opens the mailbox's folder, and makes what is missing.
     ///
     /// - Parameter isKnown: whether it is believed that nothing is missing where that was proven and no time tells otherwise.
@@ -20,14 +34,7 @@ final class FolderMaker: Sendable {
         if isKnown, let known = try folder.openIfThere(in: root), isProven(try Self.key(of: folder, known)) {
             return known
         }
-        for _ in 1..<Self.attemptsMax {
-            do throws(MaildirError) {
-                return try make(folder, in: root)
-            } catch {
-                guard error.isFolderGone else { throw error }
-            }
-        }
-        return try make(folder, in: root)
+        return try Self.retrying { _ throws(MaildirError) in try make(folder, in: root) }
     }
 
     private func make(_ folder: MailboxFolder, in root: OpenFile) throws(MaildirError) -> OpenFile {

@@ -43,9 +43,10 @@ package final class Maildir: Sendable {
     /// Removes files in `tmp/` that nobody touched for 36 hours.
     package func removeStaleTmp() throws(MaildirError) {
         let limit = FileTime.now().minus(Self.tmpAge)
-        var report = MaintenanceReport()
         let tmp = try OpenDirectory("tmp", in: directory)
-        while let entry = try tmp.next() { try TmpCleaner.removeIfOld(entry, tmp.descriptor, limit, &report) }
+        while let entry = try tmp.next() {
+            _ = try TmpCleaner.removeIfOld(entry, tmp.descriptor, limit)
+        }
     }
 
     /// The messages in `new/` and `cur/`, oldest first. Those of this second are left for the next scan: one that is

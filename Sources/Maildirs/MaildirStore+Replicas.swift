@@ -99,7 +99,7 @@ extension MaildirStore {
         _ index: Int, of snapshot: MaildropSnapshot, heldFor target: SpoolTarget, sites: SiteSpools = SiteSpools(),
         then: @escaping @Sendable (Result<Bool, MaildirError>) -> Void
     ) {
-        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
+        let key = snapshot.key
         core.remove(then: then) { [core] () throws(MaildirError) in
             try Handoff(key: key, target: target, core: core).restore(index, of: snapshot, sites: sites)
         }

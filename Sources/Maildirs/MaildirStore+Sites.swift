@@ -88,7 +88,7 @@ extension MaildirStore {
         messages indices: [Int], tombstones: [MessageIdentity], of snapshot: MaildropSnapshot,
         forSite site: SpoolTarget, then: @escaping @Sendable (Result<Int, MaildirError>) -> Void
     ) {
-        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
+        let key = snapshot.key
         core.remove(then: then) { [core] () throws(MaildirError) in
             try Handoff(key: key, target: site, core: core).fill(
                 messages: indices, tombstones: tombstones, of: snapshot)

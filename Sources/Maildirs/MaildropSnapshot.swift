@@ -24,6 +24,7 @@ package final class MaildropSnapshot: Sendable {
 
     package let mailbox: MailboxName
     package let partition: Int
+    package var key: MailboxKey { MailboxKey(mailbox: mailbox, partition: partition) }
     /// The sum of all messages' octets, hidden ones too.
     package let octets: Int
     /// Names of the mailbox's tombstones that are still of any use, as bytes.

@@ -10,30 +10,25 @@ struct TmpCleaner {
         let limit = try core.ages.limit(core, age: age)
         var report = MaintenanceReport()
         try StoreLeftovers(root: core.root.directory, limit: limit).remove(&report)
-        for top in try core.tops() + core.siteTops() {
-            try StoreWalk(core: core, top: top).forEachMailbox(
-                { folder, mailbox throws(MaildirError) in
-                    report.mailboxes += 1
-                    let directory = try core.directory("tmp", in: mailbox)
-                    while let directory, let entry = try directory.next() {
-                        try Self.removeIfOld(entry, directory.descriptor, limit, &report)
-                    }
-                    return true
-                }, failed: { report.failures.append($0) })
+        try report.forEachMailbox(in: core.tops() + core.siteTops(), core) { _, mailbox, removed throws(MaildirError) in
+            let directory = try core.directory("tmp", in: mailbox)
+            while let directory, let entry = try directory.next() {
+                if try Self.removeIfOld(entry, directory.descriptor, limit) { removed += 1 }
+            }
         }
         return report
     }
 
     static func removeIfOld(
-        _ entry: OpenDirectory.Entry, _ tmp: Int32, _ limit: FileTime, _ report: inout MaintenanceReport
-    ) throws(MaildirError) {
-        guard entry.mayBeFile, entry.name.first != UInt8(ascii: ".") else { return }
-        try withPath(Array(entry.name)) { name in
+        _ entry: OpenDirectory.Entry, _ tmp: Int32, _ limit: FileTime
+    ) throws(MaildirError) -> Bool {
+        guard entry.mayBeFile, entry.name.first != UInt8(ascii: ".") else { return false }
+        return try withPath(Array(entry.name)) { name in
             var status = stat()
             guard fstatat(tmp, name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT == S_IFREG,
                 max(FileTime(status.st_atim), FileTime(status.st_mtim)) < limit
-            else { return }
-            if unlinkat(tmp, name, 0) == 0 { report.removed += 1 }
+            else { return false }
+            return unlinkat(tmp, name, 0) == 0
         }
     }
 }
@@ -77,4 +72,21 @@ package struct MaintenanceReport: Hashable, Sendable {
     package var removed = 0
     /// Mailboxes and folders that could not be looked at, and why.
     package var failures: [MaildirError] = []
+}
+
+extension MaintenanceReport {
+    /// Does `work` in each mailbox below these folders, which counts what it removes. What fails is in the report.
+    mutating func forEachMailbox(
+        in tops: [String], _ core: StoreCore,
+        _ work: (_ folder: MailboxFolder, _ mailbox: OpenFile, _ removed: inout Int) throws(MaildirError) -> Void
+    ) throws(MaildirError) {
+        for top in tops {
+            try StoreWalk(core: core, top: top).forEachMailbox(
+                { folder, mailbox throws(MaildirError) in
+                    mailboxes += 1
+                    try work(folder, mailbox, &removed)
+                    return true
+                }, failed: { failures.append($0) })
+        }
+    }
 }

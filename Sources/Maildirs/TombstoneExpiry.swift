@@ -28,13 +28,8 @@ struct TombstoneExpiry {
     func expire() throws(MaildirError) -> MaintenanceReport {
         let limit = try core.ages.limit(core, age: grace + core.options.resendWindow.duration)
         var report = MaintenanceReport()
-        for top in try core.tops() {
-            try StoreWalk(core: core, top: top).forEachMailbox(
-                { folder, mailbox throws(MaildirError) in
-                    report.mailboxes += 1
-                    report.removed += try expire(in: mailbox, folder, limit)
-                    return true
-                }, failed: { report.failures.append($0) })
+        try report.forEachMailbox(in: core.tops(), core) { folder, mailbox, removed throws(MaildirError) in
+            removed += try expire(in: mailbox, folder, limit)
         }
         return report
     }

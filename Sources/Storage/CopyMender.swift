@@ -111,9 +111,8 @@ final class CopyMender: Sendable {
 
     /// Mends what waits in a spool; told whether a copy is good then, or gone.
     func mending(_ snapshot: MaildropSnapshot, heldFor target: SpoolTarget) -> @Sendable (Int) async -> Bool {
-        let key = MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition)
-        return { index in
-            await self.mend(Suspect(key: key, target: target, uidl: snapshot.uidl(at: index))) == .mended
+        { index in
+            await self.mend(Suspect(key: snapshot.key, target: target, uidl: snapshot.uidl(at: index))) == .mended
         }
     }
 
@@ -263,16 +262,8 @@ final class CopyMender: Sendable {
         let recipient = DeliveryRecipient(
             mailbox: copy.suspect.key.mailbox, partition: copy.suspect.key.partition, header: [],
             heldFor: copy.suspect.target)
-        let writer = replicator.store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
-        do {
-            guard try await remote.read(number, into: writer) else {
-                writer.discard()
-                return nil
-            }
-        } catch {
-            writer.discard()
-            throw error
-        }
+        let brought = try await remote.bring(number, named: name, to: recipient, in: replicator.store)
+        guard let writer = brought else { return nil }
         let outcome = try await writer.commit(replacing: copy.index, of: copy.snapshot)
         if outcome == .different {
             log.warning("another node's copy is another one, too", metadata: ["node": "\(peer.name)"])

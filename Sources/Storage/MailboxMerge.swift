@@ -180,14 +180,8 @@ struct MailboxMerge {
     private func bringMessage(_ name: MessageIdentity, _ sides: Sides) async throws {
         guard let number = sides.numbers[name.text] else { return }
         let recipient = DeliveryRecipient(mailbox: key.mailbox, partition: key.partition, header: [])
-        let writer = replicator.store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
-        do {
-            guard try await sides.remote.read(number, into: writer) else { return writer.discard() }
-        } catch {
-            writer.discard()
-            throw error
-        }
-        _ = try await writer.commitOne().get()
+        let writer = try await sides.remote.bring(number, named: name, to: recipient, in: replicator.store)
+        _ = try await writer?.commitOne().get()
     }
 
     private func sendMessage(_ name: MessageIdentity, _ sides: Sides) async throws {

@@ -69,6 +69,22 @@ final class RemoteReplica: Sendable {
         return true
     }
 
+    /// Brings a message to a store, where the caller commits it, as it has it for that recipient. Nil if it is gone there; fails as
+    /// `read` does.
+    func bring(
+        _ number: Int, named name: MessageIdentity, to recipient: DeliveryRecipient, in store: MaildirStore
+    ) async throws(PeerError) -> MessageWriter? {
+        let writer = store.writer(identity: name, mayBeRepeat: true, recipients: [recipient])
+        do throws(PeerError) {
+            if try await read(number, into: writer) { return writer }
+        } catch {
+            writer.discard()
+            throw error
+        }
+        writer.discard()
+        return nil
+    }
+
     func quit() {
         loop.execute { [maildrop] in maildrop.value?.quit() }
     }

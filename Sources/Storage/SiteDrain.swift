@@ -192,7 +192,7 @@ struct SiteDrain {
         try await replicator.store.letGo(messages: messages, tombstones: tombstones, of: snapshot)
         tellOthers(
             messages.compactMap { MessageIdentity(snapshot.uidl(at: $0)) } + tombstones,
-            of: MailboxKey(mailbox: snapshot.mailbox, partition: snapshot.partition))
+            of: snapshot.key)
     }
 
     /// Whoever put these tombstones into the spool may have died before the mailbox had them.
